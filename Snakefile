@@ -1,0 +1,31 @@
+# scatterflow: X-ray scattering data from raw runs to corrected, plotted, searchable results.
+# Look at the plan with `snakemake -n`, run it with `snakemake`; everything is set in config/.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# A configuration given with --configfile stands alone, it is not merged into the demo's.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+report: "rules/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/detectors.smk"
+include: "rules/saxswaxs.smk"
+include: "rules/plots.smk"
+
+
+if PLAN.configuration.demo is not None:
+
+    include: "rules/demo.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        all_results,

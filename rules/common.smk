@@ -1,0 +1,243 @@
+# From the plan to the input functions and parameters of the rules. No rules here.
+import sys
+from functools import wraps
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from scatterflow.config.base import NAME_PATTERN
+from scatterflow.config.load import read_yaml
+from scatterflow.errors import UserError
+from scatterflow.plan.build import build_plan
+from scatterflow.plan.chunks import block_frames
+from scatterflow.plan.code import code_digest
+from scatterflow.plan.lock import release_stale_locks
+from scatterflow.plan.raw import frame_files, scalar_files
+from scatterflow.plan.targets import calibrant_of, chunk_name, result_files
+
+
+wildcard_constraints:
+    run=NAME_PATTERN,
+    reduction=NAME_PATTERN,
+    detector=NAME_PATTERN,
+    task=NAME_PATTERN,
+    key=NAME_PATTERN,
+    start=r"\d+",
+    stop=r"\d+",
+
+
+RESULT = "results/{run}/{reduction}/result.nxs"
+PLOTS = "results/{run}/{reduction}/plots/"
+WORK = "work/{run}/{reduction}/"
+
+
+def mendable(function):
+    """The function, with a `UserError` printed in three lines and exit code 1, not as a traceback."""
+
+    @wraps(function)
+    def call(*arguments):
+        try:
+            return function(*arguments)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
+
+    return call
+
+
+@mendable
+def make_plan():
+    """The plan, from the configuration that Snakemake has merged."""
+    for path in workflow.configfiles:
+        read_yaml(path)  # refuses keys that stand twice, which merging would hide
+    origin = ", ".join(map(str, workflow.configfiles)) or "the configuration"
+    return build_plan(config, origin)
+
+
+if workflow.is_main_process:
+    release_stale_locks()
+
+PLAN = make_plan()
+
+
+# The planned reduction of a job --------------------------------------------------------------------
+
+
+@mendable
+def planned(wildcards):
+    return PLAN.find(wildcards.run, wildcards.reduction)
+
+
+def planned_tasks(wildcards):
+    """Integrations of each detector as plain values, with what the kernels need to know."""
+    reduction = planned(wildcards)
+    return [
+        {
+            "name": task.name,
+            "detector": task.detector,
+            "integration": task.integration,
+            "kind": task.kind,
+            "weights": task.weights,
+            "error_model": reduction.reduction.integrations[task.integration].error_model,
+        }
+        for task in reduction.tasks
+    ]
+
+
+# Masks and weights ---------------------------------------------------------------------------------
+
+
+def mask_inputs(wildcards):
+    """Files that a composite mask is made from."""
+    settings = PLAN.masks[wildcards.key]
+    paths = [settings["geometry"], settings["dark"], settings["flat"]]
+    paths += [mask["path"] for mask in settings["masks"] if mask["type"] == "file"]
+    return existing([path for path in paths if isinstance(path, str)], settings["detector"])
+
+
+def weights_inputs(wildcards):
+    """Files that weights are made from, besides the mask."""
+    settings = PLAN.weights[wildcards.key]
+    paths = [settings["geometry"], settings["flat"]]
+    return existing([path for path in paths if isinstance(path, str)], settings["detector"])
+
+
+@mendable
+def existing(paths, detector):
+    """The paths, for which a file must be there; `file.h5::/dataset` names a dataset in one."""
+    files = [path.split("::")[0] for path in paths]
+    for path in files:
+        if not Path(path).is_file():
+            raise UserError(
+                f"file {path} does not exist", f"key detectors.{detector}", "correct the path"
+            )
+    return files
+
+
+def weights_mask(wildcards):
+    return f"resources/masks/{PLAN.weights[wildcards.key]['mask']}.h5"
+
+
+# Chunks --------------------------------------------------------------------------------------------
+
+
+def weights_keys(wildcards):
+    """Keys of all weights of a reduction, each once."""
+    return list(dict.fromkeys(task.weights for task in planned(wildcards).tasks))
+
+
+def weights_files(wildcards):
+    return [f"resources/weights/{key}.h5" for key in weights_keys(wildcards)]
+
+
+def mask_files(wildcards):
+    return [f"resources/masks/{key}.h5" for key in planned(wildcards).masks.values()]
+
+
+@mendable
+def chunk_raw_files(wildcards):
+    return frame_files(planned(wildcards), int(wildcards.start), int(wildcards.stop))
+
+
+@mendable
+def run_scalar_files(wildcards):
+    return scalar_files(planned(wildcards))
+
+
+def dark_files(wildcards):
+    """Dark images of a reduction's detectors."""
+    reduction = planned(wildcards)
+    darks = [(name, reduction.configuration.detectors[name].dark) for name in reduction.detectors]
+    return [path for name, dark in darks if dark for path in existing([dark], name)]
+
+
+def calibrations(wildcards):
+    """Valid range and dark image of each detector."""
+    reduction = planned(wildcards)
+    return {
+        name: reduction.configuration.detectors[name].model_dump(include={"valid", "dark"})
+        for name in reduction.detectors
+    }
+
+
+def valid_ranges(wildcards):
+    return {name: item["valid"] for name, item in calibrations(wildcards).items()}
+
+
+def receipts(wildcards):
+    """Receipts of all chunks of a reduction."""
+    return [
+        f"work/{wildcards.run}/{wildcards.reduction}/chunks/{chunk_name(start, stop)}.json"
+        for start, stop in planned(wildcards).chunks
+    ]
+
+
+def container_tasks(wildcards):
+    """Array groups of a container."""
+    reduction = planned(wildcards)
+    return [
+        {"name": task.name, "bins": list(task.bins), "stored_frames": reduction.stored_frames(task)}
+        for task in reduction.tasks
+    ]
+
+
+def container_shapes(wildcards):
+    reduction = planned(wildcards)
+    detectors = reduction.configuration.detectors
+    return {name: list(detectors[name].shape) for name in reduction.detectors}
+
+
+def frame_code(wildcards):
+    """Code that a chunk job runs: the readers of other formats do not count."""
+    return source_code(wildcards, "integrate_chunk")
+
+
+def source_code(wildcards, script):
+    reduction = planned(wildcards)
+    formats = {"images", "hdf5", "spec"}
+    used = reduction.configuration.sources[reduction.row.source].format
+    # The SPEC source reads its frames through the readers of the other two.
+    unused = formats - {used} if used != "spec" else set()
+    return code_digest(script, frozenset(f"sources.{name}" for name in unused))
+
+
+def description(wildcards):
+    """What a result file says of its run."""
+    reduction = planned(wildcards)
+    return {
+        "run": wildcards.run,
+        "reduction": wildcards.reduction,
+        "sample": reduction.row.sample,
+        "experiment": reduction.configuration.experiment.model_dump(),
+        "parameters": reduction.reduction.model_dump(),
+    }
+
+
+# Plots and checks ----------------------------------------------------------------------------------
+
+
+def planned_task(wildcards):
+    """The integration of a detector that a plot shows."""
+    return next(task for task in planned(wildcards).tasks if task.name == wildcards.task)
+
+
+def plot_axis(wildcards):
+    return planned(wildcards).reduction.axis
+
+
+def calibrant(wildcards):
+    """pyFAI's name of the calibrant that the run's sample is, or None."""
+    return calibrant_of(planned(wildcards))
+
+
+def all_results(wildcards):
+    """Everything that the run table asks for."""
+    return [path for reduction in PLAN.reductions.values() for path in result_files(reduction)]
+
+
+def simulated_raw_files():
+    """All files of the demo's raw data."""
+    from scatterflow.sources.simulate import simulated_files
+
+    root = Path(PLAN.configuration.raw)
+    return sorted({str(root / file[0]) for files in simulated_files().values() for file in files})

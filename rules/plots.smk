@@ -1,0 +1,186 @@
+rule plot_frames:
+    """Mean frame of a detector, with mask and beam centre."""
+    input:
+        result=RESULT,
+    output:
+        png=report(
+            PLOTS + "{detector}_frames.png",
+            caption="report/frame_sum.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "mean frame", "of": "{detector}"},
+        ),
+        svg=PLOTS + "{detector}_frames.svg",
+    log:
+        "logs/plot_frames/{run}/{reduction}/{detector}.log",
+    benchmark:
+        "logs/benchmarks/plot_frames/{run}/{reduction}/{detector}.tsv"
+    params:
+        code=code_digest("plot_frames"),
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../envs/plots.yaml"
+    script:
+        "../scripts/plot_frames.py"
+
+
+rule plot_profiles:
+    """Profiles of all frames."""
+    input:
+        result=RESULT,
+    output:
+        png=report(
+            PLOTS + "{task}_profiles.png",
+            caption="report/profiles.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "all profiles", "of": "{task}"},
+        ),
+        svg=PLOTS + "{task}_profiles.svg",
+    log:
+        "logs/plot_profiles/{run}/{reduction}/{task}.log",
+    benchmark:
+        "logs/benchmarks/plot_profiles/{run}/{reduction}/{task}.tsv"
+    params:
+        detector=lambda wildcards: planned_task(wildcards).detector,
+        integration=lambda wildcards: planned_task(wildcards).integration,
+        axis=plot_axis,
+        code=code_digest("plot_profiles"),
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../envs/plots.yaml"
+    script:
+        "../scripts/plot_profiles.py"
+
+
+rule plot_mean_profile:
+    """Mean profile with error band."""
+    input:
+        result=RESULT,
+    output:
+        png=report(
+            PLOTS + "{task}_mean.png",
+            caption="report/mean_profile.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "mean profile", "of": "{task}"},
+        ),
+        svg=PLOTS + "{task}_mean.svg",
+    log:
+        "logs/plot_mean_profile/{run}/{reduction}/{task}.log",
+    benchmark:
+        "logs/benchmarks/plot_mean_profile/{run}/{reduction}/{task}.tsv"
+    params:
+        detector=lambda wildcards: planned_task(wildcards).detector,
+        integration=lambda wildcards: planned_task(wildcards).integration,
+        calibrant=calibrant,
+        code=code_digest("plot_mean_profile"),
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../envs/plots.yaml"
+    script:
+        "../scripts/plot_mean_profile.py"
+
+
+rule plot_cake:
+    """Mean cake."""
+    input:
+        result=RESULT,
+    output:
+        png=report(
+            PLOTS + "{task}_map.png",
+            caption="report/cake.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "cake", "of": "{task}"},
+        ),
+        svg=PLOTS + "{task}_map.svg",
+    log:
+        "logs/plot_cake/{run}/{reduction}/{task}.log",
+    benchmark:
+        "logs/benchmarks/plot_cake/{run}/{reduction}/{task}.tsv"
+    params:
+        detector=lambda wildcards: planned_task(wildcards).detector,
+        integration=lambda wildcards: planned_task(wildcards).integration,
+        calibrant=calibrant,
+        code=code_digest("plot_cake"),
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../envs/plots.yaml"
+    script:
+        "../scripts/plot_cake.py"
+
+
+rule plot_monitors:
+    """Per-frame scalars."""
+    input:
+        result=RESULT,
+    output:
+        png=report(
+            PLOTS + "monitors.png",
+            caption="report/monitors.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "monitors", "of": "run"},
+        ),
+        svg=PLOTS + "monitors.svg",
+    log:
+        "logs/plot_monitors/{run}/{reduction}/monitors.log",
+    benchmark:
+        "logs/benchmarks/plot_monitors/{run}/{reduction}/monitors.tsv"
+    params:
+        code=code_digest("plot_monitors"),
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../envs/plots.yaml"
+    script:
+        "../scripts/plot_monitors.py"
+
+
+rule check_calibrant:
+    """Rings of a calibrant against its d-spacings."""
+    input:
+        result=RESULT,
+    output:
+        table=report(
+            "results/{run}/{reduction}/{task}_rings.tsv",
+            caption="report/calibrant_table.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "calibrant table", "of": "{task}"},
+        ),
+        verdict="results/{run}/{reduction}/{task}_rings.json",
+        png=report(
+            PLOTS + "{task}_rings.png",
+            caption="report/calibrant_plot.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "calibrant check", "of": "{task}"},
+        ),
+        svg=PLOTS + "{task}_rings.svg",
+    log:
+        "logs/check_calibrant/{run}/{reduction}/{task}.log",
+    benchmark:
+        "logs/benchmarks/check_calibrant/{run}/{reduction}/{task}.tsv"
+    params:
+        detector=lambda wildcards: planned_task(wildcards).detector,
+        integration=lambda wildcards: planned_task(wildcards).integration,
+        calibrant=calibrant,
+        tolerance=lambda wildcards: planned(wildcards).reduction.calibrant.tolerance,
+        code=code_digest("check_calibrant"),
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../envs/plots.yaml"
+    script:
+        "../scripts/check_calibrant.py"

@@ -1,0 +1,46 @@
+"""Verify all receipts, correct, and write the result file of one reduction of one run."""
+
+from scatterflow.script import run
+
+
+def main(
+    container: str,
+    receipts: list[str],
+    weights: dict[str, str],
+    masks: dict[str, str],
+    location: dict,
+    description: dict,
+    tasks: list,
+    valid: dict,
+    result: str,
+) -> None:
+    """description: run, reduction, sample, experiment and parameters; valid: range per detector."""
+    from scatterflow.saxswaxs.assemble import assemble_result
+
+    assemble_result(
+        container,
+        receipts,
+        weights,
+        masks,
+        location=location,
+        description=description,
+        tasks=tasks,
+        valid=valid,
+        result=result,
+    )
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        container=snakemake.input.container,
+        receipts=list(snakemake.input.receipts),
+        weights=dict(zip(snakemake.params.weights, snakemake.input.weights, strict=True)),
+        masks=dict(zip(snakemake.params.masks, snakemake.input.masks, strict=True)),
+        location=snakemake.params.location,
+        description=snakemake.params.description,
+        tasks=snakemake.params.tasks,
+        valid=snakemake.params.valid,
+        result=snakemake.output.result,
+    )

@@ -1,0 +1,28 @@
+"""Build the composite good mask of one detector."""
+
+from scatterflow.script import run
+
+
+def main(detector: str, settings: dict, mask: str) -> None:
+    """settings: the detector's configuration; mask: the file to write."""
+    import logging
+
+    from scatterflow.detectors.geometry import load_geometry
+    from scatterflow.detectors.masks import build_mask, write_mask
+    from scatterflow.detectors.unusable import mask_unusable
+
+    good = build_mask(settings, detector, load_geometry(settings, detector))
+    good = mask_unusable(good, settings)
+    for warning in good.warnings:
+        logging.getLogger("scatterflow").warning(warning)
+    write_mask(mask, good)
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        detector=snakemake.params.detector,
+        settings=snakemake.params.settings,
+        mask=snakemake.output.mask,
+    )

@@ -1,0 +1,62 @@
+"""Integrate one chunk of frames into the container and write its receipt."""
+
+from scatterflow.script import run
+
+
+def main(
+    container: str,
+    weights: dict[str, str],
+    location: dict,
+    tasks: list,
+    calibrations: dict,
+    start: int,
+    stop: int,
+    block: int,
+    threads: int,
+    receipt: str,
+) -> None:
+    """location: of the raw data; calibrations: valid range and dark image per detector."""
+    from scatterflow.detectors.images import load_image
+    from scatterflow.files.json import write_json
+    from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk, read_tasks
+    from scatterflow.sources.base import RunLocation
+    from scatterflow.sources.open import open_source
+
+    source = open_source(RunLocation.from_fields(location))
+    calibrations = {
+        name: Calibration(
+            valid=item["valid"],
+            dark=item["dark"] and load_image(item["dark"], tuple(location["shapes"][name]), "dark"),
+        )
+        for name, item in calibrations.items()
+    }
+    written = integrate_chunk(
+        container,
+        source,
+        start,
+        stop,
+        read_tasks(tasks, weights),
+        calibrations,
+        block=block,
+        skip_missing=location["recipe"]["missing"] == "nan",
+        threads=threads,
+        label=f"run {location['run']}, frames {start} to {stop - 1}",
+    )
+    write_json(receipt, written)
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        container=snakemake.input.container,
+        weights=dict(zip(snakemake.params.weights, snakemake.input.weights, strict=True)),
+        location=snakemake.params.location,
+        tasks=snakemake.params.tasks,
+        calibrations=snakemake.params.calibrations,
+        start=int(snakemake.wildcards.start),
+        stop=int(snakemake.wildcards.stop),
+        block=snakemake.params.block,
+        threads=snakemake.threads,
+        receipt=snakemake.output.receipt,
+    )

@@ -1,0 +1,28 @@
+"""Fold geometry, mask, corrections and pixel splitting of one integration into weights."""
+
+from scatterflow.script import run
+
+
+def main(detector: str, settings: dict, mask: str, weights: str) -> None:
+    """settings: the integration and the detector's configuration; mask: read; weights: written."""
+    from scatterflow.detectors.geometry import load_geometry
+    from scatterflow.detectors.images import load_image
+    from scatterflow.detectors.masks import read_mask
+    from scatterflow.saxswaxs.weights import describe_weights, prepare_weights, write_weights
+
+    integrator = load_geometry(settings, detector)
+    good = read_mask(mask)
+    flat = settings["flat"] and load_image(settings["flat"], tuple(settings["shape"]), "flat")
+    prepared = prepare_weights(integrator, good.good, settings["integration"], flat)
+    write_weights(weights, describe_weights(prepared, integrator, good.sha256))
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        detector=snakemake.params.detector,
+        settings=snakemake.params.settings,
+        mask=snakemake.input.mask,
+        weights=snakemake.output.weights,
+    )

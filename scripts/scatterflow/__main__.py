@@ -1,0 +1,106 @@
+"""The command line: `python scripts/scatterflow COMMAND`, run in the folder that holds `config/`.
+
+    plan       what a run of the workflow will cost; runs nothing
+    discover   look through the raw folder and extend the run table
+    schema     JSON Schema of the configuration, for editors
+    keys       every key of the configuration, as in config/README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # started as a folder: its parent holds the package
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from scatterflow.errors import UserError, from_os_error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except UserError as error:
+        print(error, file=sys.stderr)
+    except OSError as error:
+        mendable = from_os_error(error)
+        if mendable is None:
+            raise
+        print(mendable, file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    description = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="scatterflow", description=description)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument(
+            "--configfile", default="config/config.yaml", help="default: %(default)s"
+        )
+        command.set_defaults(command=function)
+        return command
+
+    plan = add("plan", _plan, "what a run of the workflow will cost; runs nothing")
+    plan.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    discover = add("discover", _discover, "look through the raw folder and extend the run table")
+    discover.add_argument(
+        "--reduction", default="", help="reduction of the new runs; left out: none yet"
+    )
+    discover.add_argument("--dry-run", "-n", action="store_true", help="show, write nothing")
+    add("schema", _schema, "JSON Schema of the configuration, for editors")
+    add("keys", _keys, "every key of the configuration, as Markdown")
+    return parser
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from scatterflow.config.load import read_yaml
+    from scatterflow.plan.build import build_plan
+    from scatterflow.plan.report import plan_costs, report_text
+
+    plan = build_plan(read_yaml(options.configfile), options.configfile)
+    costs = plan_costs(plan)
+    print(json.dumps([asdict(cost) for cost in costs], indent=1) if options.json else report_text(costs))
+    return 0
+
+
+def _discover(options: argparse.Namespace) -> int:
+    from scatterflow.config.load import read_yaml, validate
+    from scatterflow.plan.discovery import discover, extend_run_table
+
+    configuration = validate(read_yaml(options.configfile), options.configfile)
+    found = discover(
+        Path(configuration.raw),
+        {name: source.model_dump() for name, source in configuration.sources.items()},
+        {name: item.shape for name, item in configuration.detectors.items()},
+        default_reduction=options.reduction,
+    )
+    report = extend_run_table(Path(configuration.runs), found, dry_run=options.dry_run)
+    print(report)
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from scatterflow.config.model import Configuration
+
+    print(json.dumps(Configuration.model_json_schema(), indent=1))
+    return 0
+
+
+def _keys(options: argparse.Namespace) -> int:
+    from scatterflow.config.document import key_tables
+
+    print(key_tables())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

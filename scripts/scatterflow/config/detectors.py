@@ -1,0 +1,131 @@
+"""`detectors:` - shape, geometry, masks and calibration images of each detector."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from scatterflow.config.base import Model, Name
+
+Pixels = tuple[float, float]
+
+
+class GeometryParameters(Model):
+    """Explicit geometry, as pyFAI defines it (see its documentation for the axes)."""
+
+    distance_m: Annotated[float, Field(gt=0)]
+    """Sample to detector distance along the normal, m."""
+    poni1_m: float
+    """Point of normal incidence along axis 1 (slow, rows), m."""
+    poni2_m: float
+    """Point of normal incidence along axis 2 (fast, columns), m."""
+    rotation1_rad: float = 0.0
+    """Rotation around axis 1, rad."""
+    rotation2_rad: float = 0.0
+    """Rotation around axis 2, rad."""
+    rotation3_rad: float = 0.0
+    """Rotation around the beam, rad."""
+    wavelength_m: Annotated[float, Field(gt=0, lt=1e-7)]
+    """Wavelength, m."""
+    pixel1_m: Annotated[float, Field(gt=0)] | None = None
+    """Pixel size along axis 1, m; may be left out when `detector` names a known detector."""
+    pixel2_m: Annotated[float, Field(gt=0)] | None = None
+    """Pixel size along axis 2, m."""
+    detector: str | None = None
+    """Name of a detector that pyFAI knows (`Pilatus1M`, `Eiger2_4M`, ...): pixel size and gaps."""
+
+
+class GapsMask(Model):
+    """The gaps of the detector as pyFAI knows them (needs a known detector in the geometry)."""
+
+    type: Literal["gaps"]
+    name: Name = "gaps"
+    """Name of the mask."""
+
+
+class FileMask(Model):
+    """A mask from a file: .npy, .edf, .tif, .msk (also .gz), or a dataset of an HDF5/NeXus file."""
+
+    type: Literal["file"]
+    name: Name
+    """Name of the mask."""
+    path: str
+    """The file."""
+    dataset: str | None = None
+    """Dataset in an HDF5 file (`entry/instrument/detector/pixel_mask`)."""
+    true_means: Literal["masked", "good"] | None = None
+    """What a nonzero value means. Fixed by the format for .msk and .edf (masked) and for datasets named
+    `pixel_mask` (bits set: masked); must be given for all others."""
+    bits: Annotated[int, Field(ge=1, le=0xFFFFFFFF)] = 0xFFFF
+    """For a `pixel_mask`: the bits that make a pixel bad (NeXus: the lower 16; the upper are tags)."""
+
+
+class PolygonMask(Model):
+    """Pixels with their centre inside a polygon are masked."""
+
+    type: Literal["polygon"]
+    name: Name
+    """Name of the mask."""
+    corners: Annotated[list[Pixels], Field(min_length=3)]
+    """Corners as (row, column) in pixels; the centre of the first pixel is (0, 0)."""
+    inside_is: Literal["masked", "good"] = "masked"
+    """Mask the inside, or everything but the inside."""
+
+
+class CircleMask(Model):
+    """Pixels with their centre inside a circle are masked."""
+
+    type: Literal["circle"]
+    name: Name
+    """Name of the mask."""
+    centre: Pixels | Literal["beam"]
+    """(row, column) in pixels, or `beam`: the direct beam of the geometry."""
+    radius: Annotated[float, Field(gt=0)]
+    """Radius, pixels."""
+    inside_is: Literal["masked", "good"] = "masked"
+    """Mask the inside, or everything but the inside."""
+
+
+MaskConfig = Annotated[GapsMask | FileMask | PolygonMask | CircleMask, Field(discriminator="type")]
+
+
+class ValidRange(Model):
+    """Stored pixel values outside this range are no measurement: left out frame by frame."""
+
+    minimum: float | None = 0
+    """Smallest valid value (Pilatus marks gaps and dead pixels by negative values); null: no limit."""
+    maximum: float | Literal["auto"] | None = "auto"
+    """Largest valid value. `auto`: for unsigned integers all but the sentinel (all bits of `bit_depth`
+    set), for other types no limit; null: no limit."""
+    bit_depth: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Counter depth of the detector where it is less than that of the stored type (e.g. 12), bits."""
+
+
+class DetectorConfig(Model):
+    """One area detector."""
+
+    shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    """(rows, columns) of a stored frame, pixels."""
+    geometry: str | GeometryParameters
+    """A PONI file, or explicit parameters."""
+    orientation: Annotated[int, Field(ge=1, le=4)] | None = None
+    """pyFAI's orientation of the frame (1 top left ... 3 bottom right, the default ... 4); must agree
+    with the PONI file if that states one."""
+    masks: list[MaskConfig] = []
+    """Masks; a pixel is good if it is good in all of them."""
+    most_masked: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Largest fraction of masked pixels that is accepted; more is taken for an inverted mask."""
+    valid: ValidRange = ValidRange()
+    """Valid range of stored pixel values."""
+    dark: str | None = None
+    """Dark image (anything that fabio reads, .npy): subtracted from each frame."""
+    flat: str | None = None
+    """Flat-field image: each pixel's relative efficiency, divided out."""
+
+    @model_validator(mode="after")
+    def _mask_names_differ(self) -> DetectorConfig:
+        names = [mask.name for mask in self.masks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two masks have the same name: {', '.join(names)}")
+        return self

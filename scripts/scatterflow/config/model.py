@@ -1,0 +1,114 @@
+"""The whole of `config/config.yaml`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from scatterflow.config.base import Model, Name
+from scatterflow.config.detectors import DetectorConfig
+from scatterflow.config.saxswaxs import SaxswaxsReduction
+from scatterflow.config.sources import SourceConfig
+
+# One technique so far; becomes a union discriminated by `technique`.
+Reduction = SaxswaxsReduction
+
+
+class Experiment(Model):
+    """What every result file says about the experiment."""
+
+    title: Annotated[str, Field(min_length=1)]
+    """Title of the experiment."""
+    facility: Annotated[str, Field(min_length=1)]
+    """Facility, e.g. `ESRF`."""
+    facility_type: str = "Synchrotron X-ray Source"
+    """Type of source, as NeXus names it (`Synchrotron X-ray Source`, `Free-Electron Laser`, ...)."""
+    beamline: Annotated[str, Field(min_length=1)]
+    """Beamline or instrument."""
+    proposal: str = ""
+    """Proposal or experiment number."""
+    creators: list[str] = []
+    """People to be named as authors of the results."""
+
+
+class Chunks(Model):
+    """How a run's frames are shared among jobs. Results do not depend on it."""
+
+    frames: Annotated[int, Field(ge=1)] | None = None
+    """Frames per chunk job; left out: planned from the keys below."""
+    minutes: Annotated[float, Field(gt=0)] = 5.0
+    """Aim for the duration of a chunk job, minutes."""
+    memory_mb: Annotated[int, Field(ge=1000)] = 4000
+    """Memory that a chunk job may use, MB."""
+    pixel_rate: Annotated[float, Field(gt=0)] = 20.0
+    """Assumed speed of a chunk job on one core, million pixels per second and integration. Fixed here and not
+    measured, so that the plan does not change from run to run."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """Threads of a chunk job."""
+
+
+class Override(Model):
+    """Different parameters for some runs."""
+
+    runs: str | int | None = None
+    """Runs by name, number range or pattern: `20-35,40,lab6*`."""
+    where: dict[str, str | float | int | bool] = {}
+    """Only runs with these values in the run table's columns."""
+    set: Annotated[dict[str, Any], Field(min_length=1)]
+    """New values by dotted key: `reductions.swaxs.integrations.azimuthal.bins: 500`."""
+
+    @model_validator(mode="after")
+    def _selects_something(self) -> Override:
+        if self.runs is None and not self.where:
+            raise ValueError("give `runs`, `where` or both")
+        return self
+
+
+class Demo(Model):
+    """The simulated experiment; leave the whole key out for your own data."""
+
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the random numbers."""
+
+
+class Configuration(Model):
+    """The configuration of one experiment."""
+
+    experiment: Experiment
+    """What every result file says about the experiment."""
+    runs: str = "config/runs.tsv"
+    """The run table."""
+    raw: str = "raw"
+    """Folder that the raw paths of the run table are relative to; it is only read."""
+    sources: Annotated[dict[Name, SourceConfig], Field(min_length=1)]
+    """How raw data is laid out, by name; the run table's column `source` refers to it."""
+    detectors: Annotated[dict[Name, DetectorConfig], Field(min_length=1)]
+    """Detectors by name."""
+    reductions: Annotated[dict[Name, Reduction], Field(min_length=1)]
+    """Reductions by name; the run table's column `reduction` refers to it."""
+    overrides: list[Override] = []
+    """Run-dependent parameters, applied in order."""
+    chunks: Chunks = Chunks()
+    """How frames are shared among jobs."""
+    demo: Demo | None = None
+    """Simulate the demo's raw data."""
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Configuration:
+        for name, source in self.sources.items():
+            for detector in source.frames:
+                if detector not in self.detectors:
+                    raise ValueError(
+                        f"sources.{name}.frames: detector {detector!r} is not in `detectors` "
+                        f"({', '.join(self.detectors)})"
+                    )
+        for name, reduction in self.reductions.items():
+            for title, integration in reduction.integrations.items():
+                for detector in integration.detectors or []:
+                    if detector not in self.detectors:
+                        raise ValueError(
+                            f"reductions.{name}.integrations.{title}.detectors: {detector!r} is not in "
+                            f"`detectors` ({', '.join(self.detectors)})"
+                        )
+        return self

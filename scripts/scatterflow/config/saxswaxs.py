@@ -1,0 +1,159 @@
+"""`reductions:` of technique `saxswaxs` - integrations, corrections, plots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from scatterflow.config.base import Model, Name
+from scatterflow.errors import suggestion
+from scatterflow.units import AZIMUTHAL_UNITS, RADIAL_UNITS
+
+
+def _one_of(known: Collection[str]) -> Callable[[str], str]:
+    def check(unit: str) -> str:
+        if unit not in known:
+            raise ValueError(f"unknown unit {unit!r}: {suggestion(unit, known)}")
+        return unit
+
+    return check
+
+
+def _unit_type(known: Collection[str]) -> type[str]:
+    schema = WithJsonSchema({"type": "string", "enum": list(known)})
+    return Annotated[str, AfterValidator(_one_of(known)), schema]  # type: ignore[return-value]
+
+
+RadialUnit = _unit_type(RADIAL_UNITS)
+AzimuthalUnit = _unit_type(AZIMUTHAL_UNITS)
+Range = tuple[float, float]
+Bins = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class IntegrationBase(Model):
+    """What all integrations have in common."""
+
+    detectors: list[Name] | None = None
+    """Detectors to integrate; left out: all detectors of the run's source."""
+    unit: RadialUnit = "q_nm^-1"
+    """Radial unit; names as in pyFAI."""
+    radial_range: Range | None = None
+    """Lowest and highest radial value, in `unit`; left out: all the detector covers."""
+    azimuth_range: Range | None = None
+    """Lowest and highest azimuth, degrees; left out: all."""
+    chi_discontinuity: Literal[0, 180] = 180
+    """Where the azimuth jumps by 360 degrees, degrees. Use 0 for a range that crosses 180."""
+    split: Literal["no", "bbox", "full"] = "bbox"
+    """How a pixel is shared among bins: `no` (all to the bin of its centre), `bbox` (bounding box), `full`
+    (its polygon). With `no`, bins are independent and sums of counts exact."""
+    solid_angle: bool = True
+    """Divide by the relative solid angle of each pixel."""
+    polarisation: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """Polarisation factor of the beam (synchrotron: 0.95 to 0.99; 0: unpolarised); left out: no correction."""
+    error_model: Literal["poisson", "counting", "none"] = "poisson"
+    """Variance of a pixel of n counts. `poisson`: max(1, n), as pyFAI; too large where most pixels hold no
+    count. `counting`: n, unbiased for sums of few counts. `none`: no uncertainties."""
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> IntegrationBase:
+        for key in ("radial_range", "azimuth_range"):
+            limits = getattr(self, key)
+            if limits is not None and not limits[0] < limits[1]:
+                raise ValueError(f"{key}: the first value must be below the second, got {list(limits)}")
+        return self
+
+
+class AzimuthalIntegration(IntegrationBase):
+    """Intensity against the radial coordinate: I(q)."""
+
+    kind: Literal["azimuthal"]
+    """Azimuthal average: one profile I(q) per frame."""
+    bins: Bins = 1000
+    """Radial bins."""
+
+
+class CakeIntegration(IntegrationBase):
+    """Intensity against azimuth and the radial coordinate: I(chi, q)."""
+
+    kind: Literal["cake"]
+    """Two-dimensional regrouping: one map I(chi, q) per frame."""
+    radial_bins: Bins = 500
+    """Radial bins."""
+    azimuthal_bins: Bins = 360
+    """Azimuthal bins."""
+
+
+class RadialIntegration(IntegrationBase):
+    """Intensity against azimuth, averaged over a radial range: I(chi)."""
+
+    kind: Literal["radial"]
+    """Radial average: one profile I(chi) per frame."""
+    bins: Bins = 360
+    """Azimuthal bins."""
+    radial_bins: Bins = 100
+    """Radial steps over which the splitting is computed before they are added up."""
+    azimuthal_unit: AzimuthalUnit = "chi_deg"
+    """Unit of the azimuth in the result."""
+
+
+Integration = Annotated[
+    AzimuthalIntegration | CakeIntegration | RadialIntegration, Field(discriminator="kind")
+]
+
+
+class MonitorNormalisation(Model):
+    """Divide each frame by its monitor reading relative to a reference: I / (m / reference)."""
+
+    monitor: Name
+    """Name of the scalar."""
+    reference: Literal["mean"] | Annotated[float, Field(gt=0)] = "mean"
+    """Reading to which frames are normalised: a number in the monitor's unit (1: divide by the reading),
+    or `mean`, the mean over all valid frames of the run."""
+    minimum: Annotated[float, Field(ge=0)] = 0.0
+    """Readings at or below this are refused: no beam, in the monitor's unit."""
+    uncertainty: Literal["none", "counting"] | Annotated[float, Field(ge=0, lt=1)] = "none"
+    """Uncertainty of a reading m: none; sqrt(m) (`counting`); or a fraction of it (0.01: 1 %)."""
+
+
+class Corrections(Model):
+    """Corrections of the integrated intensities, in the order given here."""
+
+    monitor: MonitorNormalisation | None = None
+    """Normalisation to a beam monitor."""
+
+
+class CalibrantCheck(Model):
+    """Comparison of the rings of a calibrant run with the calibrant's d-spacings."""
+
+    integration: Name | None = None
+    """The azimuthal integration to use; left out: the first."""
+    calibrant: str | None = None
+    """pyFAI's name of the calibrant; left out: recognised by the run's `sample`."""
+    tolerance: Annotated[float, Field(gt=0, lt=0.1)] = 1e-3
+    """Largest accepted rms of the relative ring offsets."""
+
+
+class SaxswaxsReduction(Model):
+    """Integration of area-detector frames, with corrections."""
+
+    technique: Literal["saxswaxs"]
+    """The technique."""
+    integrations: Annotated[dict[Name, Integration], Field(min_length=1)]
+    """Integrations by name; all are done in one pass over the frames."""
+    corrections: Corrections = Corrections()
+    """Corrections of the integrated intensities."""
+    axis: Name | None = None
+    """Scalar to plot series of frames against (a scanned motor, a temperature); left out: frame number."""
+    calibrant: CalibrantCheck = CalibrantCheck()
+    """How runs of a calibrant are checked."""
+
+    @model_validator(mode="after")
+    def _calibrant_integration_exists(self) -> SaxswaxsReduction:
+        wanted = self.calibrant.integration
+        if wanted is not None and (
+            wanted not in self.integrations or self.integrations[wanted].kind != "azimuthal"
+        ):
+            raise ValueError(f"calibrant: {wanted!r} is not an azimuthal integration of this reduction")
+        return self

@@ -1,0 +1,107 @@
+"""`sources:` - how raw data of one kind is laid out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from scatterflow.config.base import Model, Name, RelativePath
+
+ScalarType = Literal[
+    "dataset",
+    "column",
+    "scan_column",
+    "spec_motor",
+    "spec_motor_absolute",
+    "spec_motor_static",
+    "smb_par",
+    "scan_start_time",
+    "spec_epoch",
+    "scan_step_index",
+    "scan_number",
+    "detector_log_timestamps",
+    "expression",
+]
+
+SCALAR_TYPES_WITHOUT_NAME = {
+    "scan_start_time",
+    "spec_epoch",
+    "scan_step_index",
+    "scan_number",
+    "detector_log_timestamps",
+}
+SCALAR_TYPES_OF_FORMAT = {
+    "hdf5": {"dataset", "column", "expression"},
+    "images": {"column", "expression"},
+    "spec": {
+        "column",
+        "scan_column",
+        "spec_motor",
+        "spec_motor_absolute",
+        "spec_motor_static",
+        "smb_par",
+        "expression",
+        *SCALAR_TYPES_WITHOUT_NAME,
+    },
+}
+
+
+class Scalar(Model):
+    """One number per frame: a monitor, a motor, a time."""
+
+    type: ScalarType
+    """Where the value comes from. `dataset`: HDF5 dataset. `column`: column of the `table` file.
+    `scan_column`: SPEC counter. `spec_motor`: SPEC motor, for a scanned one the commanded position
+    minus the position before the scan. `spec_motor_absolute`: commanded position.
+    `spec_motor_static`: first commanded position. `smb_par`: column of the .par file.
+    `scan_start_time`, `spec_epoch`: seconds since 1970 UTC. `scan_step_index`: point number from 0.
+    `scan_number`. `detector_log_timestamps`: times from the detector's .log. `expression`: computed
+    from the other scalars."""
+    name: str | None = None
+    """Name of the dataset, column or motor; the text of an expression."""
+    unit: str = ""
+    """Unit of the values as stored (`counts`, `s`, `mm`, `K`, ...); empty: dimensionless."""
+
+    @model_validator(mode="after")
+    def _name_where_needed(self) -> Scalar:
+        if self.type not in SCALAR_TYPES_WITHOUT_NAME and not self.name:
+            raise ValueError(f"a scalar of type {self.type!r} needs a name")
+        return self
+
+
+class SourceConfig(Model):
+    """How raw data of one kind is laid out: format, detectors' frames, per-frame scalars."""
+
+    format: Literal["images", "hdf5", "spec"]
+    """`images`: one file or a numbered series of files that fabio reads. `hdf5`: HDF5 or NeXus file
+    (also Eiger master + data files, Lambda modules). `spec`: SPEC file with frames in CHESS layout."""
+    frames: dict[Name, str] = Field(min_length=1)
+    """Per detector, where its frames are. `images`: path pattern below the raw folder with `{raw}` (the
+    run table's entry), `{run}` and, for a series, `{frame}` or `{frame:05d}`. `hdf5`: dataset path, or
+    `auto`. `spec`: the detector's name in the file names, matched exactly."""
+    first_frame: Annotated[int, Field(ge=0)] = 0
+    """Number in the name of the first file of a series (`images`)."""
+    frames_per_file: Annotated[int, Field(ge=1)] = 1
+    """Frames in each file of a series (`images`)."""
+    scalars: dict[Name, Scalar] = {}
+    """Per-frame scalars by name."""
+    table: RelativePath | None = None
+    """Path pattern (`{raw}`, `{run}`) of a CSV or TSV file with one row per frame."""
+    par_file: RelativePath | None = None
+    """Path of the .par file below the raw folder (`spec`); its columns are named by the .json beside it."""
+    missing: Literal["error", "nan"] = "error"
+    """What a missing or corrupt frame does: stop with an error, or leave NaN, flagged, in the result."""
+
+    @model_validator(mode="after")
+    def _scalars_fit_format(self) -> SourceConfig:
+        allowed = SCALAR_TYPES_OF_FORMAT[self.format]
+        for name, scalar in self.scalars.items():
+            if scalar.type not in allowed:
+                raise ValueError(
+                    f"scalar {name!r}: type {scalar.type!r} is not available in format {self.format!r} "
+                    f"(available: {', '.join(sorted(allowed))})"
+                )
+            if scalar.type == "column" and self.table is None:
+                raise ValueError(f"scalar {name!r} is a column, but no `table` is given")
+        return self

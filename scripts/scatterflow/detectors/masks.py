@@ -1,0 +1,306 @@
+"""Good masks: which pixels of a detector count. True = good, everywhere inside scatterflow.
+
+A detector's mask is the AND of its members (gaps, files, polygons, circles). Beside the bool array
+goes the reason for each pixel, as bits of a NeXus NXdetector `pixel_mask`:
+
+| member | bits |
+| --- | --- |
+| gaps | bit 0 (gap) |
+| file, polygon, circle | bit 8 (user: beam stop, shadow, ...) |
+| dataset named pixel_mask | its own |
+
+The bits of NeXus: 0 gap, 1 dead, 2 under-responding, 3 over-responding, 4 noisy (hot), 6 cluster,
+8 user; 16 and up are tags, not reasons. Always good == ((reasons & 0xFFFF) == 0).
+
+pyFAI wants the opposite polarity: give it `~mask.good`. Its `create_mask` is never used: by default
+it inverts a mask with more than half its pixels masked.
+
+A mask is kept in one HDF5 file: `/mask/good` (uint8, 1 = good), `/mask/pixel_mask` (uint32), and as
+JSON text `/mask/members` and `/mask/warnings`; `/mask` carries the convention and both checksums.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scatterflow.detectors.mask_files import REASON_BITS, USER_BIT, read_mask_file
+from scatterflow.errors import UserError
+from scatterflow.files.atomic import whole_file
+from scatterflow.files.checksums import array_sha256, mask_sha256
+from scatterflow.files.json import to_json
+
+if TYPE_CHECKING:
+    from pyFAI.integrator.azimuthal import AzimuthalIntegrator
+
+GAP_BIT = np.uint32(1 << 0)
+CONVENTION = "True = good"
+
+
+@dataclass(frozen=True, eq=False)
+class GoodMask:
+    """A detector's mask.
+
+    good: bool (rows, cols), True = good.
+    reasons: uint32 (rows, cols), bits of a NeXus pixel_mask.
+    members: one dict per member: name, type, path (None without a file), sha256 (of the member's
+        own good mask), masked_fraction.
+    warnings: what looks odd but may be meant.
+    """
+
+    good: np.ndarray
+    reasons: np.ndarray
+    members: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the mask: SHA-256 of shape and good pixels."""
+        return mask_sha256(self.good)
+
+    @property
+    def masked_fraction(self) -> float:
+        """Fraction of masked pixels."""
+        return masked_fraction(self.good)
+
+
+def masked_fraction(good: np.ndarray) -> float:
+    """Fraction of masked pixels of a good mask."""
+    return 1.0 - np.count_nonzero(good) / good.size
+
+
+def build_mask(
+    detector: dict[str, Any], name: str, integrator: AzimuthalIntegrator | None = None
+) -> GoodMask:
+    """The good mask of a detector: all its members, combined and checked.
+
+    detector: `DetectorConfig.model_dump()`. name: the detector's name, for messages. integrator:
+    its geometry, loaded if not given (for gaps, circles round the beam, the check of the gaps).
+
+    Raises UserError for a member that cannot be made, for a mask that leaves no good pixel, and for
+    more masked pixels than `most_masked` (an inverted mask).
+    """
+    if integrator is None:
+        from scatterflow.detectors.geometry import load_geometry
+
+        integrator = load_geometry(detector, name)
+    shape = tuple(detector["shape"])
+    good = np.ones(shape, bool)
+    reasons = np.zeros(shape, np.uint32)
+    members, warnings = [], []
+    for mask in detector["masks"]:
+        member_good, member_reasons = make_member(mask, shape, integrator, f"detector {name}")
+        good &= member_good
+        reasons |= member_reasons
+        members.append(_describe(mask, member_good))
+        if mask["type"] != "gaps" and member_good.all():
+            warnings.append(f"mask {mask['name']!r} of detector {name} masks no pixel")
+    _check_fraction(good, members, detector.get("most_masked", 0.95), name)
+    warnings += _check_gaps(good, known_gaps(integrator, shape), name)
+    return GoodMask(good, reasons, members, warnings)
+
+
+def make_member(
+    mask: dict[str, Any], shape: tuple[int, int], integrator: AzimuthalIntegrator, place: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Good mask (bool) and reasons (uint32) of one member, both of `shape`. Raises UserError."""
+    place = f"{place}, mask {mask['name']}"
+    if mask["type"] == "file":
+        return read_mask_file(mask, shape, f"{place}, file {mask['path']}")
+    if mask["type"] == "gaps":
+        good = ~_required_gaps(integrator, shape, place)
+        return good, np.where(good, np.uint32(0), GAP_BIT)
+    inside = _inside(mask, shape, integrator, place)
+    good = inside if mask.get("inside_is", "masked") == "good" else ~inside
+    return good, np.where(good, np.uint32(0), USER_BIT)
+
+
+def _inside(
+    mask: dict[str, Any], shape: tuple[int, int], integrator: AzimuthalIntegrator, place: str
+) -> np.ndarray:
+    if mask["type"] == "polygon":
+        _check_finite(mask["corners"], place)
+        return inside_polygon(mask["corners"], shape)
+    centre = mask["centre"]
+    if centre == "beam":
+        from scatterflow.detectors.geometry import beam_centre
+
+        try:
+            centre = beam_centre(integrator)
+        except UserError as error:
+            raise error.inside(place) from error
+    _check_finite([centre, (mask["radius"], 0.0)], place)
+    return inside_circle(centre, mask["radius"], shape)
+
+
+def _check_finite(points: Any, place: str) -> None:
+    if not all(math.isfinite(value) for point in points for value in point):
+        raise UserError(
+            "a coordinate is infinite or NaN",
+            place,
+            "give (row, column) in pixels as plain numbers",
+        )
+
+
+def inside_polygon(corners: list[tuple[float, float]], shape: tuple[int, int]) -> np.ndarray:
+    """Pixels whose centre lies inside a polygon: bool (rows, cols), by the even-odd rule.
+
+    corners: (row, column) in pixels, the centre of the first pixel is (0, 0); the last corner is
+    joined to the first. A centre is inside if an odd number of edges crosses its row at a larger
+    column; edges hold their upper end and not their lower one, so that polygons that share an edge
+    share no pixel and leave none out.
+    """
+    inside = np.zeros(shape, bool)
+    columns = np.arange(shape[1], dtype=float)
+    for (row1, column1), (row2, column2) in zip(corners, [*corners[1:], corners[0]], strict=True):
+        # From the upper end always: two polygons that share an edge compute the same crossings.
+        (row1, column1), (row2, column2) = sorted([(row1, column1), (row2, column2)])
+        first = min(max(math.ceil(row1), 0), shape[0])
+        last = min(max(math.ceil(row2), 0), shape[0])
+        if last <= first:
+            continue
+        along = (np.arange(first, last, dtype=float) - row1) / (row2 - row1)
+        crossing = column1 + along * (column2 - column1)
+        inside[first:last] ^= columns < crossing[:, np.newaxis]
+    return inside
+
+
+def inside_circle(centre: tuple[float, float], radius: float, shape: tuple[int, int]) -> np.ndarray:
+    """Pixels whose centre lies within `radius` (pixels, rim included) of `centre` (row, column)."""
+    rows = np.arange(shape[0], dtype=float)[:, np.newaxis] - centre[0]
+    columns = np.arange(shape[1], dtype=float)[np.newaxis, :] - centre[1]
+    return rows**2 + columns**2 <= float(radius) ** 2
+
+
+def known_gaps(integrator: AzimuthalIntegrator, shape: tuple[int, int]) -> np.ndarray | None:
+    """Gaps between modules: bool (rows, cols), True = gap; None where pyFAI knows none.
+
+    pyFAI gives them in the order of the stored frame, whatever the orientation.
+    """
+    from scatterflow.detectors.quiet import quiet
+
+    with quiet():
+        gaps = integrator.detector.mask
+    if gaps is None or np.shape(gaps) != tuple(shape):
+        return None
+    return np.asarray(gaps) != 0
+
+
+def _required_gaps(
+    integrator: AzimuthalIntegrator, shape: tuple[int, int], place: str
+) -> np.ndarray:
+    gaps = known_gaps(integrator, shape)
+    if gaps is None:
+        kind = type(integrator.detector).__name__
+        raise UserError(
+            f"pyFAI knows no gaps of the geometry's detector, {kind}",
+            place,
+            "remove this mask, or name the detector in the geometry (such as `Pilatus1M`)",
+        )
+    return gaps
+
+
+def _describe(mask: dict[str, Any], good: np.ndarray) -> dict[str, Any]:
+    return {
+        "name": mask["name"],
+        "type": mask["type"],
+        "path": mask.get("path"),
+        "sha256": mask_sha256(good),
+        "masked_fraction": masked_fraction(good),
+    }
+
+
+def _check_fraction(
+    good: np.ndarray, members: list[dict[str, Any]], most_masked: float, name: str
+) -> None:
+    fraction = masked_fraction(good)
+    parts = ", ".join(f"{member['name']} {member['masked_fraction']:.1%}" for member in members)
+    if not good.any():
+        raise UserError(
+            f"the mask leaves no good pixel (masked: {parts})",
+            f"detector {name}, masks",
+            "check the polarity of each mask (`true_means`, `inside_is`)",
+        )
+    if fraction > most_masked:
+        raise UserError(
+            f"{fraction:.1%} of the pixels are masked, more than most_masked ({most_masked:.1%}): "
+            f"a mask looks inverted (masked: {parts})",
+            f"detector {name}, masks",
+            "check the polarity of each mask (`true_means`, `inside_is`); "
+            "if so many are meant, raise `most_masked`",
+        )
+
+
+def _check_gaps(good: np.ndarray, gaps: np.ndarray | None, name: str) -> list[str]:
+    """A mask made for this detector covers its gaps; one for another, or turned round, does not."""
+    if gaps is None or not gaps.any():
+        return []
+    left_open = np.count_nonzero(good & gaps) / np.count_nonzero(gaps)
+    if left_open <= 0.5:
+        return []
+    return [
+        f"the masks of detector {name} leave {left_open:.0%} of the gaps between its modules "
+        "unmasked: a mask may be flipped, inverted or of another detector; "
+        "a mask of type `gaps` covers them"
+    ]
+
+
+def write_mask(path: str | Path, mask: GoodMask) -> None:
+    """Write a mask as one HDF5 file, whole; equal masks give equal bytes."""
+    import h5py
+
+    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["default"] = "mask"
+        group = file.create_group("mask")
+        group.attrs["NX_class"] = "NXcollection"
+        group.attrs["convention"] = CONVENTION
+        group.attrs["sha256"] = mask.sha256
+        group.attrs["pixel_mask_sha256"] = array_sha256(mask.reasons)
+        for name, pixels in (("good", mask.good.astype(np.uint8)), ("pixel_mask", mask.reasons)):
+            group.create_dataset(
+                name, data=pixels, compression="gzip", shuffle=True, track_times=False
+            )
+        for name, value in (("members", mask.members), ("warnings", mask.warnings)):
+            group.create_dataset(name, data=to_json(value), track_times=False)
+
+
+def read_mask(path: str | Path) -> GoodMask:
+    """Read a mask that `write_mask` wrote; raises UserError unless it is whole and unchanged."""
+    import h5py
+
+    if not Path(path).is_file():
+        raise UserError("the mask file does not exist", str(path), "run snakemake again")
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            group = file["mask"]
+            attributes = dict(group.attrs)
+            good, reasons = group["good"][()], group["pixel_mask"][()]
+            members = json.loads(group["members"][()])
+            warnings = json.loads(group["warnings"][()])
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise _spoilt(f"it cannot be read: {str(error)[:120]}", path) from error
+    if attributes.get("convention") != CONVENTION:
+        raise _spoilt(f"it does not state the convention {CONVENTION!r}", path)
+    if good.ndim != 2 or good.dtype != np.uint8 or (good > 1).any():
+        raise _spoilt("`good` is no image of 0 and 1", path)
+    good = good.astype(bool)
+    if mask_sha256(good) != attributes.get("sha256"):
+        raise _spoilt("its pixels do not have the checksum that it states", path)
+    if array_sha256(reasons) != attributes.get("pixel_mask_sha256"):
+        raise _spoilt("its reasons do not have the checksum that it states", path)
+    if reasons.shape != good.shape or not np.array_equal(good, (reasons & REASON_BITS) == 0):
+        raise _spoilt("`good` and `pixel_mask` contradict", path)
+    return GoodMask(good, reasons, members, warnings)
+
+
+def _spoilt(why: str, path: str | Path) -> UserError:
+    return UserError(
+        f"this is no mask that scatterflow wrote, or it is damaged: {why}",
+        str(path),
+        "delete it and run snakemake again",
+    )

@@ -1,0 +1,1 @@
+"""Writing files whole, naming them by content, saying where they come from."""

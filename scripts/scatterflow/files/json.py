@@ -1,0 +1,50 @@
+"""JSON that is safe to keep: no NaN, sorted keys, numpy scalars as numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scatterflow.errors import UserError
+from scatterflow.files.atomic import write_text
+
+
+def plain(value: Any) -> Any:
+    """`value` with numpy and path objects turned into plain Python; non-finite numbers into None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def to_json(value: Any, indent: int | None = 1) -> str:
+    """Canonical JSON text of `value`."""
+    return json.dumps(plain(value), allow_nan=False, sort_keys=True, indent=indent)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as JSON, whole."""
+    write_text(path, to_json(value) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; raises UserError if it is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"not a readable JSON file ({error})", str(path), "delete it and run snakemake again"
+        ) from error

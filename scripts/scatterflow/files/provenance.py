@@ -1,0 +1,70 @@
+"""Where a result comes from: raw files, software, times."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import scatterflow
+from scatterflow.files.checksums import file_sha256
+
+# Hashing costs about as much as reading; larger files are identified by size and time alone.
+CHEAP_BYTES = 32_000_000
+PACKAGES = ("numpy", "pyFAI", "fabio", "numba", "h5py", "hdf5plugin", "zarr", "snakemake")
+
+
+def raw_file_record(path: str | Path) -> dict[str, Any]:
+    """Identity of a raw file: path, size in bytes, time of last change, sha256 where cheap (else None)."""
+    path = Path(path)
+    status = path.stat()
+    return {
+        "path": str(path),
+        "size": status.st_size,
+        "mtime": datetime.fromtimestamp(status.st_mtime, UTC).isoformat(),
+        "sha256": file_sha256(path) if status.st_size <= CHEAP_BYTES else None,
+    }
+
+
+@cache
+def software() -> dict[str, Any]:
+    """Versions of scatterflow, its commit, Python and the packages that make numbers."""
+    versions: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    return {
+        "scatterflow": scatterflow.__version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": versions,
+    }
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the workflow's repository, `-modified` if its code differs from it; None outside git."""
+    scripts = Path(scatterflow.__file__).resolve().parents[1]
+    try:
+        head = _git(scripts, "rev-parse", "HEAD")
+        changed = _git(scripts, "status", "--porcelain", "--untracked-files=no", "--", ".", "../rules")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{head}-modified" if changed else head
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+    ).stdout.strip()
+
+
+def now() -> str:
+    """The time, UTC, ISO 8601 with offset."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""Numerical kernels on bare arrays: no files, no configuration, no Snakemake."""

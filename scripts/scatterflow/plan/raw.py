@@ -1,0 +1,74 @@
+"""The raw files that each job reads, so that Snakemake can watch them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from scatterflow.errors import UserError
+from scatterflow.files.json import to_json
+from scatterflow.plan.build import PlannedReduction
+from scatterflow.sources.base import RunLocation, Source
+
+
+def frame_files(planned: PlannedReduction, start: int, stop: int) -> list[str]:
+    """Files that hold frames start..stop-1 of all detectors of a planned reduction."""
+    simulated = _simulated(planned)
+    if simulated is not None:
+        return [
+            path
+            for path, detector, first, last in simulated
+            if detector is None or (detector in planned.detectors and first < stop and start < last)
+        ]
+    source = _source(planned, scalars=False)
+    found: dict[str, None] = {}
+    for detector in planned.detectors:
+        found.update(dict.fromkeys(map(str, source.files(detector, start, stop))))
+    return _existing(list(found), planned)
+
+
+def scalar_files(planned: PlannedReduction) -> list[str]:
+    """Files that hold the per-frame scalars and metadata of a run."""
+    simulated = _simulated(planned)
+    if simulated is not None:
+        return [path for path, detector, _, _ in simulated if detector is None]
+    return _existing(list(map(str, _source(planned, scalars=True).scalar_files())), planned)
+
+
+def _simulated(planned: PlannedReduction) -> list[tuple[str, str | None, int, int]] | None:
+    """The demo's files are known before they are made."""
+    if planned.configuration.demo is None:
+        return None
+    from scatterflow.sources.simulate import simulated_files
+
+    files = simulated_files().get(planned.row.raw)
+    if files is None:
+        return None
+    root = Path(planned.configuration.raw)
+    return [(str(root / path), detector, first, stop) for path, detector, first, stop in files]
+
+
+def _source(planned: PlannedReduction, *, scalars: bool) -> Source:
+    return _open(to_json(planned.location(scalars=scalars)))
+
+
+@cache
+def _open(fields: str) -> Source:
+    import json
+
+    from scatterflow.sources.open import open_source
+
+    return open_source(RunLocation.from_fields(json.loads(fields)))
+
+
+def _existing(paths: list[str], planned: PlannedReduction) -> list[str]:
+    if planned.configuration.sources[planned.row.source].missing == "nan":
+        return [path for path in paths if Path(path).exists()]
+    for path in paths:
+        if not Path(path).exists():
+            raise UserError(
+                f"raw file {path} does not exist",
+                f"run table {planned.configuration.runs}, run {planned.row.run}",
+                f"check `raw` (now {planned.configuration.raw!r}) and the columns raw and frames",
+            )
+    return paths

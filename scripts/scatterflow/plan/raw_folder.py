@@ -1,0 +1,177 @@
+"""What lies in a raw folder: its files, those that a path pattern means, numbered series.
+
+Nothing outside the folder is looked at: hidden files and folders are passed over, symbolic links to
+folders are not followed, links to files only if they stay inside.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from scatterflow.config.base import NAME_PATTERN
+from scatterflow.errors import UserError
+from scatterflow.sources.patterns import fill, has_frame
+from scatterflow.sources.spec_frames import HDF5_SUFFIXES, natural_key, split_name
+
+DEEPEST = 8
+IMAGE_SUFFIXES = (".tif", ".tiff", ".cbf", ".edf", ".img", ".mccd")
+_NUMBERED = re.compile(r"(.*?)(\d+)\Z", re.DOTALL)
+
+
+def list_files(root: Path, deepest: int = DEEPEST) -> list[str]:
+    """Paths of the regular files below `root`, relative to it, in natural order.
+
+    deepest: folders below each other that are entered.
+    Raises UserError if there is no such folder.
+    """
+    if not root.is_dir():
+        raise UserError("the raw folder does not exist", str(root), "check `raw` in config.yaml")
+    real_root = os.path.realpath(root)
+    found: list[str] = []
+
+    def look(folder: str, depth: int) -> None:
+        with os.scandir(root / folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+        for entry in visible:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if any(ord(character) < 32 for character in entry.name):
+                continue  # no run table can hold such a name
+            if entry.is_dir(follow_symlinks=False):
+                if depth < deepest and os.access(entry.path, os.R_OK | os.X_OK):
+                    look(path, depth + 1)
+            elif entry.is_file() and _inside(entry, real_root):
+                found.append(path)
+
+    look("", 1)
+    return sorted(found, key=natural_key)
+
+
+def _inside(entry: os.DirEntry, real_root: str) -> bool:
+    if not entry.is_symlink():
+        return True
+    return os.path.commonpath([os.path.realpath(entry.path), real_root]) == real_root
+
+
+def is_hdf5(path: str) -> bool:
+    """Whether a file's name is that of an HDF5 file."""
+    return split_name(path)[1] in HDF5_SUFFIXES
+
+
+def is_image(path: str) -> bool:
+    """Whether a file's name is that of a detector image."""
+    return split_name(path)[1] in IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a pattern says of a path: the run table's `raw`, the run's name, the number of the file.
+
+    run: None if the pattern has no `{run}`; raw is then the text for `{raw}`, else for `{run}`.
+    """
+
+    raw: str
+    run: str | None
+    number: int | None
+
+
+class PatternReader:
+    """Reads paths backwards: which `{raw}`, `{run}` and `{frame}` make this path of a pattern?"""
+
+    def __init__(self, pattern: str) -> None:
+        """Raises UserError for a pattern that `scatterflow.sources.patterns` would refuse."""
+        self.pattern = pattern
+        self.numbered = has_frame(pattern)
+        self._regex = re.compile(_pattern_regex(pattern) + r"\Z", re.DOTALL)
+        self.names_runs = bool({"raw", "run"} & set(self._regex.groupindex))
+
+    def read(self, path: str) -> Meaning | None:
+        """What the pattern says of a path below the raw folder; None if it does not mean it."""
+        match = self._regex.match(path)
+        if not match or not self.names_runs:
+            return None
+        groups = match.groupdict()
+        raw, run = groups.get("raw"), groups.get("run")
+        number = int(groups["frame"]) if self.numbered else None
+        # Digits and padding: only what the source would build from these values is meant.
+        if fill(self.pattern, run or "", raw or "", number) != path:
+            return None
+        return Meaning(raw if raw is not None else str(run), run, number)
+
+
+def _pattern_regex(pattern: str) -> str:
+    regex, seen = "", set()
+    for literal, field, form, _ in string.Formatter().parse(pattern):
+        regex += re.escape(literal)
+        if field is None:
+            continue
+        if field in seen:
+            regex += f"(?P={field})"
+        elif field == "frame":
+            width = re.sub(r"\D", "", form or "").lstrip("0")
+            # Without a width the number begins where the digits do.
+            regex += rf"(?P<frame>\d{{{width},}})" if width else r"(?P<frame>(?<!\d)\d+)"
+        else:
+            regex += r"(?P<raw>.+)" if field == "raw" else f"(?P<run>{NAME_PATTERN})"
+        seen.add(field)
+    return regex
+
+
+@dataclass(frozen=True)
+class Series:
+    """Files that differ in their last number only; one file without number is a series of its own.
+
+    pattern: path pattern that would read it, {raw} being `raw`.
+    numbers: in order; empty for a single file without number.
+    """
+
+    raw: str
+    pattern: str
+    numbers: tuple[int, ...]
+    paths: tuple[str, ...]
+
+
+def numbered_series(paths: list[str]) -> list[Series]:
+    """Sort image files into series by folder, name before the last number, width and suffix."""
+    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
+    single = []
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        stem = split_name(name)[0]
+        match = _NUMBERED.match(stem)
+        start = f"{folder}/" if folder else ""
+        if match and match[1]:
+            groups[start, match[1], name[len(stem) :]].append((match[2], path))
+        else:
+            raw = start + stem
+            single.append(Series(raw, "{raw}" + _literal(name[len(stem) :]), (), (path,)))
+    found = [_series(*key, group) for key, group in groups.items()]
+    return sorted(found + single, key=lambda series: natural_key(series.paths[0]))
+
+
+def _series(start: str, stem: str, suffix: str, group: list[tuple[str, str]]) -> Series:
+    group = sorted(group, key=lambda item: int(item[0]))
+    widths = {len(digits) for digits, _ in group}
+    padded = len(widths) == 1 and max(widths) > 1
+    field = f"{{frame:0{max(widths)}d}}" if padded else "{frame}"
+    raw = stem.rstrip("_-. ") or stem
+    return Series(
+        raw=start + raw,
+        pattern="{raw}" + _literal(stem[len(raw) :]) + field + _literal(suffix),
+        numbers=tuple(int(digits) for digits, _ in group),
+        paths=tuple(path for _, path in group),
+    )
+
+
+def _literal(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def gaps(numbers: list[int] | tuple[int, ...]) -> list[int]:
+    """The numbers missing between the first and the last."""
+    there = set(numbers)
+    return [n for n in range(min(there), max(there) + 1) if n not in there] if there else []

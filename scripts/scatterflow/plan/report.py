@@ -1,0 +1,146 @@
+"""What a run of the workflow will cost: jobs, bytes, core-hours, memory. Nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scatterflow.plan.build import Plan, PlannedReduction
+from scatterflow.plan.rates import Rate, measured_pixel_rate, measured_rate
+from scatterflow.plan.targets import chunk_name, result_files
+
+# Compressed results take about half of their arrays.
+RESULT_COMPRESSION = 0.5
+
+
+@dataclass(frozen=True)
+class RuleCost:
+    """All jobs of one rule. done: how many outputs are there already (outdated ones count, too)."""
+
+    rule: str
+    jobs: int
+    done: int
+    read_bytes: float
+    written_bytes: float
+    core_hours: float
+    memory_mb: float
+    rate: Rate
+
+
+def plan_costs(plan: Plan, folder: str | Path = ".") -> list[RuleCost]:
+    """Cost of every rule of the plan, in the order of the work; folder: where results are."""
+    folder = Path(folder)
+    jobs = _jobs(plan)
+    pixel_rate = measured_pixel_rate(folder / "work")
+    costs = []
+    for rule, outputs in jobs.items():
+        if not outputs:
+            continue
+        rate = measured_rate(rule, folder / "logs")
+        seconds = rate.seconds * len(outputs)
+        memory = rate.memory_mb or 0.0
+        if rule == "integrate_chunk":
+            memory = max(memory, *(item.memory_mb for item in plan.reductions.values()))
+            if pixel_rate:
+                pixels = sum(item.load.pixels * item.row.frames for item in plan.reductions.values())
+                seconds = pixels / pixel_rate + _start_up(rate) * len(outputs)
+        read, written = _bytes(rule, plan)
+        done = sum((folder / path).exists() for path in outputs)
+        costs.append(
+            RuleCost(rule, len(outputs), done, read, written, seconds / 3600, memory, rate)
+        )
+    return costs
+
+
+def _start_up(rate: Rate) -> float:
+    """Interpreter and imports of a job, seconds: not more than the shortest whole job."""
+    return min(1.5, rate.seconds)
+
+
+def _jobs(plan: Plan) -> dict[str, list[str]]:
+    """One output per job, by rule."""
+    reductions = list(plan.reductions.values())
+    targets = [path for item in reductions for path in result_files(item)]
+
+    def plots(*endings: str) -> list[str]:
+        return [path for path in targets if path.endswith(endings)]
+
+    used_masks = {key for item in reductions for key in item.masks.values()}
+    used_weights = {task.weights for item in reductions for task in item.tasks}
+    return {
+        "simulate_raw": [plan.configuration.raw] if plan.configuration.demo else [],
+        "build_mask": [f"resources/masks/{key}.h5" for key in sorted(used_masks)],
+        "prepare_integration": [f"resources/weights/{key}.h5" for key in sorted(used_weights)],
+        "setup_container": [f"{_work(item)}/container.zarr" for item in reductions],
+        "integrate_chunk": [
+            f"{_work(item)}/chunks/{chunk_name(*chunk)}.json"
+            for item in reductions
+            for chunk in item.chunks
+        ],
+        "assemble_result": plots("result.nxs"),
+        "plot_frames": plots("_frames.png"),
+        "plot_profiles": plots("_profiles.png"),
+        "plot_mean_profile": plots("_mean.png"),
+        "plot_cake": plots("_map.png"),
+        "plot_monitors": plots("monitors.png"),
+        "check_calibrant": plots("_rings.tsv"),
+    }
+
+
+def _work(planned: PlannedReduction) -> str:
+    return f"work/{planned.row.run}/{planned.name}"
+
+
+def _bytes(rule: str, plan: Plan) -> tuple[float, float]:
+    """Bytes read and written by all jobs of a rule."""
+
+    def total(of: Callable[[PlannedReduction], float]) -> float:
+        return float(sum(of(item) for item in plan.reductions.values()))
+
+    raw = total(lambda item: item.load.raw_bytes * item.row.frames)
+    sums = total(lambda item: item.load.result_bytes * item.row.frames)
+    # signal, variance and normalisation become intensity and error.
+    results = sums * 2 / 3 * RESULT_COMPRESSION
+    return {
+        "simulate_raw": (0.0, raw),
+        "integrate_chunk": (raw, sums * RESULT_COMPRESSION),
+        "assemble_result": (sums * RESULT_COMPRESSION, results),
+        "plot_profiles": (results, 0.0),
+    }.get(rule, (0.0, 0.0))
+
+
+def report_text(costs: list[RuleCost]) -> str:
+    """The costs as a table for people."""
+    lines = [
+        f"{'rule':22} {'jobs':>6} {'there':>6} {'read':>9} {'written':>9} "
+        f"{'core-hours':>10} {'memory':>9}  based on"
+    ]
+    for cost in costs:
+        basis = f"{cost.rate.jobs} measured jobs" if cost.rate.jobs else "assumption"
+        lines.append(
+            f"{cost.rule:22} {cost.jobs:6d} {cost.done:6d} {_size(cost.read_bytes):>9} "
+            f"{_size(cost.written_bytes):>9} {cost.core_hours:10.3f} "
+            f"{_size(cost.memory_mb * 1e6):>9}  {basis}"
+        )
+    lines.append(
+        f"{'all':22} {sum(c.jobs for c in costs):6d} {sum(c.done for c in costs):6d} "
+        f"{_size(sum(c.read_bytes for c in costs)):>9} "
+        f"{_size(sum(c.written_bytes for c in costs)):>9} {sum(c.core_hours for c in costs):10.3f} "
+        f"{_size(max((c.memory_mb for c in costs), default=0) * 1e6):>9}"
+    )
+    lines.append(
+        "Raw bytes are those of uncompressed 32-bit frames. Which outputs are outdated, "
+        "`snakemake -n` says."
+    )
+    return "\n".join(lines)
+
+
+def _size(count: float) -> str:
+    if count <= 0:
+        return "-"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    raise AssertionError

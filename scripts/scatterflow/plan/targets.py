@@ -1,0 +1,32 @@
+"""Files that a planned reduction delivers."""
+
+from __future__ import annotations
+
+from scatterflow.plan.build import PlannedReduction
+from scatterflow.saxswaxs.calibrant_names import find_calibrant
+
+
+def calibrant_of(planned: PlannedReduction) -> str | None:
+    """pyFAI's name of the calibrant that a run's sample is, or None."""
+    return planned.reduction.calibrant.calibrant or find_calibrant(planned.row.sample)
+
+
+def result_files(planned: PlannedReduction) -> list[str]:
+    """Result file, plots and checks of one reduction of one run."""
+    folder = f"results/{planned.row.run}/{planned.name}"
+    plots = [f"{detector}_frames" for detector in planned.detectors] + ["monitors"]
+    checks = []
+    wanted = planned.reduction.calibrant.integration
+    for task in planned.tasks:
+        if task.kind == "cake":
+            plots.append(f"{task.name}_map")
+            continue
+        plots += [f"{task.name}_profiles", f"{task.name}_mean"]
+        if task.kind == "azimuthal" and wanted in (None, task.integration) and calibrant_of(planned):
+            checks.append(f"{folder}/{task.name}_rings.tsv")
+    return [f"{folder}/result.nxs", *(f"{folder}/plots/{name}.png" for name in plots), *checks]
+
+
+def chunk_name(start: int, stop: int) -> str:
+    """Name of a chunk, `000000-000064`: frames start to stop - 1."""
+    return f"{start:06d}-{stop:06d}"

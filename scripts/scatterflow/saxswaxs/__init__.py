@@ -1,0 +1,1 @@
+"""SAXS and WAXS: integrate frames, assemble and correct the results, check calibrants."""

@@ -1,0 +1,112 @@
+"""The last step of a saxswaxs reduction: everything that was made, put into one result file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from scatterflow.detectors.masks import read_mask
+from scatterflow.files.json import read_json
+from scatterflow.saxswaxs.merge import frame_sums, verify_receipts
+from scatterflow.saxswaxs.container import open_container
+from scatterflow.saxswaxs.corrections import Factor, monitor_factor
+from scatterflow.saxswaxs.result import Description, DetectorResult, ResultTask, write_result
+from scatterflow.saxswaxs.weights import Weights, read_weights
+from scatterflow.sources.base import RunLocation
+from scatterflow.sources.open import open_source
+
+
+def assemble_result(
+    container_path: str,
+    receipt_paths: Sequence[str],
+    weights: Mapping[str, str],
+    masks: Mapping[str, str],
+    *,
+    location: dict[str, Any],
+    description: Mapping[str, Any],
+    tasks: Sequence[Mapping[str, Any]],
+    valid: Mapping[str, Any],
+    result: str,
+) -> None:
+    """Verify the container against its receipts and write the result file.
+
+    weights: file per key; masks: file per detector; location: fields of the run's `RunLocation` with
+    scalars; description: run, reduction, sample, experiment, parameters; tasks: as planned; valid: the
+    valid range per detector. Raises UserError naming the chunk, monitor or frame that is wrong.
+    """
+    where = f"run {description['run']}, reduction {description['reduction']}"
+    container = open_container(container_path)
+    receipts = sorted((read_json(path) for path in receipt_paths), key=lambda item: item["start"])
+    verify_receipts(container, receipts, where)
+
+    source = open_source(RunLocation.from_fields(location))
+    table = source.scalars()
+    scalars = {"frame_number": np.arange(location["frames"], dtype=np.int64)}
+    scalars.update({name: table[name].to_numpy() for name in table.columns})
+
+    prepared = {key: read_weights(path) for key, path in weights.items()}
+    result_tasks = [_result_task(task, prepared) for task in tasks]
+    detectors = {
+        name: _detector_result(path, next(t for t in result_tasks if t.detector == name), valid[name])
+        for name, path in masks.items()
+    }
+    frame_valid = np.all([frame_sums(container, name)[2] for name in detectors], axis=0)
+    write_result(
+        result,
+        container,
+        result_tasks,
+        detectors,
+        Description(
+            run=description["run"],
+            reduction=description["reduction"],
+            sample=description["sample"],
+            experiment=description["experiment"],
+            scalars=scalars,
+            units=table.attrs.get("units", {}),
+            metadata=source.metadata(),
+            parameters=description["parameters"],
+            receipts=receipts,
+            corrections=_corrections(description["parameters"], scalars, frame_valid, where),
+        ),
+    )
+
+
+def _result_task(task: Mapping[str, Any], prepared: Mapping[str, Weights]) -> ResultTask:
+    return ResultTask(
+        name=task["name"],
+        detector=task["detector"],
+        integration=task["integration"],
+        kind=task["kind"],
+        error_model=task["error_model"],
+        weights=prepared[task["weights"]],
+    )
+
+
+def _detector_result(path: str, task: ResultTask, valid: Mapping[str, Any]) -> DetectorResult:
+    mask = read_mask(path)
+    settings = task.weights.settings
+    row, column = settings["beam_centre"]
+    return DetectorResult(
+        geometry=settings["geometry"],
+        geometry_sha256=settings["geometry_sha256"],
+        beam_centre=(row, column),
+        pixel_mask=mask.reasons,
+        mask={
+            "sha256": mask.sha256,
+            "masked_fraction": float(1 - mask.good.mean()),
+            "members": mask.members,
+        },
+        valid=valid,
+    )
+
+
+def _corrections(
+    parameters: Mapping[str, Any], scalars: Mapping[str, np.ndarray], valid: np.ndarray, where: str
+) -> list[tuple[str, Factor]]:
+    """The corrections of the configuration in their order."""
+    monitor = parameters["corrections"]["monitor"]
+    if monitor is None:
+        return []
+    return [("monitor_normalisation", monitor_factor(scalars[monitor["monitor"]], monitor, valid, where))]

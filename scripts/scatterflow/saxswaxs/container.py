@@ -1,0 +1,108 @@
+"""The container: one Zarr v3 store per run and reduction, created empty from the plan.
+
+Each chunk job fills exactly its own stored chunks. Layout:
+
+    <detector>_<integration>/{signal,variance,normalisation}   float64 (frames, bins...)
+    <detector>/frame_sum       float64 (chunks, rows, columns)  sum of valid pixel values
+    <detector>/valid_count     uint32  (chunks, rows, columns)  frames in which the pixel was valid
+    <detector>/frame_valid     bool    (frames,)                False: the frame is missing
+
+The attribute `uid` tells one container from its re-creation.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from scatterflow.errors import UserError
+from scatterflow.files.atomic import whole_folder
+from scatterflow.files.checksums import array_sha256
+
+SUMS = ("signal", "variance", "normalisation")
+
+
+def setup_container(
+    path: str | Path,
+    *,
+    frames: int,
+    chunk_frames: int,
+    tasks: Iterable[Mapping[str, Any]],
+    shapes: Mapping[str, tuple[int, int]],
+) -> None:
+    """Create an empty container.
+
+    tasks: name, bins (tuple) and stored_frames of each integration of each detector;
+    shapes: (rows, columns) of each detector. Nothing is allocated: unwritten chunks read as NaN.
+    """
+    chunks = -(-frames // chunk_frames)
+    with whole_folder(path) as temporary:
+        root = zarr.open_group(temporary, mode="w", zarr_format=3)
+        root.attrs.update(
+            {"uid": uuid.uuid4().hex, "frames": frames, "chunk_frames": chunk_frames, "format": 1}
+        )
+        for task in tasks:
+            bins = tuple(task["bins"])
+            for name in SUMS:
+                root.create_array(
+                    f"{task['name']}/{name}",
+                    shape=(frames, *bins),
+                    chunks=(task["stored_frames"], *bins),
+                    dtype="float64",
+                    fill_value=np.nan,
+                )
+        for detector, shape in shapes.items():
+            for name, dtype in (("frame_sum", "float64"), ("valid_count", "uint32")):
+                root.create_array(
+                    f"{detector}/{name}",
+                    shape=(chunks, *shape),
+                    chunks=(1, *shape),
+                    dtype=dtype,
+                    fill_value=0,
+                )
+            root.create_array(
+                f"{detector}/frame_valid",
+                shape=(frames,),
+                chunks=(chunk_frames,),
+                dtype="bool",
+                fill_value=False,
+            )
+
+
+def open_container(path: str | Path, mode: str = "r") -> zarr.Group:
+    """An existing container; raises UserError if there is none."""
+    try:
+        return zarr.open_group(path, mode=mode, zarr_format=3)
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise UserError(
+            f"no container of integrated frames ({error})",
+            str(path),
+            "delete this folder and run snakemake again",
+        ) from None
+
+
+def array_names(container: zarr.Group) -> list[str]:
+    """Paths of all arrays, sorted."""
+    return sorted(name for name, _ in container.members(max_depth=None) if "/" in name)
+
+
+def slice_of(array: zarr.Array, name: str, start: int, stop: int, chunk: int) -> slice:
+    """The part of an array that belongs to one chunk job."""
+    per_chunk = name.endswith(("/frame_sum", "/valid_count"))
+    return slice(chunk, chunk + 1) if per_chunk else slice(start, stop)
+
+
+def checksums(container: zarr.Group, start: int, stop: int) -> dict[str, str]:
+    """SHA-256 of what one chunk job wrote, read back from the store, per array."""
+    chunk = start // int(container.attrs["chunk_frames"])  # type: ignore[arg-type]
+    found = {}
+    for name in array_names(container):
+        array = container[name]
+        part = slice_of(array, name, start, stop, chunk)  # type: ignore[arg-type]
+        found[name] = array_sha256(np.asarray(array[part]))  # type: ignore[index]
+    return found

@@ -1,0 +1,103 @@
+"""The filled container as profiles: verify, divide, correct, average.
+
+Frames stream through in stored chunks, so memory is bounded for a run of any length; sums over frames
+are taken frame by frame in order, so they do not depend on how the run was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scatterflow.errors import UserError
+from scatterflow.saxswaxs.container import array_names, checksums
+from scatterflow.saxswaxs.corrections import Factor, apply_factor
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Some frames of one integration: first frame, intensity and variance (frames, bins...), both NaN where
+    no pixel contributed; total_signal (frames,): the counts of all bins added up, before any correction."""
+
+    first: int
+    intensity: np.ndarray
+    variance: np.ndarray
+    total_signal: np.ndarray
+
+
+class MeanProfile:
+    """Mean over frames of intensity, with its variance; bins without value in a frame are passed over."""
+
+    def __init__(self, bins: tuple[int, ...]) -> None:
+        self._sum = np.zeros(bins)
+        self._variance = np.zeros(bins)
+        self._count = np.zeros(bins, dtype=np.int64)
+
+    def update(self, profiles: Profiles) -> None:
+        """Add frames, one after the other."""
+        for intensity, variance in zip(profiles.intensity, profiles.variance, strict=True):
+            there = np.isfinite(intensity)
+            self._sum += np.where(there, intensity, 0.0)
+            self._variance += np.where(there, variance, 0.0)
+            self._count += there
+
+    def finalize(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and its standard error, NaN where no frame has a value."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self._sum / self._count, np.sqrt(self._variance) / self._count
+
+
+def verify_receipts(container: Any, receipts: Sequence[dict[str, Any]], where: str) -> None:
+    """Raise UserError naming the chunk unless the store holds what every receipt says."""
+    uid, frames = container.attrs["uid"], int(container.attrs["frames"])
+    expected = 0
+    for receipt in receipts:
+        start, stop = receipt["start"], receipt["stop"]
+        name = f"{where}, chunk {start:06d}-{stop:06d}"
+        how = "delete its receipt (.json) and run snakemake again"
+        if start != expected:
+            raise UserError(f"no receipt for frames {expected} to {start - 1}", where, how)
+        if receipt["container"] != uid:
+            raise UserError("the receipt belongs to a container that is gone", name, how)
+        found = checksums(container, start, stop)
+        wrong = [key for key in array_names(container) if found[key] != receipt["checksums"].get(key)]
+        if wrong:
+            raise UserError(
+                f"the stored arrays differ from the receipt: {', '.join(wrong)}", name, how
+            )
+        expected = stop
+    if expected != frames:
+        raise UserError(f"no receipt for frames {expected} to {frames - 1}", where, "run snakemake")
+
+
+def profiles(container: Any, task: str, factors: Sequence[Factor]) -> Iterator[Profiles]:
+    """Corrected intensities of one integration, stored chunk by stored chunk."""
+    signal, variance, normalisation = (
+        container[f"{task}/{name}"] for name in ("signal", "variance", "normalisation")
+    )
+    rows = signal.chunks[0]
+    for first in range(0, signal.shape[0], rows):
+        part = slice(first, min(first + rows, signal.shape[0]))
+        sums = signal[part]
+        norm = normalisation[part]
+        norm = np.where(norm > 0, norm, np.nan)
+        intensity, spread = sums / norm, variance[part] / norm**2
+        for factor in factors:
+            intensity, spread = apply_factor(intensity, spread, factor, part)
+        total = np.sum(sums.reshape(len(sums), -1), axis=1)
+        yield Profiles(first, intensity, spread, total)
+
+
+def frame_sums(container: Any, detector: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sum of valid pixel values (rows, columns) float64, how often each pixel was valid (uint32), and which
+    frames are there (frames,) bool. Sums of integer frames are exact."""
+    parts, counts = container[f"{detector}/frame_sum"], container[f"{detector}/valid_count"]
+    total = np.zeros(parts.shape[1:])
+    count = np.zeros(counts.shape[1:], dtype=np.uint32)
+    for chunk in range(parts.shape[0]):
+        total += parts[chunk]
+        count += counts[chunk]
+    return total, count, container[f"{detector}/frame_valid"][:]

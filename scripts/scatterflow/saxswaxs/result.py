@@ -1,0 +1,431 @@
+"""The result file of a saxswaxs reduction: NeXus, with NXazint1d and NXazint2d where they fit.
+
+    /entry                                NXentry
+        title, entry_identifier, experiment_identifier, sample, user
+        instrument/<detector>             NXdetector: geometry, mask, summed frame
+        scalars                           NXcollection: per-frame monitors, motors, times
+        <detector>_<integration>          NXsubentry: NXazint1d, NXazint2d or neither (radial)
+            data                          NXdata: I, I_errors per frame
+            mean                          NXdata: I, I_errors averaged over valid frames
+            reduction                     NXprocess with all parameters
+        definition, data, mean, ...       links into the first azimuthal subentry: the default plot
+        process_1_..., process_2_...      NXprocess: the steps in their order
+        provenance                        NXcollection of NXnote: raw files, masks, geometry, software...
+
+Definitions: NeXus v2026.01. Per-frame scalars are linked into each NXdata as further coordinates of
+the frame axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from scatterflow.files.hdf5 import write_array, writing
+from scatterflow.files.nexus import add_fields, add_group, add_note, add_process
+from scatterflow.files.provenance import now, software
+from scatterflow.progress import progress
+from scatterflow.saxswaxs.merge import MeanProfile, frame_sums, profiles
+from scatterflow.saxswaxs.corrections import Factor
+from scatterflow.saxswaxs.weights import Weights, bin_edges
+from scatterflow.units import axis_unit
+
+REFERENCE = "pyFAI: Kieffer et al., J. Synchrotron Rad. 27 (2020) 558; scatterflow"
+DEFINITIONS = {"azimuthal": "NXazint1d", "cake": "NXazint2d"}
+INTERPRETATIONS = {"azimuthal": "spectrum", "cake": "image", "radial": "spectrum"}
+
+
+@dataclass(frozen=True)
+class ResultTask:
+    """One integration of one detector in the result."""
+
+    name: str
+    detector: str
+    integration: str
+    kind: str
+    error_model: str
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class DetectorResult:
+    """What the result says of a detector. geometry: `geometry_description`; beam_centre: (row, column);
+    pixel_mask: uint32 (rows, columns), nonzero = masked; mask: identities; valid: range of stored values."""
+
+    geometry: Mapping[str, Any]
+    geometry_sha256: str
+    beam_centre: tuple[float, float]
+    pixel_mask: np.ndarray
+    mask: Mapping[str, Any]
+    valid: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Description:
+    """Everything in the result that is no array of intensities.
+
+    scalars: {name: (frames,)}; units: {name: unit}; corrections: (name, factor) in order of application;
+    receipts: of all chunks, in order; parameters: the reduction's configuration.
+    """
+
+    run: str
+    reduction: str
+    sample: str
+    experiment: Mapping[str, Any]
+    scalars: Mapping[str, np.ndarray]
+    units: Mapping[str, str]
+    metadata: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    receipts: Sequence[Mapping[str, Any]]
+    corrections: Sequence[tuple[str, Factor]] = field(default_factory=tuple)
+
+
+def write_result(
+    path: str | Path,
+    container: Any,
+    tasks: Sequence[ResultTask],
+    detectors: Mapping[str, DetectorResult],
+    description: Description,
+) -> None:
+    """Write the result file, whole; frames stream from the container."""
+    date = now()
+    with writing(path) as file:
+        file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": "scatterflow"})
+        file.attrs["file_time"] = date
+        entry = add_group(file, "entry", "NXentry", default="data")
+        _write_entry(entry, description, date)
+        _write_instrument(entry, detectors, description.experiment, container)
+        _write_scalars(entry, description)
+        _write_processes(entry, tasks, description, date)
+        _write_provenance(entry, detectors, description)
+        frames = int(container.attrs["frames"])
+        with progress(frames * len(tasks), f"{description.run}/{description.reduction}") as bar:
+            for task in tasks:
+                _write_task(entry, container, task, description, date, bar)
+        _link_default(entry, _default(tasks))
+
+
+def _default(tasks: Sequence[ResultTask]) -> ResultTask:
+    """The integration to show first: the first azimuthal one."""
+    return next((task for task in tasks if task.kind == "azimuthal"), tasks[0])
+
+
+def _link_default(entry: h5py.Group, task: ResultTask) -> None:
+    """The entry itself follows the definition of its main integration, through links."""
+    for name in entry[task.name]:
+        if name not in entry:
+            entry[name] = h5py.SoftLink(f"/entry/{task.name}/{name}")
+
+
+def _write_entry(entry: h5py.Group, description: Description, date: str) -> None:
+    experiment = description.experiment
+    add_fields(
+        entry,
+        {
+            "title": f"{experiment['title']}: {description.run}",
+            "entry_identifier": description.run,
+            "experiment_identifier": experiment["proposal"] or None,
+            "start_time": description.metadata.get("start_time"),
+            "end_time": description.metadata.get("end_time"),
+            "reduction_name": description.reduction,
+            "processed_time": date,
+        },
+    )
+    for number, creator in enumerate(experiment["creators"], start=1):
+        add_fields(add_group(entry, f"user_{number}", "NXuser"), {"name": creator})
+    add_fields(add_group(entry, "sample", "NXsample"), {"name": description.sample or "unknown"})
+
+
+def _write_instrument(
+    entry: h5py.Group,
+    detectors: Mapping[str, DetectorResult],
+    experiment: Mapping[str, Any],
+    container: Any,
+) -> None:
+    instrument = add_group(entry, "instrument", "NXinstrument")
+    add_fields(instrument, {"name": experiment["beamline"]})
+    source = add_group(instrument, "source", "NXsource")
+    add_fields(
+        source,
+        {"name": experiment["facility"], "type": experiment["facility_type"], "probe": "x-ray"},
+    )
+    first = next(iter(detectors.values())).geometry
+    monochromator = add_group(instrument, "monochromator", "NXmonochromator")
+    add_fields(
+        monochromator,
+        {
+            "wavelength": (first["wavelength_m"] * 1e10, "angstrom"),
+            "energy": (first["energy_keV"], "keV"),
+        },
+    )
+    for name, detector in detectors.items():
+        _write_detector(instrument, name, detector, container)
+
+
+def _write_detector(
+    instrument: h5py.Group, name: str, detector: DetectorResult, container: Any
+) -> None:
+    geometry = detector.geometry
+    group = add_group(instrument, name, "NXdetector", default="mean_frame")
+    add_fields(
+        group,
+        {
+            "distance": (geometry["distance_m"], "m"),
+            "x_pixel_size": (geometry["pixel2_m"], "m"),
+            "y_pixel_size": (geometry["pixel1_m"], "m"),
+            "beam_center_x": (detector.beam_centre[1], "pixel"),
+            "beam_center_y": (detector.beam_centre[0], "pixel"),
+            "pixel_mask": detector.pixel_mask,
+        },
+    )
+    total, count, there = frame_sums(container, name)
+    options = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "track_times": False}
+    group.create_dataset("frame_sum", data=total, **options).attrs["units"] = "counts"
+    group.create_dataset("valid_count", data=count, **options).attrs["units"] = "frames"
+    write_array(group, "frame_valid", there)
+    mean = add_group(group, "mean_frame", "NXdata", signal="data", interpretation="image")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        image = np.where(detector.pixel_mask == 0, total / count, np.nan)
+    dataset = mean.create_dataset("data", data=image.astype(np.float32), **options)
+    dataset.attrs.update({"units": "counts", "long_name": "mean counts per frame"})
+    mean.attrs["SILX_style"] = '{"signal_scale_type": "log"}'
+
+
+def _write_scalars(entry: h5py.Group, description: Description) -> None:
+    group = add_group(entry, "scalars", "NXcollection")
+    for name, values in description.scalars.items():
+        dataset = write_array(group, name, values)
+        dataset.attrs["units"] = description.units.get(name, "")
+
+
+def _write_processes(
+    entry: h5py.Group, tasks: Sequence[ResultTask], description: Description, date: str
+) -> None:
+    add_process(
+        entry,
+        "process_1_integration",
+        1,
+        software(),
+        date,
+        {"integrations": {task.name: task.weights.settings for task in tasks}},
+        note="geometry, masks and corrections of each pixel, then weighted averages per bin",
+        reference=REFERENCE,
+    )
+    for index, (name, factor) in enumerate(description.corrections, start=2):
+        process = add_process(
+            entry,
+            f"process_{index}_{name}",
+            index,
+            software(),
+            date,
+            factor.parameters,
+            note="intensities and errors are multiplied by `factor`, frame by frame",
+        )
+        write_array(process, "factor", factor.values, units="")
+        write_array(process, "factor_errors", factor.values * np.sqrt(factor.relative_variance), units="")
+
+
+def _write_provenance(
+    entry: h5py.Group, detectors: Mapping[str, DetectorResult], description: Description
+) -> None:
+    group = add_group(entry, "provenance", "NXcollection")
+    raw_files = {
+        record["path"]: record for receipt in description.receipts for record in receipt["raw_files"]
+    }
+    missing: dict[str, dict[str, str]] = {}
+    for receipt in description.receipts:
+        for detector, frames in receipt["missing"].items():
+            missing.setdefault(detector, {}).update(frames)
+    notes = {
+        "raw_files": (list(raw_files.values()), "raw files: size in bytes, mtime, sha256 where cheap"),
+        "missing_frames": (missing, "frames that were missing or corrupt, by detector"),
+        "masks": ({name: item.mask for name, item in detectors.items()}, "masks and their identities"),
+        "geometry": (
+            {name: {**item.geometry, "sha256": item.geometry_sha256} for name, item in detectors.items()},
+            "geometry of each detector",
+        ),
+        "valid_range": (
+            {name: item.valid for name, item in detectors.items()},
+            "range of stored pixel values that counts as a measurement",
+        ),
+        "parameters": (description.parameters, "configuration of this reduction"),
+        "raw_metadata": (description.metadata, "what the raw files say of the run"),
+        "software": (software(), "versions and commit"),
+    }
+    for name, (value, text) in notes.items():
+        add_note(group, name, value, text)
+
+
+def _write_task(
+    entry: h5py.Group,
+    container: Any,
+    task: ResultTask,
+    description: Description,
+    date: str,
+    bar: Any,
+) -> None:
+    subentry = add_group(
+        entry,
+        task.name,
+        "NXsubentry",
+        default="data",
+        kind=task.kind,
+        detector=task.detector,
+        integration=task.integration,
+    )
+    settings = task.weights.settings
+    if task.kind in DEFINITIONS:
+        write_array(subentry, "definition", DEFINITIONS[task.kind])
+    applied = {
+        "solid_angle_applied": settings["solid_angle"],
+        "polarization_applied": settings["polarisation"] is not None,
+        "normalization_applied": True,
+        "monitor_applied": any(name.startswith("monitor") for name, _ in description.corrections),
+    }
+    for name, value in applied.items():
+        write_array(subentry, name, np.bool_(value))
+    subentry["instrument"] = h5py.SoftLink("/entry/instrument")
+    subentry["sample"] = h5py.SoftLink("/entry/sample")
+    add_process(
+        subentry,
+        "reduction",
+        1,
+        software(),
+        date,
+        {**settings, "error_model": task.error_model},
+        reference=REFERENCE,
+    )
+    _write_data(subentry, container, task, description, bar)
+
+
+def _write_data(
+    subentry: h5py.Group, container: Any, task: ResultTask, description: Description, bar: Any
+) -> None:
+    axes = _axes(task)
+    frames, *bins = container[f"{task.name}/signal"].shape
+    data = _data_group(subentry, "data", task, axes, leading=".")
+    label = _intensity_label(task, description)
+    intensity = _intensity(data, (frames, *bins), label)
+    errors = _errors(data, (frames, *bins)) if task.error_model != "none" else None
+    totals = np.empty(frames)
+    mean = MeanProfile(tuple(bins))
+    factors = [factor for _, factor in description.corrections]
+    for part in profiles(container, task.name, factors):
+        rows = slice(part.first, part.first + len(part.intensity))
+        intensity[rows] = part.intensity
+        if errors is not None:
+            errors[rows] = np.sqrt(part.variance)
+        totals[rows] = part.total_signal
+        mean.update(part)
+        bar.add(len(part.intensity))
+    write_array(data, "total_signal", totals, units="counts", long_name="counts in all bins")
+    _link_scalars(data, description)
+    average = _data_group(subentry, "mean", task, axes, leading=None)
+    value, error = mean.finalize()
+    _intensity(average, tuple(bins), label)[...] = value
+    if task.error_model != "none":
+        _errors(average, tuple(bins))[...] = error
+
+
+def _axes(task: ResultTask) -> dict[str, np.ndarray]:
+    """Bin axes in their order in the arrays."""
+    both = {"azimuthal_axis": task.weights.azimuthal_axis, "radial_axis": task.weights.radial_axis}
+    return {name: values for name, values in both.items() if values is not None}
+
+
+def _data_group(
+    subentry: h5py.Group,
+    name: str,
+    task: ResultTask,
+    axes: Mapping[str, np.ndarray],
+    leading: str | None,
+) -> h5py.Group:
+    names = [*([leading] if leading else []), *axes]
+    interpretation = INTERPRETATIONS[task.kind]
+    group = add_group(
+        subentry, name, "NXdata", signal="I", axes=names, interpretation=interpretation
+    )
+    for position, axis in enumerate(axes, start=1 if leading else 0):
+        group.attrs[f"{axis}_indices"] = position
+    scale = '"linear"' if task.kind == "radial" else '"log"'
+    group.attrs["SILX_style"] = f'{{"signal_scale_type": {scale}}}'
+    settings = task.weights.settings
+    for axis, values in axes.items():
+        code = settings["unit"]
+        if axis == "azimuthal_axis":
+            code = settings.get("azimuthal_unit", "chi_deg")
+        unit = axis_unit(code)
+        text = "azimuthal bin center" if axis == "azimuthal_axis" else unit.quantity
+        edges = f"{text} bin edges" if axis == "radial_axis" else "azimuthal bin edges"
+        attributes = {"units": unit.nexus, "pyfai_unit": code}
+        write_array(group, axis, values, long_name=text, **attributes)
+        write_array(group, f"{axis}_edges", bin_edges(values), long_name=edges, units=unit.nexus)
+    norm = _static_normalisation(task)
+    write_array(
+        group,
+        "norm",
+        norm,
+        long_name="effective number of pixels contributing to the corresponding bin",
+        units="arbitrary units",
+    )
+    return group
+
+
+def _static_normalisation(task: ResultTask) -> np.ndarray:
+    """Normalisation of a frame in which all good pixels are valid, (bins...)."""
+    weights = task.weights
+    total = np.zeros(weights.coefficients.size + 1)
+    np.cumsum(weights.coefficients * weights.weight[weights.indices], out=total[1:])
+    norm = total[weights.indptr[1:]] - total[weights.indptr[:-1]]
+    return norm.reshape([axis.size for axis in _axes(task).values()])
+
+
+def _intensity_label(task: ResultTask, description: Description) -> str:
+    label = "counts per pixel"
+    for name, factor in description.corrections:
+        if name == "monitor_normalisation":
+            label += f", normalised to {factor.parameters['monitor']}"
+    return f"intensity ({label})"
+
+
+def _intensity(group: h5py.Group, shape: tuple[int, ...], label: str) -> h5py.Dataset:
+    dataset = _compressed(group, "I", shape)
+    # Both texts are fixed by the definition; what the scale is, is said beside them.
+    dataset.attrs.update(
+        {"long_name": "intensity", "units": "arbitrary units", "intensity_label": label}
+    )
+    return dataset
+
+
+def _errors(group: h5py.Group, shape: tuple[int, ...]) -> h5py.Dataset:
+    dataset = _compressed(group, "I_errors", shape)
+    dataset.attrs.update({"long_name": "estimated intensity error", "units": "arbitrary units"})
+    return dataset
+
+
+def _compressed(group: h5py.Group, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
+    rows = max(1, min(shape[0], 1_000_000 // max(8 * int(np.prod(shape[1:])), 1)))
+    return group.create_dataset(
+        name,
+        shape=shape,
+        dtype="float64",
+        chunks=(rows, *shape[1:]),
+        compression="gzip",
+        compression_opts=1,
+        shuffle=True,
+        fillvalue=np.nan,
+        track_times=False,
+    )
+
+
+def _link_scalars(data: h5py.Group, description: Description) -> None:
+    """Per-frame scalars as further coordinates of the frame axis."""
+    for name in description.scalars:
+        if name not in data:
+            data[name] = h5py.SoftLink(f"/entry/scalars/{name}")
+            data.attrs[f"{name}_indices"] = 0

@@ -1,0 +1,74 @@
+"""The protocol of a source: what reads one run's raw frames, scalars and metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class DetectorInfo:
+    """What a source knows about one detector's frames without reading them."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+
+
+@dataclass(frozen=True)
+class RunLocation:
+    """Where a run's raw data is and how to read it; plain values, so that it travels in rule params.
+
+    run: name of the run.
+    raw: the run table's `raw` entry (its meaning depends on the format).
+    root: the folder that `raw` and all patterns are relative to; nothing outside it is read.
+    frames: number of frames that the run table promises.
+    recipe: the `sources:` entry of the configuration (a dict as `SourceConfig.model_dump()` gives it).
+    shapes: expected shape of each detector used, {name: (rows, cols)}.
+    """
+
+    run: str
+    raw: str
+    root: str
+    frames: int
+    recipe: dict[str, Any]
+    shapes: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> RunLocation:
+        """From plain values, as they come through rule parameters or JSON."""
+        shapes = {name: (shape[0], shape[1]) for name, shape in fields["shapes"].items()}
+        return cls(**{**fields, "shapes": shapes})
+
+
+class Source(Protocol):
+    """One run's raw data.
+
+    frames: number of frames.
+    detectors: shape and stored dtype per detector name (the names of the configuration).
+    """
+
+    frames: int
+    detectors: dict[str, DetectorInfo]
+
+    def read(self, detector: str, start: int, stop: int) -> np.ndarray:
+        """Frames start..stop-1 as (stop - start, rows, cols) in the stored dtype.
+
+        Reads nothing but these frames. Raises FrameError, with file and frame number, for a frame
+        that is missing, short, corrupt or of another shape.
+        """
+
+    def scalars(self) -> pd.DataFrame:
+        """One row per frame, one column per configured scalar; `attrs["units"]` = {column: unit}."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Whatever the raw files say of the run: plain values, keys as in the files."""
+
+    def files(self, detector: str | None = None, start: int = 0, stop: int | None = None) -> list[Path]:
+        """The files that hold these frames of a detector (all detectors: None), in order."""
+
+    def scalar_files(self) -> list[Path]:
+        """The files that `scalars` and `metadata` read."""

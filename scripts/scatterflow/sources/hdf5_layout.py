@@ -1,0 +1,180 @@
+"""Where an HDF5 file keeps its frames: datasets found by name or by the usual layouts.
+
+Known layouts, in the order tried: Eiger (Dectris) master with /entry/data/data_000001, _000002 ...;
+the default plot of a NeXus file (attribute `default` from the root to an NXdata with `signal`);
+/entry/data/data; /entry/instrument/detector/data (Lambda and others); the only image dataset of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from scatterflow.errors import UserError
+from scatterflow.sources.hdf5_links import LinkedFiles, MissingFile
+
+EIGER_GROUP = "/entry/data"
+USUAL_NAMES = ("/entry/data/data", "/entry/instrument/detector/data")
+_EIGER_LINK = re.compile(r"data_\d{6,}\Z")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames start..start + frames - 1 of a run: one dataset of shape (frames, rows, columns).
+
+    holder: the file with the data; path, name: where the search for it begins (a master's link).
+    missing: why it cannot be read ("": it can).
+    """
+
+    start: int
+    frames: int
+    path: Path
+    name: str
+    holder: Path
+    missing: str = ""
+
+
+def frame_datasets(
+    files: LinkedFiles, wanted: str, shape: tuple[int, int] | None, frames: int
+) -> list[str]:
+    """Names of the datasets whose frames, one after the other, are the run's.
+
+    wanted: a name, or `auto`. shape: of a frame, where known; it tells several detectors apart.
+    frames: of the run; only a run of one frame can be a dataset without frame axis.
+    Raises UserError: no dataset fits, or more than one.
+    """
+    if wanted != "auto":
+        return [wanted]
+    links = _eiger_links(files)
+    if links:
+        return links
+    usual = [name for name in (_default_signal(files), *USUAL_NAMES) if name]
+    for name in usual:
+        if _is_image(files, name, shape, frames):
+            return [name]
+    return [_only_image(files, shape, frames)]
+
+
+def _eiger_links(files: LinkedFiles) -> list[str]:
+    try:
+        group, _ = files.find(EIGER_GROUP)
+        names = [name for name in group if _EIGER_LINK.match(name)]
+    except (UserError, TypeError):
+        return []
+    names.sort(key=lambda name: int(name.rsplit("_", 1)[1]))
+    return [f"{EIGER_GROUP}/{name}" for name in names]
+
+
+def _default_signal(files: LinkedFiles) -> str:
+    # Path of the signal at the end of the chain of `default` attributes, "" if there is none.
+    name = ""
+    for _ in range(8):
+        group, _ = _existing(files, name or "/")
+        if group is None:
+            return ""
+        signal = _text(group.attrs.get("signal"))
+        if signal:
+            return f"{name}/{signal}"
+        default = _text(group.attrs.get("default"))
+        if not default:
+            return ""
+        name = default if default.startswith("/") else f"{name}/{default}"
+    return ""
+
+
+def _only_image(files: LinkedFiles, shape: tuple[int, int] | None, frames: int) -> str:
+    import h5py
+
+    found: list[tuple[str, tuple[int, ...]]] = []
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf" and item.ndim in (2, 3):
+            found.append(("/" + name, item.shape))
+
+    files.open(files.first).visititems(visit)
+    fitting = [name for name, dims in found if _fits(dims, shape, frames)]
+    # A file may hold flat 2-D images (masks, flat fields) beside the frames.
+    stacks = [name for name, dims in found if name in fitting and len(dims) == 3]
+    candidates = stacks or fitting
+    if len(candidates) == 1:
+        return candidates[0]
+    listed = ", ".join(f"{name} {dims}" for name, dims in found[:20]) or "none"
+    wanted = f" of frames {shape[0]} x {shape[1]}" if shape else ""
+    raise UserError(
+        f"{len(candidates)} datasets{wanted} could be the frames; numeric datasets: {listed}",
+        str(files.first),
+        "name the dataset in `frames` of the source instead of `auto`",
+    )
+
+
+def _is_image(files: LinkedFiles, name: str, shape: tuple[int, int] | None, frames: int) -> bool:
+    item, _ = _existing(files, name)
+    dims = getattr(item, "shape", None)
+    return dims is not None and item.dtype.kind in "iuf" and _fits(dims, shape, frames)
+
+
+def _fits(dims: tuple[int, ...], shape: tuple[int, int] | None, frames: int) -> bool:
+    if shape is not None and tuple(dims[-2:]) != tuple(shape):
+        return False
+    return len(dims) == 3 or (len(dims) == 2 and frames == 1)
+
+
+def _existing(files: LinkedFiles, name: str):
+    try:
+        return files.find(name)
+    except MissingFile:
+        raise
+    except UserError as error:
+        if "out of the run" in error.what:
+            raise
+        return None, None
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else value if isinstance(value, str) else ""
+
+
+def segments(
+    files: LinkedFiles, names: list[str], frames: int, start: int = 0
+) -> list[Segment]:
+    """The datasets `names` as consecutive ranges of frames, the first of them at frame `start`.
+
+    frames: what is left of the run's frames; from it follows how many a missing data file held,
+    if the others tell: files are filled equally, the last one with the rest.
+    """
+    found: list[tuple[str, Path, int | None, str]] = []
+    for name in names:
+        try:
+            dataset, holder = files.dataset(name)
+        except MissingFile as error:
+            found.append((name, Path(error.where), None, error.what))
+            continue
+        found.append((name, holder, _frame_count(dataset.shape, f"{holder}, {name}"), ""))
+    counts = _fill_counts([count for _, _, count, _ in found], frames)
+    result = []
+    for (name, holder, _, why), count in zip(found, counts, strict=True):
+        if count:
+            result.append(Segment(start, count, files.first, name, holder, why))
+            start += count
+    return result
+
+
+def _frame_count(dims: tuple[int, ...], where: str) -> int:
+    if len(dims) not in (2, 3):
+        raise UserError(
+            f"the dataset has shape {dims}", where, "frames need (frames, rows, columns)"
+        )
+    return dims[0] if len(dims) == 3 else 1
+
+
+def _fill_counts(counts: list[int | None], frames: int) -> list[int]:
+    # A missing file holds as many frames as the fullest other, the last missing one what is left.
+    unknown = [i for i, count in enumerate(counts) if count is None]
+    left = frames - sum(count for count in counts if count is not None)
+    most = max((count for count in counts if count is not None), default=frames)
+    filled = [count or 0 for count in counts]
+    for i in unknown:
+        filled[i] = max(0, min(left, most)) if i != unknown[-1] else max(0, left)
+        left -= filled[i]
+    return filled

@@ -1,0 +1,341 @@
+"""Reads SPEC data files.
+
+Format: the standard SPEC data file (SPEC manual, "Standard Data File Format", certif.com). A
+header (`#F` name, `#E` seconds since 1970 when the file was opened, `#D` date, `#C` title and user,
+`#O0`... motor names two spaces apart, `#o0`... mnemonics) holds for the scans after it, up to the
+next header. A scan: `#S` number and command, `#D` date, `#T` or `#M` count time or monitor counts,
+`#P0`... motor positions before the scan, `#C` comments, `#N` number of columns, `#L` column names
+two spaces apart, then one line of numbers per point. Lines of multi-channel data (`@A`...) are
+passed over.
+
+A file may hold a scan number more than once: "12.2" is the second scan 12.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from scatterflow.errors import UserError
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_SCAN = re.compile(r"#S\s+(\d+)\s*(.*)")
+_SCAN_NAME = re.compile(r"(\d+)(?:\.(\d+))?\Z", re.ASCII)
+_DATE = re.compile(r"\w+ +(\w{3}) +(\d+) +(\d+):(\d+):(\d+) +(\d{4})")
+_USER = re.compile(r"\s*\bUser\s*=\s*(.*)")
+
+
+@dataclass(frozen=True)
+class SpecHeader:
+    """A file header.
+
+    epoch: `#E`, seconds since 1970 UTC; the `Epoch` column of a scan counts from it. None: no `#E`.
+    motor_lines: the names of the motors, one text per `#O` line.
+    mnemonics: short names in the same order, all lines together; empty: the file has none.
+    """
+
+    name: str = ""
+    epoch: float | None = None
+    date: str = ""
+    title: str = ""
+    user: str = ""
+    motor_lines: tuple[str, ...] = ()
+    mnemonics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SpecScan:
+    """One scan.
+
+    number, order: the number in the file, and which of the scans of that number it is, from 1.
+    command: as typed.
+    date: `#D`, local time of the instrument; "" where there is none.
+    count_time_s: `#T`, s; None for scans that count to a monitor.
+    comments: `#C` lines.
+    motors: position of each motor before the scan, by name.
+    mnemonics: {mnemonic: name} of the motors.
+    labels: names of the columns.
+    data: (points done, columns) float64; an aborted scan has fewer points than it was to have.
+    header: the header before the scan.
+    line: line number of `#S` in the file, from 1.
+    """
+
+    number: int
+    order: int
+    command: str
+    date: str
+    count_time_s: float | None
+    comments: tuple[str, ...]
+    motors: dict[str, float]
+    mnemonics: dict[str, str]
+    labels: tuple[str, ...]
+    data: np.ndarray
+    header: SpecHeader
+    line: int
+
+    @property
+    def points_done(self) -> int:
+        """Number of points that were measured."""
+        return len(self.data)
+
+    def motor_names(self, name: str) -> tuple[str, ...]:
+        """A motor's name and mnemonic, whichever of the two is given; just `name` if not known."""
+        full = self.mnemonics.get(name, name)
+        return (full, *(short for short, long in self.mnemonics.items() if long == full), name)
+
+
+@dataclass(frozen=True)
+class ScanText:
+    """A scan of a file, not yet parsed: cheap, for a file of many scans."""
+
+    number: int
+    order: int
+    command: str
+    header: SpecHeader
+    line: int
+    lines: list[str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A SPEC file: its scans in order of the file."""
+
+    path: Path
+    scans: tuple[ScanText, ...]
+
+
+def is_spec_file(path: str | Path) -> bool:
+    """Whether a file's first line is that of a SPEC file (`#F` or `#S`)."""
+    with Path(path).open("rb") as stream:
+        return stream.read(3) in (b"#F ", b"#S ")
+
+
+def read_spec_file(path: str | Path) -> SpecFile:
+    """Read a SPEC file and find its scans; raises UserError if it is no SPEC file."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError("SPEC file not found", str(path), "check the run table's `raw` entry")
+    if not is_spec_file(path):
+        raise UserError(
+            "this is no SPEC file", str(path), "its first line must start with `#F` or `#S`"
+        )
+    # Latin-1 never fails and keeps the control words; comments may be in any encoding.
+    lines = path.read_text(encoding="latin-1").split("\n")
+    return SpecFile(path, tuple(_split_scans(lines)))
+
+
+def _split_scans(lines: list[str]):
+    header_lines: list[str] = []
+    header, seen, current = SpecHeader(), {}, None
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("#F"):
+            if current:
+                yield current
+            header_lines, current = [line], None
+        elif match := _SCAN.match(line):
+            if current:
+                yield current
+            if header_lines:
+                header, header_lines = _parse_header(header_lines), []
+            scan = int(match.group(1))
+            seen[scan] = seen.get(scan, 0) + 1
+            current = ScanText(scan, seen[scan], match.group(2).strip(), header, number, [])
+        elif current:
+            current.lines.append(line.rstrip("\r"))
+        elif header_lines:
+            header_lines.append(line.rstrip("\r"))
+    if current:
+        yield current
+
+
+def _parse_header(lines: list[str]) -> SpecHeader:
+    first = {line[:2]: line[2:].strip() for line in reversed(lines)}
+    epoch = first.get("#E", "")
+    user = _USER.search(first.get("#C", ""))
+    return SpecHeader(
+        name=first.get("#F", ""),
+        epoch=float(epoch) if re.fullmatch(r"\d+(\.\d*)?", epoch) else None,
+        date=first.get("#D", ""),
+        title=_USER.sub("", first.get("#C", "")).strip(),
+        user=user.group(1).strip() if user else "",
+        motor_lines=tuple(_numbered(lines, "#O")),
+        mnemonics=tuple(" ".join(_numbered(lines, "#o")).split()),
+    )
+
+
+def _numbered(lines: list[str], key: str) -> list[str]:
+    """The texts of the lines `<key>0`, `<key>1`, ... in order of their numbers."""
+    pattern = re.compile(re.escape(key) + r"(\d+)(?:\s+(.*))?\Z")
+    found = [match for line in lines if (match := pattern.match(line))]
+    return [(match.group(2) or "").strip() for match in sorted(found, key=lambda m: int(m[1]))]
+
+
+def find_scan(spec_file: SpecFile, scan: str) -> ScanText:
+    """The scan "12" or "12.2" of a file.
+
+    Raises UserError: not there; no scan number; a number that occurs more than once, without order.
+    """
+    match = _SCAN_NAME.match(scan)
+    if not match:
+        raise UserError(
+            f"{scan!r} is no scan number", str(spec_file.path), "write for example 12, or 12.2"
+        )
+    number, order = int(match[1]), match[2] and int(match[2])
+    same = [entry for entry in spec_file.scans if entry.number == number]
+    if not same:
+        raise UserError(
+            f"no scan {number} in this SPEC file",
+            str(spec_file.path),
+            f"it holds {_ranges(entry.number for entry in spec_file.scans)}",
+        )
+    if order is None and len(same) > 1:
+        choices = "; ".join(f"{number}.{e.order} (line {e.line}): {e.command}" for e in same)
+        raise UserError(
+            f"scan number {number} occurs {len(same)} times",
+            str(spec_file.path),
+            f"choose one in the run table's `raw`: {choices}",
+        )
+    if order is not None and not 1 <= order <= len(same):
+        raise UserError(
+            f"there is no scan {number}.{order}",
+            str(spec_file.path),
+            f"scan {number} occurs {len(same)} times: the last is {number}.{len(same)}",
+        )
+    return same[(order or 1) - 1]
+
+
+def _ranges(numbers) -> str:
+    """1, 2, 3, 7 as "scans 1-3,7"."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return "scans " + ",".join("-".join(map(str, part)) for part in parts) if parts else "no scan"
+
+
+def parse_scan(path: str | Path, text: ScanText) -> SpecScan:
+    """Parse one scan of a file; raises UserError (file, scan, line) for lines that do not fit."""
+    where = f"{path}, scan {text.number}"
+    control = [line for line in text.lines if line.startswith("#")]
+    first = {line[:2]: line[2:].strip() for line in reversed(control)}
+    rows = _data_lines(text)
+    labels = _labels(first.get("#L", ""), first.get("#N", ""), rows, where)
+    motors, mnemonics = _motors(text.header, _numbered(control, "#P"))
+    return SpecScan(
+        number=text.number,
+        order=text.order,
+        command=text.command,
+        date=first.get("#D", ""),
+        count_time_s=_leading_number(first.get("#T", "")),
+        comments=tuple(line[2:].strip() for line in control if line.startswith("#C")),
+        motors=motors,
+        mnemonics=mnemonics,
+        labels=labels,
+        data=_data(rows, len(labels), where),
+        header=text.header,
+        line=text.line,
+    )
+
+
+def _data_lines(text: ScanText) -> list[tuple[int, str]]:
+    """The lines of numbers with their line numbers; control and multi-channel lines left out."""
+    rows, continued = [], False
+    for number, line in enumerate(text.lines, start=text.line + 1):
+        channels = continued or line.startswith("@")
+        if not channels and line.strip() and not line.startswith("#"):
+            rows.append((number, line))
+        # A line of channels goes on in the next one if it ends in a backslash.
+        continued = channels and line.rstrip().endswith("\\")
+    return rows
+
+
+def _labels(names: str, count: str, rows: list[tuple[int, str]], where: str) -> tuple[str, ...]:
+    labels = tuple(name.strip() for name in re.split(r"\s{2,}|\t", names) if name.strip())
+    columns = int(count.split()[0]) if count[:1].isdigit() else None
+    if columns is None and rows:
+        columns = len(rows[0][1].split())
+    if columns in (None, len(labels)):
+        return labels
+    # Some programs leave one space only between names.
+    if columns == len(names.split()):
+        return tuple(names.split())
+    raise UserError(
+        f"{len(labels)} column names (`#L`), but {columns} columns (`#N`)",
+        where,
+        "column names are two spaces apart; correct the line in a copy of the file",
+    )
+
+
+def _data(rows: list[tuple[int, str]], columns: int, where: str) -> np.ndarray:
+    table = np.empty((len(rows), columns))
+    for i, (number, line) in enumerate(rows):
+        words = line.split()
+        if len(words) < columns and i == len(rows) - 1:
+            return table[:i]  # the point that was being written when the scan or the copy stopped
+        try:
+            table[i] = [float(word) for word in words]
+        except ValueError as error:
+            raise UserError(
+                f"this is no line of {columns} numbers: {line[:60]!r}",
+                f"{where}, line {number}",
+                "the file is damaged: copy it again from the instrument",
+            ) from error
+    return table
+
+
+def _motors(header: SpecHeader, position_lines: list[str]) -> tuple[dict, dict]:
+    """({name: position}, {mnemonic: name}); lines whose counts differ are left out."""
+    motors: dict[str, float] = {}
+    names: list[str] = []
+    for i, line in enumerate(header.motor_lines):
+        row = [name.strip() for name in re.split(r"\s{2,}|\t", line) if name.strip()]
+        values = position_lines[i].split() if i < len(position_lines) else []
+        if len(row) != len(values) == len(line.split()):
+            row = line.split()  # one space only between names
+        names += row
+        if len(row) == len(values):
+            numbers = [_leading_number(value) for value in values]
+            motors.update((n, v) for n, v in zip(row, numbers, strict=True) if v is not None)
+    if len(header.mnemonics) != len(names):
+        return motors, {}
+    return motors, dict(zip(header.mnemonics, names, strict=True))
+
+
+def _leading_number(text: str) -> float | None:
+    try:
+        return float(text.split()[0])
+    except (ValueError, IndexError):
+        return None
+
+
+def seconds_since_1970(date: str, time_zone: str, where: str) -> float:
+    """A `#D` date ("Wed May  4 23:59:49 1988", local time of `time_zone`) in s since 1970 UTC.
+
+    In the hour that occurs twice when summer time ends, the first is meant. Raises UserError.
+    """
+    match = _DATE.match(date)
+    if not match or match[1] not in MONTHS:
+        raise UserError(
+            f"cannot read the date {date!r}" if date else "the scan has no date (`#D`)",
+            where,
+            "a date looks like: #D Wed May  4 23:59:49 1988",
+        )
+    try:
+        zone = ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UserError(
+            f"time zone {time_zone!r} is not known", where, "write for example America/New_York"
+        ) from error
+    day, hour, minute, second, year = (int(match[i]) for i in range(2, 7))
+    try:
+        local = datetime(year, MONTHS.index(match[1]) + 1, day, hour, minute, second, tzinfo=zone)
+    except ValueError as error:
+        raise UserError(f"there is no date {date!r}", where, "correct the `#D` line") from error
+    return local.astimezone(UTC).timestamp()

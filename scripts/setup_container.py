@@ -1,0 +1,28 @@
+"""Create the empty container that all chunk jobs of a reduction fill."""
+
+from scatterflow.script import run
+
+
+def main(container: str, frames: int, chunk_frames: int, tasks: list, shapes: dict) -> None:
+    """tasks: name, bins and stored_frames of each array group; shapes: of each detector."""
+    from scatterflow.saxswaxs.container import setup_container
+
+    setup_container(
+        container,
+        frames=frames,
+        chunk_frames=chunk_frames,
+        tasks=tasks,
+        shapes={name: tuple(shape) for name, shape in shapes.items()},
+    )
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        container=snakemake.output.container,
+        frames=snakemake.params.frames,
+        chunk_frames=snakemake.params.chunk_frames,
+        tasks=snakemake.params.tasks,
+        shapes=snakemake.params.shapes,
+    )

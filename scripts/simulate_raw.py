@@ -1,0 +1,19 @@
+"""Simulate the demo's raw data: real formats, known answers."""
+
+from scatterflow.script import run
+
+
+def main(root: str, seed: int) -> None:
+    """root: the raw folder."""
+    from scatterflow.progress import progress
+    from scatterflow.sources.simulate import simulate_run, simulated_files
+
+    names = list(simulated_files())
+    with progress(len(names), "simulate raw data", "runs") as bar:
+        for name in names:
+            simulate_run(name, root, seed)
+            bar.add(1)
+
+
+if "snakemake" in globals():
+    run(main, snakemake.log, root=snakemake.params.root, seed=snakemake.params.seed)

@@ -1,0 +1,24 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Folder of a real measured data set; the test is skipped where it is not at hand."""
+    root = Path(os.environ.get("SCATTERFLOW_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+    def folder(name: str) -> Path:
+        if not (root / name).is_dir():
+            pytest.skip(f"real data set {name!r} is not on this machine")
+        return root / name
+
+    return folder

@@ -1,0 +1,266 @@
+"""The pip locks and the conda environments agree, and hold what the rules' code imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from scatterflow.plan.code import library_modules
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ENVS = REPOSITORY / "envs"
+RULES = REPOSITORY / "rules"
+CONDA_FILES = sorted(ENVS.glob("*.yaml"))
+
+PYTHON = "3.11"  # the Python of the conda environments; the locks are read as on this and Linux
+PYTHON_AND_PLATFORM = {
+    "python_version": PYTHON,
+    "python_full_version": f"{PYTHON}.0",
+    "implementation_name": "cpython",
+    "platform_python_implementation": "CPython",
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "platform_machine": "x86_64",
+    "os_name": "posix",
+}
+PYPI_NAME = {"pyfai-base": "pyfai", "matplotlib-base": "matplotlib"}  # without graphical toolkits
+IMPORTED_FROM = {"yaml": "pyyaml", "pyFAI": "pyfai", "PIL": "pillow"}
+
+
+# --- locks --------------------------------------------------------------------------------------
+
+
+def lock_entries(name: str) -> list[tuple[Requirement, str]]:
+    """Requirement and hash lines of every entry of a lock file."""
+    text = (ENVS / name).read_text(encoding="utf-8")
+    entries = re.findall(r"^(\S+==[^\\\n]+)\\\n((?: +--hash=\S+.*\n)+)", text, re.MULTILINE)
+    assert len(entries) == len(re.findall(r"^[A-Za-z]", text, re.MULTILINE)), "an unread entry"
+    return [(Requirement(entry), hashes) for entry, hashes in entries]
+
+
+def locked_versions(name: str) -> dict[str, str]:
+    versions: dict[str, str] = {}
+    for requirement, _ in lock_entries(name):
+        if requirement.marker is None or requirement.marker.evaluate(PYTHON_AND_PLATFORM):
+            assert requirement.name not in versions
+            versions[requirement.name] = str(requirement.specifier).removeprefix("==")
+    return versions
+
+
+def asked_for(name: str) -> list[Requirement]:
+    lines = (ENVS / name).read_text(encoding="utf-8").splitlines()
+    lines = [line.split("#")[0].strip() for line in lines]
+    return [Requirement(line) for line in lines if line and not line.startswith("-")]
+
+
+LOCKS = ["requirements", "requirements-dev"]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_holds_what_was_asked_for(name: str) -> None:
+    locked = locked_versions(f"{name}.lock")
+    for requirement in asked_for(f"{name}.in"):
+        version = locked.get(requirement.name.lower())
+        assert version is not None, f"{requirement.name} is not locked: run `make lock`"
+        assert version in requirement.specifier, f"{requirement} is {version}: run `make lock`"
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_is_hashed_and_names_no_machine(name: str) -> None:
+    for requirement, hashes in lock_entries(f"{name}.lock"):
+        assert "--hash=sha256:" in hashes, requirement
+    text = (ENVS / f"{name}.lock").read_text(encoding="utf-8")
+    assert not re.search(r"://|--\w*-?index-url|--find-links|^# .*[ =]/", text, re.MULTILINE)
+
+
+def test_development_lock_extends_the_runtime_lock() -> None:
+    development = locked_versions("requirements-dev.lock")
+    for package, version in locked_versions("requirements.lock").items():
+        assert development.get(package) == version, package
+
+
+# --- conda environments -------------------------------------------------------------------------
+
+
+def conda_pins(path: Path) -> dict[str, str]:
+    """PyPI name -> version of a conda environment file; every line must be an exact pin."""
+    pins = {}
+    for line in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]:
+        name, _, version = line.partition(" ")
+        if name == "python":
+            assert version == f"={PYTHON}", line
+            continue
+        assert version.startswith("=="), f"{path.name}: {line!r} is not an exact pin"
+        pins[PYPI_NAME.get(name, name)] = version.removeprefix("==")
+    return pins
+
+
+@pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.stem)
+def test_conda_pins_equal_the_lock(path: Path) -> None:
+    locked = locked_versions("requirements.lock")
+    assert {name: locked.get(name) for name in conda_pins(path)} == conda_pins(path)
+
+
+@pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.stem)
+def test_conda_channels(path: Path) -> None:
+    channels = yaml.safe_load(path.read_text(encoding="utf-8"))["channels"]
+    allowed = ["conda-forge", "bioconda"] if path.stem == "workflow" else ["conda-forge"]
+    assert channels == allowed
+
+
+def test_conda_workflow_environment_holds_all_of_the_runtime() -> None:
+    asked = {requirement.name for requirement in asked_for("requirements.in")}
+    assert set(conda_pins(ENVS / "workflow.yaml")) == asked
+
+
+# --- what the rules' code imports ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rule:
+    name: str
+    script: Path
+    conda: Path | None
+
+
+def scripted_rules(path: Path) -> list[Rule]:
+    """The rules with a script, read from the text of a .smk file."""
+    text = path.read_text(encoding="utf-8")
+    blocks = re.split(r"^[ \t]*(?:rule|checkpoint)[ \t]+(\w+)[ \t]*:", text, flags=re.MULTILINE)
+    rules = []
+    for name, body in zip(blocks[1::2], blocks[2::2], strict=True):
+        if not re.search(r"^[ \t]+script:", body, re.MULTILINE):
+            continue
+        script = _directive(body, "script")
+        assert script is not None, f"{path.name}: the script of {name} is not a plain string"
+        conda = _directive(body, "conda")
+        rules.append(Rule(name, path.parent / script, path.parent / conda if conda else None))
+    return rules
+
+
+def _directive(body: str, keyword: str) -> str | None:
+    found = re.search(rf"^[ \t]+{keyword}:\s*(['\"])(.+?)\1", body, re.MULTILINE)
+    return found[2] if found else None
+
+
+ALL_RULES = [rule for path in sorted(RULES.glob("*.smk")) for rule in scripted_rules(path)]
+
+
+def imported_packages(tree: ast.AST) -> set[str]:
+    """PyPI names of the third-party packages that code needs, nested imports included."""
+    modules: set[str] = set()
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if _for_type_checkers(node) or _is_optional(node):
+            continue
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            modules.add(node.module)
+        waiting.extend(ast.iter_child_nodes(node))
+    roots = {module.split(".")[0] for module in modules}
+    roots -= {"scatterflow", *sys.stdlib_module_names}
+    return {IMPORTED_FROM.get(root, root) for root in roots}
+
+
+def _for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def _is_optional(node: ast.AST) -> bool:
+    """A `try` that goes on without the import."""
+    if not isinstance(node, ast.Try):
+        return False
+    caught = [ast.unparse(handler.type) for handler in node.handlers if handler.type]
+    return any("ImportError" in names or "ModuleNotFoundError" in names for names in caught)
+
+
+def needed_by(path: Path) -> set[str]:
+    """Packages that a file and the library behind it import."""
+    needed: set[str] = set()
+    for file in {path, *library_modules(path)}:
+        needed |= imported_packages(ast.parse(file.read_text(encoding="utf-8")))
+    return needed
+
+
+def test_rules_are_found() -> None:
+    if not list(RULES.glob("*.smk")):
+        pytest.skip("no rules yet")
+    assert ALL_RULES
+
+
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.name)
+def test_environment_covers_the_script(rule: Rule) -> None:
+    assert rule.script.is_file()
+    assert rule.conda is not None, "a rule with a script names its conda environment"
+    missing = needed_by(rule.script) - set(conda_pins(rule.conda))
+    assert not missing, f"{rule.conda.name} lacks {sorted(missing)}"
+
+
+def test_environment_covers_the_workflow(tmp_path: Path) -> None:
+    """The Snakefile and the rule files import the library too, in Snakemake's own environment."""
+    lines = []
+    for path in [REPOSITORY / "Snakefile", *sorted(RULES.glob("*.smk"))]:
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            lines += re.findall(r"^\s*((?:from [\w.]+ )?import [\w., ]+(?:\([^)]*\))?)", text, re.M)
+    imports = tmp_path / "imports.py"
+    imports.write_text("\n".join(line.strip() for line in lines), encoding="utf-8")
+    missing = needed_by(imports) - set(conda_pins(ENVS / "workflow.yaml"))
+    assert not missing, f"workflow.yaml lacks {sorted(missing)}"
+
+
+def test_imports_are_seen() -> None:
+    code = """
+import numpy as np, yaml
+from typing import TYPE_CHECKING
+from pyFAI.units import to_unit
+if TYPE_CHECKING:
+    import pandas
+try:
+    import cupy
+except ImportError:
+    cupy = None
+def late():
+    from zarr import open
+    from scatterflow import errors
+"""
+    assert imported_packages(ast.parse(code)) == {"numpy", "pyyaml", "pyfai", "zarr"}
+
+
+def test_rules_are_read(tmp_path: Path) -> None:
+    text = '''
+rule a:
+    """Doc."""
+    output: "x"
+    conda: "../envs/a.yaml"
+    script: "../scripts/a.py"
+
+if True:
+    checkpoint b:
+        conda:
+            '../envs/b.yaml'
+        script:
+            '../scripts/b.py'
+
+rule c:
+    shell: "echo script: no"
+'''
+    path = tmp_path / "rules" / "x.smk"
+    path.parent.mkdir()
+    path.write_text(text)
+    assert [
+        (rule.name, rule.script.name, rule.conda and rule.conda.name)
+        for rule in scripted_rules(path)
+    ] == [
+        ("a", "a.py", "a.yaml"),
+        ("b", "b.py", "b.yaml"),
+    ]
