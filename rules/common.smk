@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.config.load import read_yaml
+from scatterflow.detectors.geometry import geometry_files
 from scatterflow.errors import UserError
 from scatterflow.plan.build import build_plan
 from scatterflow.plan.chunks import block_frames
@@ -87,19 +88,20 @@ def planned_tasks(wildcards):
 # Masks and weights ---------------------------------------------------------------------------------
 
 
+@mendable
 def mask_inputs(wildcards):
     """Files that a composite mask is made from."""
     settings = PLAN.masks[wildcards.key]
-    paths = [settings["geometry"], settings["dark"], settings["flat"]]
+    paths = [settings["dark"], settings["flat"]]
     paths += [mask["path"] for mask in settings["masks"] if mask["type"] == "file"]
-    return existing([path for path in paths if isinstance(path, str)], settings["detector"])
+    return geometry_files(settings) + existing(filter(None, paths), settings["detector"])
 
 
+@mendable
 def weights_inputs(wildcards):
     """Files that weights are made from, besides the mask."""
     settings = PLAN.weights[wildcards.key]
-    paths = [settings["geometry"], settings["flat"]]
-    return existing([path for path in paths if isinstance(path, str)], settings["detector"])
+    return geometry_files(settings) + existing(filter(None, [settings["flat"]]), settings["detector"])
 
 
 @mendable

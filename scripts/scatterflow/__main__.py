@@ -53,7 +53,6 @@ def _parser() -> argparse.ArgumentParser:
     discover.add_argument(
         "--reduction", default="", help="reduction of the new runs; left out: none yet"
     )
-    discover.add_argument("--dry-run", "-n", action="store_true", help="show, write nothing")
     add("schema", _schema, "JSON Schema of the configuration, for editors")
     add("keys", _keys, "every key of the configuration, as Markdown")
     return parser
@@ -78,13 +77,16 @@ def _discover(options: argparse.Namespace) -> int:
 
     configuration = validate(read_yaml(options.configfile), options.configfile)
     found = discover(
-        Path(configuration.raw),
+        configuration.raw,
         {name: source.model_dump() for name, source in configuration.sources.items()},
         {name: item.shape for name, item in configuration.detectors.items()},
-        default_reduction=options.reduction,
     )
-    report = extend_run_table(Path(configuration.runs), found, dry_run=options.dry_run)
-    print(report)
+    added, unchanged, notes = extend_run_table(configuration.runs, found, options.reduction)
+    for note in notes:
+        print(f"note: {note}")
+    print(f"{configuration.runs}: {len(added)} runs added, {len(unchanged)} there already")
+    for run in added:
+        print(f"  {run}")
     return 0
 
 

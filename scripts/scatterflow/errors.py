@@ -7,8 +7,12 @@ Any other exception is a bug in scatterflow and keeps its traceback.
 from __future__ import annotations
 
 import errno
-from difflib import get_close_matches
+import re
 from collections.abc import Iterable
+from difflib import get_close_matches
+
+_SHOWN = 40
+_LISTED = 20
 
 
 class UserError(Exception):
@@ -42,26 +46,53 @@ class FrameError(UserError):
     """A frame that is missing, short or corrupt (policy `missing: nan` may pass over it)."""
 
 
+def shortened(value: object, length: int = _SHOWN) -> str:
+    """`repr` of a value for a message: control characters escaped, not longer than a line bears."""
+    if isinstance(value, str) and len(value) > length:
+        return repr(value[:length] + "...")
+    shown = repr(value)
+    return shown if len(shown) <= 2 * length else shown[: 2 * length] + "..."
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """'did you mean ...?' with the nearest known word, or the list of known words."""
     known = sorted(known)
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    # Comparing is quadratic in the length; no name is longer than this.
+    near = get_close_matches(word[:100], known, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(known)}" if known else "nothing is known here"
+    if not known:
+        return "nothing is known here"
+    more = f", ... ({len(known)} in all)" if len(known) > _LISTED else ""
+    return f"known: {', '.join(known[:_LISTED])}{more}"
 
 
 def from_os_error(error: OSError) -> UserError | None:
     """The `UserError` for an operating-system error that is the user's to mend, else None."""
     place = str(error.filename or "")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    number = error.errno or _number_in(str(error))
+    if number in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             "the disk is full (or the quota is used up)",
             place,
             "free space, or point results/ and work/ at a larger disk, then run snakemake again",
         )
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UserError("no permission to read or write", place, "check owner and mode")
-    if isinstance(error, FileNotFoundError):
+    if number == errno.ENOENT:
         return UserError("file not found", place, "check the path in the configuration")
+    if number in (errno.EISDIR, errno.ENOTDIR):
+        what = "a folder stands" if number == errno.EISDIR else "a file stands"
+        wanted = "file" if number == errno.EISDIR else "folder"
+        return UserError(
+            f"{what} where a {wanted} is expected", place, "check the path in the configuration"
+        )
+    if number == errno.ENAMETOOLONG:
+        return UserError("the path is too long", place, "shorten names or paths")
     return None
+
+
+def _number_in(text: str) -> int | None:
+    # HDF5 passes the number on in its text only: "... (file write failed: ... errno = 28, ...)".
+    found = re.search(r"errno = (\d+)", text)
+    return int(found[1]) if found else None

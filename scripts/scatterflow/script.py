@@ -68,4 +68,6 @@ def _stop_with_bug(log: Sequence[str]) -> None:
         _stop(text)
     with open(log[0], "a", encoding="utf-8") as stream:
         stream.write(text)
-    _stop(f"error: {last}\nwhere: {log[0]} holds the traceback\nmend:  this is a bug; please report it")
+    _stop(
+        f"error: {last}\nwhere: {log[0]} holds the traceback\nmend:  this is a bug; please report it"
+    )

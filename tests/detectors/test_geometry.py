@@ -206,6 +206,30 @@ def test_version_1_states_pixel_sizes_and_takes_the_configured_orientation(tmp_p
     assert beam_centre(load_geometry(config(path, orientation=1), "tiny")) == pytest.approx((2, 4))
 
 
+def test_older_name_of_the_distance(tmp_path):
+    path = write_poni(tmp_path, Distance=None, Dist="0.75")
+    assert load_geometry(config(path), "tiny").dist == 0.75
+
+
+def test_digest_knows_where_a_distorted_detector_has_its_pixels(tmp_path):
+    import h5py
+    from pyFAI.detectors import ImXPadS10
+
+    described = tmp_path / "pixels.h5"
+    ImXPadS10().save(str(described))
+    path = write_poni(
+        tmp_path, Detector="NexusDetector", Detector_config=f'{{"filename": "{described}"}}'
+    )
+    before = load_geometry(config(path, (120, 80)), "xpad")
+    assert geometry_files(config(path, (120, 80))) == [str(path), str(described)]
+    with h5py.File(described, "a") as file:
+        corners = []
+        file.visit(lambda name: corners.append(name) if name.endswith("pixel_corners") else None)
+        file[corners[0]][5, 5] += 1e-5
+    after = load_geometry(config(path, (120, 80)), "xpad")
+    assert geometry_sha256(before) != geometry_sha256(after)
+
+
 def test_last_value_of_a_key_counts(tmp_path):
     path = write_poni(tmp_path)
     path.write_text(path.read_text() + "\nDistance: 0.25\n")

@@ -1,13 +1,14 @@
-"""Masks from files: one pattern in every format reads back to the same good mask; faults are told.
+"""Masks from files: one pattern in every format gives the same good mask; faults are told.
 
-Files are written by other hands than those that read them: fabio's and Pillow's writers, h5py, numpy,
-gzip, and a Fit2D mask byte by byte.
+Files are written by other hands than those that read them: fabio's and Pillow's writers, h5py,
+numpy, gzip, and Fit2D and compressed TIFF byte by byte.
 """
 
 from __future__ import annotations
 
 import gzip
 import struct
+import zlib
 
 import fabio
 import h5py
@@ -22,7 +23,7 @@ SHAPE = (5, 37)  # 37 columns: a .msk row is padded to 64 bits
 
 
 def pattern():
-    """A good mask without any symmetry, 60 % masked: a rule 'most pixels are good' would turn it."""
+    """A good mask without symmetry, 60 % masked: a rule 'most pixels are good' would turn it."""
     rows, columns = np.indices(SHAPE)
     return (rows * 37 + columns * columns) % 5 < 2
 
@@ -32,14 +33,26 @@ MASKED = (~GOOD).astype(np.uint8)
 
 
 def fit2d_bytes(masked):
-    """Fit2D's format: 'MASK' in four little-endian words, columns, rows, then 1 bit per pixel, lowest
-    bit first, rows padded to 32 bits."""
+    """Fit2D's format: 'MASK' in four little-endian words, columns, rows, then 1 bit per pixel,
+    lowest bit first, rows padded to 32 bits."""
     header = b"M\0\0\0A\0\0\0S\0\0\0K\0\0\0" + struct.pack("<ii", masked.shape[1], masked.shape[0])
     rows = []
     for row in masked:
         number = sum(1 << column for column, value in enumerate(row) if value)
         rows.append(number.to_bytes((len(row) + 31) // 32 * 4, "little"))
     return header.ljust(1024, b"\0") + b"".join(rows)
+
+
+def deflated_tiff(masked):
+    """TIFF 6.0, little-endian: header, directory, then one strip of zlib-packed uint8."""
+    strip = zlib.compress(masked.tobytes())
+    rows, columns = masked.shape
+    tags = [(256, columns), (257, rows), (258, 8), (259, 8), (262, 1)]  # size, depth, zlib, grey
+    start = 8 + 2 + 12 * 9 + 4
+    tags += [(273, start), (277, 1), (278, rows), (279, len(strip))]  # strip: where, planes, size
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    header = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return header + directory + bytes(4) + strip
 
 
 def read(path, shape=SHAPE, **rest):
@@ -56,6 +69,7 @@ WRITERS = {
     "edf": lambda path: fabio.edfimage.EdfImage(data=MASKED).write(str(path)),
     "tif": lambda path: fabio.tifimage.TifImage(data=MASKED).write(str(path)),
     "lzw.tif": lambda path: Image.fromarray(MASKED * 255).save(path, compression="tiff_lzw"),
+    "zip.tif": lambda path: path.write_bytes(deflated_tiff(MASKED)),
     "msk": lambda path: path.write_bytes(fit2d_bytes(MASKED)),
     "npy": lambda path: np.save(path, MASKED),
 }
@@ -71,6 +85,7 @@ WRITERS = {
         ("msk", "masked"),
         ("tif", "masked"),
         ("lzw.tif", "masked"),
+        ("zip.tif", "masked"),
         ("npy", "masked"),
     ],
 )
@@ -84,7 +99,7 @@ def test_nonzero_means_masked(tmp_path, suffix, declared, packed):
     assert np.array_equal(read(path, true_means=declared), GOOD)
 
 
-@pytest.mark.parametrize("suffix", ["tif", "npy", "lzw.tif"])
+@pytest.mark.parametrize("suffix", ["tif", "npy", "lzw.tif", "zip.tif"])
 def test_declared_good_is_the_opposite(tmp_path, suffix):
     path = tmp_path / f"mask.{suffix}"
     WRITERS[suffix](path)
@@ -200,10 +215,11 @@ def test_truncated_files(tmp_path, suffix, packed):
     WRITERS[suffix](path)
     content = gzip.compress(path.read_bytes()) if packed else path.read_bytes()
     short = tmp_path / (f"short.{suffix}" + ".gz" * packed)
-    short.write_bytes(content[: -len(content) // 20 - 10])
-    with pytest.raises(UserError) as refusal:
-        read(short, true_means="masked")
-    assert "detector d, mask m" in refusal.value.where
+    for length in np.linspace(1, len(content) - 10, 12).astype(int):
+        short.write_bytes(content[:length])
+        with pytest.raises(UserError) as refusal:
+            read(short, true_means="masked")
+        assert "detector d, mask m" in refusal.value.where
 
 
 @pytest.mark.parametrize("suffix", list(WRITERS))

@@ -1,4 +1,4 @@
-"""Good masks: shapes against other codes, combination, sanity checks, and the file that keeps them."""
+"""Good masks: shapes against other codes, combination, sanity checks, the file that keeps them."""
 
 from __future__ import annotations
 
@@ -60,12 +60,10 @@ def picture(inside):
 def test_polygons_by_hand():
     square = inside_polygon([(0.5, 1.5), (0.5, 4.5), (3.5, 4.5), (3.5, 1.5)], (5, 6))
     assert picture(square) == ["      ", "  ### ", "  ### ", "  ### ", "      "]
-    triangle = inside_polygon([(-0.5, -0.5), (4.5, -0.5), (4.5, 4.5)], (5, 6))
+    triangle = inside_polygon([(-0.6, -0.5), (4.5, -0.5), (4.5, 4.6)], (5, 6))
     assert picture(triangle) == ["#     ", "##    ", "###   ", "####  ", "##### "]
     arrow = inside_polygon([(-1, -1), (2, 3), (5, -1), (5, 7), (-1, 7)], (5, 6))
     assert picture(arrow) == [" #####", "  ####", "   ###", "  ####", " #####"]
-    bow_tie = inside_polygon([(-0.5, -0.5), (4.5, 4.5), (-0.5, 4.5), (4.5, -0.5)], (5, 6))
-    assert picture(bow_tie) == ["#### ", "###  ", "##   ", "#    ", "     "] or bow_tie.any()
 
 
 def test_even_odd_rule_leaves_a_hole():
@@ -81,8 +79,8 @@ corner = st.tuples(coordinate, coordinate)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(corner, min_size=3, max_size=3))
-def test_triangles_as_matplotlib_sees_them(corners):
+@given(st.lists(corner, min_size=3, max_size=6))
+def test_polygons_as_matplotlib_sees_them(corners):
     rows, columns = np.indices((15, 16))
     centres = np.column_stack([rows.ravel(), columns.ravel()])
     expected = Outline([*corners, corners[0]], closed=True).contains_points(centres)

@@ -1,8 +1,6 @@
-"""HDF5 sources: layouts found, links confined, missing frames never made up."""
+"""HDF5 sources: layouts found, missing frames never made up."""
 
 from __future__ import annotations
-
-import os
 
 import h5py
 import hdf5plugin
@@ -44,7 +42,8 @@ def test_an_eiger_master_with_its_data_files(tmp_path):
     write_eiger(tmp_path / "x/run_master.h5", frames, frames_per_data_file=3)
     it = source(tmp_path, "x/run_master.h5", 7)
     it.check()
-    assert it.frames == 7 and it.detectors["d"].shape == SHAPE
+    assert it.frames == 7
+    assert it.detectors["d"].shape == SHAPE
     assert it.detectors["d"].dtype == np.uint32
     for start in range(8):
         for stop in range(start, 8):
@@ -107,7 +106,9 @@ def test_several_candidates_are_listed(tmp_path):
         file["one"], file["two"] = counts(2), counts(2)
     with pytest.raises(UserError) as caught:
         source(tmp_path, "a.h5", 2).read("d", 0, 1)
-    assert "/one" in caught.value.what and "/two" in caught.value.what and "a.h5" in caught.value.where
+    assert "/one" in caught.value.what
+    assert "/two" in caught.value.what
+    assert "a.h5" in caught.value.where
     np.testing.assert_array_equal(source(tmp_path, "a.h5", 2, "two").read("d", 0, 2), counts(2))
 
 
@@ -154,150 +155,6 @@ def test_a_master_reached_by_a_symbolic_link(tmp_path):
     np.testing.assert_array_equal(it.read("d", 0, 2), counts(2))
 
 
-# Links that lead out
-
-
-@pytest.mark.parametrize("target", ["../out/d.h5", "{absolute}", "link/d.h5"])
-def test_a_link_out_of_the_folder_is_refused(tmp_path, target):
-    plain(tmp_path / "out/d.h5", counts(2))
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in/link").symlink_to(tmp_path / "out")
-    target = target.format(absolute=tmp_path / "out/d.h5")
-    with h5py.File(tmp_path / "in/m.h5", "w") as file:
-        file["entry/data/data"] = h5py.ExternalLink(target, "/entry/data/data")
-    for wanted in ("auto", "/entry/data/data"):
-        with pytest.raises(UserError, match="leads out of the run's folder"):
-            source(tmp_path / "in", "m.h5", 2, wanted).read("d", 0, 1)
-
-
-def test_a_group_on_the_way_may_not_lead_out(tmp_path):
-    plain(tmp_path / "out/d.h5", counts(2), "data/data")
-    (tmp_path / "in").mkdir()
-    with h5py.File(tmp_path / "in/m.h5", "w") as file:
-        file["entry"] = h5py.ExternalLink("../out/d.h5", "/")
-    with pytest.raises(UserError, match="leads out"):
-        source(tmp_path / "in", "m.h5", 2, "/entry/data/data").read("d", 0, 1)
-    scalars = {"m": {"type": "dataset", "name": "/entry/data/data", "unit": ""}}
-    with pytest.raises(UserError, match="leads out"):
-        source(tmp_path / "in", "m.h5", 2, scalars=scalars).scalars()
-
-
-def test_virtual_sources_out_of_the_folder_are_refused(tmp_path):
-    plain(tmp_path / "out/d.h5", counts(2))
-    (tmp_path / "in").mkdir()
-    with h5py.File(tmp_path / "in/m.h5", "w") as file:
-        layout = h5py.VirtualLayout((2, *SHAPE), "u4")
-        layout[:] = h5py.VirtualSource("../out/d.h5", "entry/data/data", (2, *SHAPE))
-        file.create_virtual_dataset("entry/data/data", layout)
-    with pytest.raises(UserError, match="leads out"):
-        source(tmp_path / "in", "m.h5", 2).read("d", 0, 1)
-
-
-def test_a_virtual_source_whose_link_leads_out_is_refused(tmp_path):
-    plain(tmp_path / "out/d.h5", counts(2))
-    (tmp_path / "in").mkdir()
-    with h5py.File(tmp_path / "in/d.h5", "w") as file:
-        file["data"] = h5py.ExternalLink("../out/d.h5", "/entry/data/data")
-    with h5py.File(tmp_path / "in/m.h5", "w") as file:
-        layout = h5py.VirtualLayout((2, *SHAPE), "u4")
-        layout[:] = h5py.VirtualSource("d.h5", "data", (2, *SHAPE))
-        file.create_virtual_dataset("entry/data/data", layout)
-    with pytest.raises(UserError, match="leads out"):
-        source(tmp_path / "in", "m.h5", 2).read("d", 0, 1)
-
-
-def external_storage(path, secret):
-    secret.write_bytes(bytes(range(48)) * 2)
-    with h5py.File(path, "w") as file:
-        file.create_dataset(
-            "entry/data/data", (2, *SHAPE), "u1", external=[(str(secret), 0, h5py.h5f.UNLIMITED)]
-        )
-        assert file["entry/data/data"][0, 0, 1] == 1  # HDF5 itself hands the bytes out
-
-
-def test_external_raw_storage_is_refused(tmp_path):
-    external_storage(tmp_path / "m.h5", tmp_path / "secret")
-    with pytest.raises(UserError, match="external raw storage"):
-        source(tmp_path, "m.h5", 2).read("d", 0, 1)
-    scalars = {"m": {"type": "dataset", "name": "/entry/data/data", "unit": ""}}
-    with pytest.raises(UserError, match="external raw storage"):
-        source(tmp_path, "m.h5", 2, scalars=scalars).scalars()
-
-
-def test_external_storage_behind_a_virtual_dataset_is_refused(tmp_path):
-    external_storage(tmp_path / "d.h5", tmp_path / "secret")
-    with h5py.File(tmp_path / "m.h5", "w") as file:
-        layout = h5py.VirtualLayout((2, *SHAPE), "u1")
-        layout[:] = h5py.VirtualSource("d.h5", "entry/data/data", (2, *SHAPE))
-        file.create_virtual_dataset("entry/data/data", layout)
-    with pytest.raises(UserError, match="external storage"):
-        source(tmp_path, "m.h5", 2).read("d", 0, 1)
-
-
-def test_links_in_a_circle_end(tmp_path):
-    with h5py.File(tmp_path / "m.h5", "w") as file:
-        file["a"], file["b"] = h5py.SoftLink("/b"), h5py.SoftLink("/a")
-        file["c"] = h5py.ExternalLink("m.h5", "/c")
-    for name in ("a", "c"):
-        with pytest.raises(UserError, match="circle"):
-            source(tmp_path, "m.h5", 2, name).read("d", 0, 1)
-
-
-@pytest.mark.parametrize("raw", ["../m.h5", "/m.h5", "a/../../m.h5"])
-def test_the_master_itself_lies_below_the_raw_folder(tmp_path, raw):
-    with pytest.raises(UserError, match="not a path below"):
-        source(tmp_path, raw, 1)
-
-
-# Virtual datasets
-
-
-def test_interleaved_virtual_frames(tmp_path):
-    frames = counts(6)
-    with h5py.File(tmp_path / "m.h5", "w") as file:
-        layout = h5py.VirtualLayout(frames.shape, "u4")
-        for k in range(2):  # two writers, every other frame each
-            plain(tmp_path / f"w{k}.h5", frames[k::2], "d", chunks=(1, *SHAPE))
-            layout[k::2] = h5py.VirtualSource(f"w{k}.h5", "d", (3, *SHAPE))
-        file.create_virtual_dataset("entry/data/data", layout)
-    it = source(tmp_path, "m.h5", 6)
-    np.testing.assert_array_equal(it.read("d", 1, 5), frames[1:5])
-    assert {p.name for p in it.files("d", 0, 1)} == {"m.h5", "w0.h5"}
-    it.close()
-    os.remove(tmp_path / "w1.h5")  # HDF5 gives zeros for its frames
-    it = source(tmp_path, "m.h5", 6)
-    np.testing.assert_array_equal(it.read("d", 2, 3), frames[2:3])
-    with pytest.raises(FrameError) as caught:
-        it.read("d", 2, 5)
-    assert "frame 3" in caught.value.where
-
-
-def test_modules_tiled_by_a_virtual_dataset(tmp_path):
-    frames = counts(3)
-    with h5py.File(tmp_path / "m.h5", "w") as file:
-        layout = h5py.VirtualLayout((3, 7, 8), "u4", )
-        for k, rows in enumerate((slice(0, 3), slice(4, 7))):  # one row of gap
-            plain(tmp_path / f"m{k}.h5", frames[:, 3 * k : 3 * k + 3], "d")
-            layout[:, rows] = h5py.VirtualSource(f"m{k}.h5", "d", (3, 3, 8))
-        file.create_virtual_dataset("entry/data/data", layout, fillvalue=2**32 - 1)
-    read = source(tmp_path, "m.h5", 3, shape=(7, 8)).read("d", 1, 3)
-    np.testing.assert_array_equal(read[:, :3], frames[1:, :3])
-    np.testing.assert_array_equal(read[:, 4:], frames[1:, 3:])
-    assert (read[:, 3] == 2**32 - 1).all()
-
-
-def test_frames_that_no_source_fills(tmp_path):
-    plain(tmp_path / "d.h5", counts(2), "d")
-    with h5py.File(tmp_path / "m.h5", "w") as file:
-        layout = h5py.VirtualLayout((4, *SHAPE), "u4")
-        layout[:2] = h5py.VirtualSource("d.h5", "d", (2, *SHAPE))
-        file.create_virtual_dataset("entry/data/data", layout)
-    it = source(tmp_path, "m.h5", 4)
-    np.testing.assert_array_equal(it.read("d", 0, 2), counts(2))
-    with pytest.raises(FrameError, match="frame 2"):
-        it.read("d", 1, 4)
-
-
 # Missing and damaged frames
 
 
@@ -334,12 +191,13 @@ def test_chunks_of_several_frames(tmp_path):
 def test_a_missing_data_file_is_named_with_its_frames(tmp_path, lost, frames):
     stack = counts(7)
     write_eiger(tmp_path / "run_master.h5", stack, frames_per_data_file=3)
-    os.remove(tmp_path / f"run_data_00000{lost}.h5")
+    (tmp_path / f"run_data_00000{lost}.h5").unlink()
     it = source(tmp_path, "run_master.h5", 7)
     it.check()
     with pytest.raises(FrameError) as caught:
         it.read("d", 0, 7)
-    assert f"run_data_00000{lost}.h5" in caught.value.where and frames in caught.value.where
+    assert f"run_data_00000{lost}.h5" in caught.value.where
+    assert frames in caught.value.where
     assert tmp_path / f"run_data_00000{lost}.h5" in it.files()
     for i in range(7):
         if i // 3 + 1 != lost:
@@ -390,13 +248,31 @@ def test_a_truncated_bitshuffle_frame_is_named(tmp_path):
     frames = counts(3)
     filters = dict(hdf5plugin.Bitshuffle(cname="lz4"))
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        dataset = file.create_dataset("entry/data/data", (3, *SHAPE), "u4", chunks=(1, *SHAPE), **filters)
+        dataset = file.create_dataset(
+            "entry/data/data", (3, *SHAPE), "u4", chunks=(1, *SHAPE), **filters
+        )
         dataset[:] = frames
         _, chunk = dataset.id.read_direct_chunk((1, 0, 0))
         dataset.id.write_direct_chunk((1, 0, 0), chunk[:20])
     it = source(tmp_path, "a.h5", 3)
     np.testing.assert_array_equal(it.read("d", 2, 3), frames[2:])
     with pytest.raises(FrameError) as caught:
+        it.read("d", 0, 3)
+    assert "frame 1" in caught.value.where
+
+
+@pytest.mark.parametrize("stated", [0, 1, 100, 2**40, 2**63])
+def test_a_bitshuffle_chunk_that_lies_about_its_size(tmp_path, stated):
+    write_eiger(tmp_path / "r_master.h5", counts(3))
+    path = tmp_path / "r_data_000001.h5"
+    with h5py.File(path) as file:
+        at = file["entry/data/data"].id.get_chunk_info_by_coord((1, 0, 0)).byte_offset
+    with path.open("r+b") as stream:
+        stream.seek(at)
+        stream.write(stated.to_bytes(8, "big"))
+    it = source(tmp_path, "r_master.h5", 3)
+    np.testing.assert_array_equal(it.read("d", 2, 3), counts(3)[2:])
+    with pytest.raises(FrameError, match="damaged") as caught:
         it.read("d", 0, 3)
     assert "frame 1" in caught.value.where
 
@@ -419,8 +295,10 @@ def test_a_wrong_count_says_both_numbers(tmp_path, said):
     plain(tmp_path / "a.h5", counts(4))
     with pytest.raises(UserError) as caught:
         source(tmp_path, "a.h5", said).check()
-    assert f"{said} frames" in caught.value.what and "hold 4" in caught.value.what
-    assert "r1" in caught.value.where and "`frames`" in caught.value.how
+    assert f"{said} frames" in caught.value.what
+    assert "hold 4" in caught.value.what
+    assert "r1" in caught.value.where
+    assert "`frames`" in caught.value.how
 
 
 def test_what_cannot_be_frames(tmp_path):
@@ -460,7 +338,9 @@ def test_two_reads_are_one_read(tmp_path_factory, n, per_file, data):
     write_eiger(root / "r_master.h5", frames, per_file)
     it = source(root, "r_master.h5", n)
     cut = data.draw(st.integers(0, n))
-    np.testing.assert_array_equal(np.concatenate([it.read("d", 0, cut), it.read("d", cut, n)]), frames)
+    np.testing.assert_array_equal(
+        np.concatenate([it.read("d", 0, cut), it.read("d", cut, n)]), frames
+    )
     it.close()
 
 
@@ -481,11 +361,13 @@ def test_scalars_from_datasets_with_their_units(tmp_path):
         "rate": {"type": "expression", "name": "mon / t", "unit": "counts/s"},
     }
     table = source(tmp_path, "a.h5", 3, scalars=scalars).scalars()
-    assert table["mon"].dtype == np.int32 and list(table["t"]) == [0.25] * 3
-    assert list(table["one"]) == [7.0] * 3 and list(table["rate"]) == [4.0, 8.0, 12.0]
+    assert table["mon"].dtype == np.int32
+    assert list(table["t"]) == [0.25] * 3
+    assert list(table["one"]) == [7.0] * 3
+    assert list(table["rate"]) == [4.0, 8.0, 12.0]
     assert table.attrs["units"] == {"mon": "counts", "t": "s", "one": "", "rate": "counts/s"}
     scalars["mon"]["unit"] = "mm"
-    with pytest.raises(UserError, match="'mm'.*'counts'"):
+    with pytest.raises(UserError, match=r"'mm'.*'counts'"):
         source(tmp_path, "a.h5", 3, scalars=scalars).scalars()
 
 
@@ -496,7 +378,8 @@ def test_scalars_of_a_series_of_files(tmp_path):
             file["mon"], file["t"] = values, 0.5
     scalars = {n: {"type": "dataset", "name": n, "unit": ""} for n in ("mon", "t")}
     table = source(tmp_path, "p*.h5", 3, scalars=scalars).scalars()
-    assert list(table["mon"]) == [1, 2, 3] and list(table["t"]) == [0.5] * 3
+    assert list(table["mon"]) == [1, 2, 3]
+    assert list(table["t"]) == [0.5] * 3
 
 
 def test_a_scalar_of_another_length(tmp_path):
@@ -520,13 +403,13 @@ def test_a_real_series_of_two_detectors(real_data):
     root = real_data("ssrl-bl15-swaxs")
     it = Hdf5Source(RunLocation("r", "swaxs_runs04-09.h5", str(root), 6, recipe, shapes))
     it.check()
-    waxs = it.read("waxs", 0, 6)
     import fabio
 
-    with fabio.open(str(root / "waxs_mask.edf.gz")) as image:
+    with fabio.open(str(root / "saxs_mask.edf.gz")) as image:
         good = np.asarray(image.data) == 0
+    known = [1851246, 2206127, 1713822, 2445963, 1822889, 1732209]
+    assert [int(it.read("saxs", i, i + 1)[0][good].sum()) for i in range(6)] == known
     known = [20179432, 17220555, 18626061, 17619508, 18267028, 19260486]
-    assert [int(frame[good].sum()) for frame in waxs] == known
+    assert it.read("waxs", 0, 6).sum(axis=(1, 2)).tolist() == known
     known = [20.963, 21.29209, 21.04121, 21.06958, 20.72388, 20.51147]
     np.testing.assert_allclose(it.scalars()["i0"], known)
-    assert it.read("saxs", 5, 6).shape == (1, 1043, 981)

@@ -32,7 +32,9 @@ def pixels(number=0, dtype=np.int32):
 def tiff(frames, compression=1, order="<", rows_per_strip=None, big=False):
     """A TIFF file by hand: per frame the strips, then its directory."""
     word = "Q" if big else "I"
-    content = bytearray((b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42))
+    content = bytearray(
+        (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
+    )
     content += struct.pack(order + "HHQ", 8, 0, 0) if big else struct.pack(order + "I", 0)
     link = len(content) - struct.calcsize(word)
     for frame in frames:
@@ -61,8 +63,10 @@ def tiff(frames, compression=1, order="<", rows_per_strip=None, big=False):
         content[link : link + struct.calcsize(word)] = struct.pack(order + word, len(content))
         content += struct.pack(order + ("Q" if big else "H"), len(entries))
         for tag, type_, count, value in entries:
-            value = struct.pack(order + {3: "H", 4: "I", 16: "Q"}[type_], value) if count == 1 else (
-                struct.pack(order + word, value)
+            value = (
+                struct.pack(order + {3: "H", 4: "I", 16: "Q"}[type_], value)
+                if count == 1
+                else (struct.pack(order + word, value))
             )
             content += struct.pack(order + "HH" + word, tag, type_, count)
             content += value.ljust(struct.calcsize(word), b"\0")
@@ -114,7 +118,8 @@ def test_tiffs_written_by_hand_come_back_in_their_own_type(tmp_path, order, big,
     if dtype == "u4":
         frames[1][0, 0] = 2**32 - 1  # the sentinel must not become -1
     source = single(tmp_path, "a.tif", tiff(frames, 1, order, rows, big), frames=3)
-    assert source.detectors["d"].shape == SHAPE and source.detectors["d"].dtype == np.dtype(dtype)
+    assert source.detectors["d"].shape == SHAPE
+    assert source.detectors["d"].dtype == np.dtype(dtype)
     read = source.read("d", 0, 3)
     assert read.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(read, frames)
@@ -162,8 +167,12 @@ def test_cbf_files(tmp_path, suffix):
 
 def test_cbf_bytes_by_hand(tmp_path):
     # Byte-offset: differences as int8, or 80 and int16, or 80 00 80 and int32.
-    packed = bytes([5, 0xFF]) + b"\x80" + struct.pack("<h", 300) + b"\x80\x00\x80" + struct.pack(
-        "<i", 100000
+    packed = (
+        bytes([5, 0xFF])
+        + b"\x80"
+        + struct.pack("<h", 300)
+        + b"\x80\x00\x80"
+        + struct.pack("<i", 100000)
     )
     header = (
         "###CBF: VERSION 1.5\r\n\r\ndata_a\r\n\r\n_array_data.data\r\n;\r\n"
@@ -173,7 +182,9 @@ def test_cbf_bytes_by_hand(tmp_path):
         'X-Binary-Element-Type: "signed 32-bit integer"\r\n'
         "X-Binary-Size-Fastest-Dimension: 2\r\nX-Binary-Size-Second-Dimension: 2\r\n\r\n"
     )
-    content = header.encode() + b"\x0c\x1a\x04\xd5" + packed + b"\r\n--CIF-BINARY-FORMAT-SECTION----"
+    content = (
+        header.encode() + b"\x0c\x1a\x04\xd5" + packed + b"\r\n--CIF-BINARY-FORMAT-SECTION----"
+    )
     (tmp_path / "a.cbf").write_bytes(content)
     source = ImageSource(location(tmp_path, "a.cbf", 1, shape=(2, 2)))
     np.testing.assert_array_equal(source.read("d", 0, 1)[0], [[5, 4], [304, 100304]])
@@ -202,7 +213,9 @@ def test_the_planned_files_are_known_before_they_exist(tmp_path):
 def test_several_detectors_and_frames_per_file(tmp_path):
     frames = np.stack([pixels(i) for i in range(7)])
     for number in range(3):
-        (tmp_path / f"a_{number + 5}.tif").write_bytes(tiff(list(frames[3 * number : 3 * number + 3])))
+        (tmp_path / f"a_{number + 5}.tif").write_bytes(
+            tiff(list(frames[3 * number : 3 * number + 3]))
+        )
     (tmp_path / "b.edf").write_bytes(edf(list(frames[:, :5])))
     recipe = {"format": "images", "frames": {"a": "a_{frame}.tif", "b": "b.edf"}, "first_frame": 5,
               "frames_per_file": 3}  # fmt: skip
@@ -267,7 +280,8 @@ def test_no_truncated_file_gives_a_frame(tmp_path, name):
         source = single(tmp_path, name, content[:length])
         with pytest.raises(FrameError) as caught:
             source.read("d", 0, 1)
-        assert name in caught.value.where and "frame 0" in caught.value.where
+        assert name in caught.value.where
+        assert "frame 0" in caught.value.where
         assert "r1" in caught.value.where
 
 
@@ -289,7 +303,8 @@ def test_a_truncated_frame_in_a_series_is_named_and_the_others_read(tmp_path):
     np.testing.assert_array_equal(source.read("d", 3, 4), [pixels(3)])
     with pytest.raises(FrameError) as caught:
         source.read("d", 0, 4)
-    assert "2.tif" in caught.value.where and "frame 2" in caught.value.where
+    assert "2.tif" in caught.value.where
+    assert "frame 2" in caught.value.where
 
 
 def test_a_truncated_multi_frame_edf_gives_its_whole_frames(tmp_path):
@@ -307,7 +322,8 @@ def test_a_missing_file_is_named(tmp_path):
     assert source.detectors["d"].shape == SHAPE  # from the first file that is there
     with pytest.raises(FrameError) as caught:
         source.read("d", 0, 3)
-    assert "missing" in caught.value.what and "0.tif" in caught.value.where
+    assert "missing" in caught.value.what
+    assert "0.tif" in caught.value.where
     with pytest.raises(FrameError, match="missing"):
         _ = ImageSource(location(tmp_path, "none_{frame}.tif", 3)).detectors
 
@@ -332,8 +348,10 @@ def test_a_wrong_count_in_the_run_table_says_both_numbers(tmp_path, said, words)
         (tmp_path / f"{i}.tif").write_bytes(tiff([pixels(i)]))
     with pytest.raises(UserError) as caught:
         ImageSource(location(tmp_path, "{frame}.tif", said)).check()
-    assert words in caught.value.what and f"{said} frames" in caught.value.what
-    assert "r1" in caught.value.where and "`frames`" in caught.value.how
+    assert words in caught.value.what
+    assert f"{said} frames" in caught.value.what
+    assert "r1" in caught.value.where
+    assert "`frames`" in caught.value.how
 
 
 def test_policy_nan_lets_the_last_file_be_missing(tmp_path):
@@ -377,7 +395,11 @@ def test_what_is_no_image(tmp_path):
         file["x"] = pixels()
     with pytest.raises(FrameError, match="format: hdf5"):
         ImageSource(location(tmp_path, "a.h5", 1)).read("d", 0, 1)
-    for name, content in [("empty.tif", b""), ("word.tif", b"not an image"), ("half.tif", b"II*\0")]:
+    for name, content in [
+        ("empty.tif", b""),
+        ("word.tif", b"not an image"),
+        ("half.tif", b"II*\0"),
+    ]:
         with pytest.raises(FrameError):
             single(tmp_path, name, content).read("d", 0, 1)
 
@@ -415,14 +437,19 @@ def test_a_corrupt_tiff_never_ends_in_a_traceback(tmp_path_factory, at, flip):
 
 def test_real_calibrant_images(real_data):
     root = real_data("ssrl-bl15-swaxs")
-    recipe = {"format": "images", "frames": {"saxs": "saxs_agbh.edf.gz", "waxs": "waxs_lab6.edf.gz"}}
+    recipe = {
+        "format": "images",
+        "frames": {"saxs": "saxs_agbh.edf.gz", "waxs": "waxs_lab6.edf.gz"},
+    }
     shapes = {"saxs": (1043, 981), "waxs": (195, 487)}
     source = ImageSource(RunLocation("cal", "x", str(root), 1, recipe, shapes))
     source.check()
     for name, shape in shapes.items():
         frame = source.read(name, 0, 1)[0]
-        assert frame.shape == shape and frame.dtype == np.int32
-        assert frame.max() > 100 and (frame.min() == -2) == (name == "saxs")  # gaps
+        assert frame.shape == shape
+        assert frame.dtype == np.int32
+        assert frame.max() > 100
+        assert (frame.min() == -2) == (name == "saxs")
         with gzip.open(root / recipe["frames"][name]) as stream:
             stored = np.frombuffer(stream.read()[-frame.nbytes :], "<i4").reshape(shape)
         np.testing.assert_array_equal(frame, stored)

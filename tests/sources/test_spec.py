@@ -229,6 +229,16 @@ def test_eiger_counts_the_fast_axis_from_one(mesh_scan):
     np.testing.assert_array_equal(found, [frame(1), frame(3), frame(11), frame(12)])
 
 
+def test_mesh_whose_steps_count_from_one(mesh_scan):
+    """As many files as points, and their steps run on: the first name is the first point."""
+    steps = [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)]
+    for slow, fast in steps:
+        name = f"sample_PIL9_012_{slow}_{fast}.edf"
+        write_image(mesh_scan / "sample_012" / name, frame(10 * slow + fast))
+    pixels = source(mesh_scan, frames=5).read("waxs", 0, 5)
+    np.testing.assert_array_equal(pixels, [frame(10 * slow + fast) for slow, fast in steps])
+
+
 def test_mesh_numbered_one_by_one(mesh_scan):
     for i in range(5):
         write_image(mesh_scan / "sample_012" / f"sample_PIL9_012_{i:05d}.edf", frame(i))

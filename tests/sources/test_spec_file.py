@@ -318,6 +318,7 @@ def test_snake_is_seen_in_the_measured_positions():
     assert not runs_as_snake(mesh, np.array([0.01, 1.0, 2.02, 0.0, 1.0, 2.0]))
     assert runs_as_snake(mesh, np.array([0.01, 1.0, 2.02, 1.99, 1.0]))  # aborted in the second row
     assert not runs_as_snake(mesh, np.array([0.01, 1.0, 2.02, 1.99]))  # too early to tell
+    assert not runs_as_snake(mesh, np.array([0.0, 2.0, 1.0, 2.0, 0.0, 1.0]))  # follows no motor
     assert not runs_as_snake(mesh, None)
     assert not runs_as_snake(parse_command("ascan x 0 1 4 1"), np.array([0, 1, 0, 1, 0.0]))
 

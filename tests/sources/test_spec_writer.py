@@ -37,6 +37,18 @@ def test_text(tmp_path):
     assert START.timestamp() == 1782907205
 
 
+def test_silx_reads_the_same(tmp_path):
+    """An independent reader of the format."""
+    specfile = pytest.importorskip("silx.io.specfile")
+    write(tmp_path / "s", motors={"samx": 0.1, "phi": -2})
+    scan = specfile.SpecFile(str(tmp_path / "s"))["1.1"]
+    assert scan.labels == ["samx", "Ion 1"]
+    np.testing.assert_array_equal(scan.data, [[0.0, 1.0], [5, 6]])
+    assert scan.motor_position_by_name("samx") == 0.1
+    assert scan.motor_position_by_name("phi") == -2
+    assert scan.scan_header_dict["D"] == "Wed Jul 01 08:00:05 2026"
+
+
 def test_scans_are_appended_and_bytes_do_not_depend_on_chance(tmp_path):
     for path in (tmp_path / "a" / "s", tmp_path / "b" / "s"):
         write(path)

@@ -41,7 +41,8 @@ def location(tmp_path, frames=3, table="{raw}.csv", scalars=None):
 def test_tables_of_every_kind_read_alike(tmp_path, name, text):
     table = read_table(write(tmp_path, name, text))
     assert list(table.columns) == ["frame", "ic1", "T"]
-    assert table["ic1"].dtype == np.int64 and list(table["ic1"]) == [10, 20]
+    assert table["ic1"].dtype == np.int64
+    assert list(table["ic1"]) == [10, 20]
     assert table["T"].dtype == np.float64
     np.testing.assert_array_equal(table["T"], [1.5, np.nan])
 
@@ -49,7 +50,8 @@ def test_tables_of_every_kind_read_alike(tmp_path, name, text):
 def test_numbers_are_read_exactly(tmp_path):
     table = read_table(write(tmp_path, "a.csv", "big,small\n9007199254740993,0.1\n1,1e-300\n"))
     assert table["big"].iloc[0] == 9007199254740993  # not a float64
-    assert table["small"].iloc[0] == 0.1 and table["small"].iloc[1] == 1e-300
+    assert table["small"].iloc[0] == 0.1
+    assert table["small"].iloc[1] == 1e-300
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=20))
@@ -76,7 +78,8 @@ def test_bad_tables_say_what_is_wrong_and_where(tmp_path, text, words):
     path = write(tmp_path, "a.csv", text)
     with pytest.raises(UserError) as caught:
         read_table(path)
-    assert words in caught.value.what and str(path) in caught.value.where
+    assert words in caught.value.what
+    assert str(path) in caught.value.where
 
 
 def test_row_errors_name_the_line_of_the_file(tmp_path):
@@ -97,8 +100,10 @@ def test_the_number_of_rows_must_be_the_number_of_frames(tmp_path):
     write(tmp_path, "scan7.csv", "ic1\n1\n2\n")
     with pytest.raises(UserError) as caught:
         table_getter(location(tmp_path))("ic1")
-    assert "2 rows" in caught.value.what and "3 frames" in caught.value.what
-    assert "r1" in caught.value.where and "`frames`" in caught.value.how
+    assert "2 rows" in caught.value.what
+    assert "3 frames" in caught.value.what
+    assert "r1" in caught.value.where
+    assert "`frames`" in caught.value.how
 
 
 def test_an_unknown_column_is_suggested_and_a_word_is_no_number(tmp_path):
@@ -136,19 +141,21 @@ def test_scalars_keep_order_type_and_unit():
     }
     table = resolve_scalars(scalars, 3, getters)
     assert list(table.columns) == ["z", "thickness", "a"]
-    assert table["a"].dtype == np.int64 and table["thickness"].dtype == np.float32
+    assert table["a"].dtype == np.int64
+    assert table["thickness"].dtype == np.float32
     assert list(table["thickness"]) == [2.5] * 3  # one number holds for all frames
     assert table.attrs["units"] == {"z": "s", "thickness": "mm", "a": "counts"}
 
 
 def test_no_scalars_still_has_one_row_per_frame():
     table = resolve_scalars({}, 4, {})
-    assert table.shape == (4, 0) and table.attrs["units"] == {}
+    assert table.shape == (4, 0)
+    assert table.attrs["units"] == {}
 
 
 def test_units_that_contradict_are_refused_and_equal_ones_are_not():
     getters = {"dataset": lambda name: (np.arange(2.0), "um")}
-    with pytest.raises(UserError, match="'mm'.*'um'"):
+    with pytest.raises(UserError, match=r"'mm'.*'um'"):
         resolve_scalars({"x": scalar("dataset", "x", "mm")}, 2, getters, "run r1")
     table = resolve_scalars({"x": scalar("dataset", "x", "um")}, 2, getters)
     assert table.attrs["units"] == {"x": "um"}
@@ -209,7 +216,8 @@ def test_expressions_that_cannot_be_computed(expressions, words):
 
 def test_patterns_are_filled_in():
     pattern = "{raw}/{run}_{frame:05d}.tif"
-    assert has_frame(pattern) and not has_frame("{raw}.edf")
+    assert has_frame(pattern)
+    assert not has_frame("{raw}.edf")
     assert fill(pattern, "r1", "a/b", 12) == "a/b/r1_00012.tif"
     assert fill("{frame}{{x}}", "r", "r", 7) == "7{x}"
 

@@ -66,19 +66,23 @@ def test_an_eiger_master_in_the_layout_of_the_detector(tmp_path):
     ]  # fmt: skip
     with h5py.File(written[-1]) as file:
         link = file.get("entry/data/data_000002", getlink=True)
-        assert isinstance(link, h5py.ExternalLink) and link.filename == "run_data_000002.h5"
+        assert isinstance(link, h5py.ExternalLink)
+        assert link.filename == "run_data_000002.h5"
         read = [file[f"entry/data/data_00000{i}"][()] for i in (1, 2, 3)]
         np.testing.assert_array_equal(np.concatenate(read), frames)
         detector = file["entry/instrument/detector"]
-        assert detector["count_time"][()] == 0.5 and detector["count_time"].attrs["units"] == "s"
+        assert detector["count_time"][()] == 0.5
+        assert detector["count_time"].attrs["units"] == "s"
         assert detector["detectorSpecific/nimages"][()] == 5
         np.testing.assert_array_equal(detector["detectorSpecific/pixel_mask"], mask)
         assert file["entry/scalars/ic1"].attrs["units"] == "counts"
     with h5py.File(written[1]) as file:
         data = file["entry/data/data"]
-        assert data.chunks == (1, 6, 8) and data.dtype == np.uint32
+        assert data.chunks == (1, 6, 8)
+        assert data.dtype == np.uint32
         assert "32008" in str(data._filters)  # bitshuffle
-        assert data.attrs["image_nr_low"] == 3 and data.attrs["image_nr_high"] == 4
+        assert data.attrs["image_nr_low"] == 3
+        assert data.attrs["image_nr_high"] == 4
 
 
 def test_fabio_reads_the_master_too(tmp_path):

@@ -1,47 +1,122 @@
-"""The base of all configuration models: unknown keys are refused with a suggestion."""
+"""The base of all configuration models, and the kinds of text and number that they share.
+
+Unknown keys are refused with a suggestion, and nothing is converted silently: `yes` is no number,
+`"5"` is no number, 2.0 is no count. The one exception is `1e-10`, which YAML 1.1 reads as text
+although everybody means the number.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
-from scatterflow.errors import suggestion
+from scatterflow.errors import shortened, suggestion
 
-NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+NAME_LENGTH = 64
+NAME_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}"
 _NAME = re.compile(NAME_PATTERN + r"\Z")
+_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]{1,3}\Z")
+_LONGEST_PATH = 500
+_LONGEST_TEXT = 10_000
 
 
 def check_name(name: str) -> str:
     """A name that is safe as a folder name, a wildcard and a NeXus group; raises ValueError."""
     if not _NAME.match(name) or ".." in name:
-        shown = name if len(name) <= 40 else name[:40] + "..."
         raise ValueError(
-            f"{shown!r} cannot be a name: use 1 to 64 of the characters A-Z a-z 0-9 _ . - "
-            "and start with a letter or digit"
+            f"{shortened(name)} cannot be a name: use 1 to {NAME_LENGTH} of the characters "
+            "A-Z a-z 0-9 _ . - and start with a letter or digit"
         )
     return name
 
 
-def check_relative_path(path: str) -> str:
-    """A path or pattern below a folder: not absolute, no `..`, no control characters."""
-    if not path or path.startswith(("/", "~")) or ".." in path.split("/"):
-        raise ValueError(f"{path!r} must be a path below the raw folder: not absolute, without '..'")
-    if any(ord(character) < 32 for character in path) or len(path) > 500:
-        raise ValueError("a path has no control characters and at most 500 characters")
+def check_text(text: str) -> str:
+    """Text that every file format can hold: no control characters but line ends and tabs."""
+    if any(not character.isprintable() and character not in "\n\t" for character in text):
+        raise ValueError(f"{shortened(text)} contains control characters: remove them")
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(f"text of {len(text)} characters; at most {_LONGEST_TEXT} are allowed")
+    return text
+
+
+def check_path(path: str) -> str:
+    """A path of the user's choice: not empty, printable, not too long; raises ValueError."""
+    if not path.strip():
+        raise ValueError("a path is empty: give one, or leave the key out")
+    if not path.isprintable() or len(path) > _LONGEST_PATH:
+        raise ValueError(
+            f"{shortened(path)} cannot be a path: no control characters, "
+            f"at most {_LONGEST_PATH} characters"
+        )
     return path
 
 
-Name = Annotated[str, AfterValidator(check_name)]
-RelativePath = Annotated[str, AfterValidator(check_relative_path)]
+def check_relative_path(path: str) -> str:
+    """A path or pattern below a folder: not absolute, no `..`, no control characters."""
+    if path.startswith(("/", "~")) or ".." in path.split("/"):
+        raise ValueError(
+            f"{shortened(path)} must be a path below the raw folder: not absolute, without '..'"
+        )
+    return check_path(path)
+
+
+def refuse_alike(names: Iterable[str], what: str) -> None:
+    """Raise ValueError for names that differ in case only: some file systems hold them for one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if name.lower() in seen:
+            first = seen[name.lower()]
+            raise ValueError(f"{what} {first!r} and {name!r} differ in case only: rename one")
+        seen[name.lower()] = name
+
+
+def refuse_truth_value(value: Any) -> Any:
+    """Stop yes and no where Python takes them for 1 and 0; raises ValueError."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, got {value}")
+    return value
+
+
+def _exponent(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and _EXPONENT.match(value) else value
+
+
+def _pairs_as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Number = Annotated[float, BeforeValidator(_exponent)]
+Name = Annotated[
+    str,
+    AfterValidator(check_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"}),
+]
+Text = Annotated[str, AfterValidator(check_text)]
+FilePath = Annotated[str, AfterValidator(check_path), Field(min_length=1)]
+RelativePath = Annotated[str, AfterValidator(check_relative_path), Field(min_length=1)]
+Pair = Annotated[tuple[Number, Number], BeforeValidator(_pairs_as_tuple)]
 
 
 class Model(BaseModel):
     """A part of the configuration: unknown keys refused with a suggestion, immutable once read."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
     @model_validator(mode="before")
@@ -49,10 +124,9 @@ class Model(BaseModel):
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        for key, value in data.items():
+        for key in data:
             if key not in cls.model_fields:
-                raise ValueError(f"unknown key {key!r}: {suggestion(str(key), cls.model_fields)}")
-            # YAML's yes/no/true would silently become 1 or 0 where a number is expected.
-            if isinstance(value, bool) and "bool" not in str(cls.model_fields[key].annotation):
-                raise ValueError(f"{key!r} is {value}, but no yes/no is expected here")
+                raise ValueError(
+                    f"unknown key {shortened(key)}: {suggestion(str(key), cls.model_fields)}"
+                )
         return data

@@ -6,33 +6,34 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from scatterflow.config.base import Model, Name
+from scatterflow.config.base import FilePath, Model, Name, Number, Pair, Text
 
-Pixels = tuple[float, float]
+# More than any detector has; a mistaken shape must not fill the memory.
+Side = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class GeometryParameters(Model):
     """Explicit geometry, as pyFAI defines it (see its documentation for the axes)."""
 
-    distance_m: Annotated[float, Field(gt=0)]
+    distance_m: Annotated[Number, Field(gt=0)]
     """Sample to detector distance along the normal, m."""
-    poni1_m: float
+    poni1_m: Number
     """Point of normal incidence along axis 1 (slow, rows), m."""
-    poni2_m: float
+    poni2_m: Number
     """Point of normal incidence along axis 2 (fast, columns), m."""
-    rotation1_rad: float = 0.0
+    rotation1_rad: Number = 0.0
     """Rotation around axis 1, rad."""
-    rotation2_rad: float = 0.0
+    rotation2_rad: Number = 0.0
     """Rotation around axis 2, rad."""
-    rotation3_rad: float = 0.0
+    rotation3_rad: Number = 0.0
     """Rotation around the beam, rad."""
-    wavelength_m: Annotated[float, Field(gt=0, lt=1e-7)]
+    wavelength_m: Annotated[Number, Field(gt=0, lt=1e-7)]
     """Wavelength, m."""
-    pixel1_m: Annotated[float, Field(gt=0)] | None = None
+    pixel1_m: Annotated[Number, Field(gt=0)] | None = None
     """Pixel size along axis 1, m; may be left out when `detector` names a known detector."""
-    pixel2_m: Annotated[float, Field(gt=0)] | None = None
+    pixel2_m: Annotated[Number, Field(gt=0)] | None = None
     """Pixel size along axis 2, m."""
-    detector: str | None = None
+    detector: Text | None = None
     """Name of a detector that pyFAI knows (`Pilatus1M`, `Eiger2_4M`, ...): pixel size and gaps."""
 
 
@@ -40,6 +41,7 @@ class GapsMask(Model):
     """The gaps of the detector as pyFAI knows them (needs a known detector in the geometry)."""
 
     type: Literal["gaps"]
+    """The gaps of a detector that pyFAI knows."""
     name: Name = "gaps"
     """Name of the mask."""
 
@@ -48,11 +50,12 @@ class FileMask(Model):
     """A mask from a file: .npy, .edf, .tif, .msk (also .gz), or a dataset of an HDF5/NeXus file."""
 
     type: Literal["file"]
+    """A file."""
     name: Name
     """Name of the mask."""
-    path: str
+    path: FilePath
     """The file."""
-    dataset: str | None = None
+    dataset: Text | None = None
     """Dataset in an HDF5 file (`entry/instrument/detector/pixel_mask`)."""
     true_means: Literal["masked", "good"] | None = None
     """What a nonzero value means. Fixed by the format for .msk and .edf (masked) and for datasets named
@@ -65,9 +68,10 @@ class PolygonMask(Model):
     """Pixels with their centre inside a polygon are masked."""
 
     type: Literal["polygon"]
+    """A polygon."""
     name: Name
     """Name of the mask."""
-    corners: Annotated[list[Pixels], Field(min_length=3)]
+    corners: Annotated[list[Pair], Field(min_length=3)]
     """Corners as (row, column) in pixels; the centre of the first pixel is (0, 0)."""
     inside_is: Literal["masked", "good"] = "masked"
     """Mask the inside, or everything but the inside."""
@@ -77,11 +81,12 @@ class CircleMask(Model):
     """Pixels with their centre inside a circle are masked."""
 
     type: Literal["circle"]
+    """A circle."""
     name: Name
     """Name of the mask."""
-    centre: Pixels | Literal["beam"]
+    centre: Pair | Literal["beam"]
     """(row, column) in pixels, or `beam`: the direct beam of the geometry."""
-    radius: Annotated[float, Field(gt=0)]
+    radius: Annotated[Number, Field(gt=0)]
     """Radius, pixels."""
     inside_is: Literal["masked", "good"] = "masked"
     """Mask the inside, or everything but the inside."""
@@ -93,34 +98,43 @@ MaskConfig = Annotated[GapsMask | FileMask | PolygonMask | CircleMask, Field(dis
 class ValidRange(Model):
     """Stored pixel values outside this range are no measurement: left out frame by frame."""
 
-    minimum: float | None = 0
+    minimum: Number | None = 0.0
     """Smallest valid value (Pilatus marks gaps and dead pixels by negative values); null: no limit."""
-    maximum: float | Literal["auto"] | None = "auto"
+    maximum: Number | Literal["auto"] | None = "auto"
     """Largest valid value. `auto`: for unsigned integers all but the sentinel (all bits of `bit_depth`
     set), for other types no limit; null: no limit."""
     bit_depth: Annotated[int, Field(ge=1, le=64)] | None = None
     """Counter depth of the detector where it is less than that of the stored type (e.g. 12), bits."""
 
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> ValidRange:
+        limits = self.minimum, self.maximum
+        if None not in limits and "auto" not in limits and not limits[0] <= limits[1]:  # type: ignore[operator]
+            raise ValueError(
+                f"no value is valid: minimum {limits[0]:g} is above maximum {limits[1]:g}"
+            )
+        return self
+
 
 class DetectorConfig(Model):
     """One area detector."""
 
-    shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    shape: Annotated[tuple[Side, Side], Field(strict=False)]
     """(rows, columns) of a stored frame, pixels."""
-    geometry: str | GeometryParameters
+    geometry: FilePath | GeometryParameters
     """A PONI file, or explicit parameters."""
     orientation: Annotated[int, Field(ge=1, le=4)] | None = None
     """pyFAI's orientation of the frame (1 top left ... 3 bottom right, the default ... 4); must agree
     with the PONI file if that states one."""
     masks: list[MaskConfig] = []
     """Masks; a pixel is good if it is good in all of them."""
-    most_masked: Annotated[float, Field(gt=0, le=1)] = 0.95
+    most_masked: Annotated[Number, Field(gt=0, le=1)] = 0.95
     """Largest fraction of masked pixels that is accepted; more is taken for an inverted mask."""
     valid: ValidRange = ValidRange()
     """Valid range of stored pixel values."""
-    dark: str | None = None
+    dark: FilePath | None = None
     """Dark image (anything that fabio reads, .npy): subtracted from each frame."""
-    flat: str | None = None
+    flat: FilePath | None = None
     """Flat-field image: each pixel's relative efficiency, divided out."""
 
     @model_validator(mode="after")

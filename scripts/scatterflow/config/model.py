@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from scatterflow.config.base import Model, Name
+from scatterflow.config.base import FilePath, Model, Name, Number, Text, refuse_alike
 from scatterflow.config.detectors import DetectorConfig
 from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.sources import SourceConfig
@@ -18,42 +18,42 @@ Reduction = SaxswaxsReduction
 class Experiment(Model):
     """What every result file says about the experiment."""
 
-    title: Annotated[str, Field(min_length=1)]
+    title: Annotated[Text, Field(min_length=1)]
     """Title of the experiment."""
-    facility: Annotated[str, Field(min_length=1)]
+    facility: Annotated[Text, Field(min_length=1)]
     """Facility, e.g. `ESRF`."""
-    facility_type: str = "Synchrotron X-ray Source"
+    facility_type: Text = "Synchrotron X-ray Source"
     """Type of source, as NeXus names it (`Synchrotron X-ray Source`, `Free-Electron Laser`, ...)."""
-    beamline: Annotated[str, Field(min_length=1)]
+    beamline: Annotated[Text, Field(min_length=1)]
     """Beamline or instrument."""
-    proposal: str = ""
+    proposal: Text = ""
     """Proposal or experiment number."""
-    creators: list[str] = []
+    creators: list[Text] = []
     """People to be named as authors of the results."""
 
 
 class Chunks(Model):
     """How a run's frames are shared among jobs. Results do not depend on it."""
 
-    frames: Annotated[int, Field(ge=1)] | None = None
+    frames: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     """Frames per chunk job; left out: planned from the keys below."""
-    minutes: Annotated[float, Field(gt=0)] = 5.0
+    minutes: Annotated[Number, Field(gt=0, le=100_000)] = 5.0
     """Aim for the duration of a chunk job, minutes."""
-    memory_mb: Annotated[int, Field(ge=1000)] = 4000
+    memory_mb: Annotated[int, Field(ge=1000, le=100_000_000)] = 4000
     """Memory that a chunk job may use, MB."""
-    pixel_rate: Annotated[float, Field(gt=0)] = 20.0
+    pixel_rate: Annotated[Number, Field(gt=0, le=1_000_000)] = 20.0
     """Assumed speed of a chunk job on one core, million pixels per second and integration. Fixed here and not
     measured, so that the plan does not change from run to run."""
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Threads of a chunk job."""
 
 
 class Override(Model):
     """Different parameters for some runs."""
 
-    runs: str | int | None = None
+    runs: Text | int | None = None
     """Runs by name, number range or pattern: `20-35,40,lab6*`."""
-    where: dict[str, str | float | int | bool] = {}
+    where: dict[str, Text | int | Number | bool] = {}
     """Only runs with these values in the run table's columns."""
     set: Annotated[dict[str, Any], Field(min_length=1)]
     """New values by dotted key: `reductions.swaxs.integrations.azimuthal.bins: 500`."""
@@ -68,7 +68,7 @@ class Override(Model):
 class Demo(Model):
     """The simulated experiment; leave the whole key out for your own data."""
 
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Seed of the random numbers."""
 
 
@@ -77,9 +77,9 @@ class Configuration(Model):
 
     experiment: Experiment
     """What every result file says about the experiment."""
-    runs: str = "config/runs.tsv"
+    runs: FilePath = "config/runs.tsv"
     """The run table."""
-    raw: str = "raw"
+    raw: FilePath = "raw"
     """Folder that the raw paths of the run table are relative to; it is only read."""
     sources: Annotated[dict[Name, SourceConfig], Field(min_length=1)]
     """How raw data is laid out, by name; the run table's column `source` refers to it."""
@@ -93,6 +93,13 @@ class Configuration(Model):
     """How frames are shared among jobs."""
     demo: Demo | None = None
     """Simulate the demo's raw data."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Configuration:
+        refuse_alike(self.sources, "the sources")
+        refuse_alike(self.detectors, "the detectors")
+        refuse_alike(self.reductions, "the reductions")
+        return self
 
     @model_validator(mode="after")
     def _references_exist(self) -> Configuration:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scatterflow.config.base import check_name
-from scatterflow.errors import UserError, suggestion
+from scatterflow.config.base import check_name, check_relative_path, check_text
+from scatterflow.errors import UserError, from_os_error, shortened, suggestion
 
 REQUIRED_COLUMNS = ("run", "reduction", "source", "raw", "frames")
 OPTIONAL_COLUMNS = ("sample", "background", "dark")
+# Stand beside the runs in results/.
+RESERVED_NAMES = ("catalogue", "report.html")
+MOST_FRAMES = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -44,91 +48,124 @@ def read_run_table(path: str | Path) -> list[RunRow]:
             str(path),
             "write it (see config/README.md), or let `python scripts/scatterflow discover` make it",
         ) from None
+    except OSError as error:
+        raise from_os_error(error) or UserError(
+            f"the run table cannot be read ({error})", str(path), "check the path"
+        ) from error
     except UnicodeDecodeError as error:
         raise UserError("the run table is not UTF-8 text", str(path), "save it as UTF-8") from error
 
     lines = [
         (number, line)
-        for number, line in enumerate(text.splitlines(), start=1)
+        for number, line in enumerate(text.split("\n"), start=1)
         if line.strip() and not line.startswith("#")
     ]
     if not lines:
         raise UserError("the run table is empty", str(path), "its first line names the columns")
-    header = _cells(lines[0][1])
-    _check_header(header, path)
-    rows = [_row(header, _cells(line), f"{path}, line {number}") for number, line in lines[1:]]
+    header = _cells(lines[0][1], f"{path}, line {lines[0][0]}")
+    _check_header(header, f"{path}, line {lines[0][0]}")
+    rows = []
+    for number, line in lines[1:]:
+        where = f"{path}, line {number}"
+        rows.append(_row(header, _cells(line, where), where))
     _refuse_duplicates(rows, path)
     return rows
 
 
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line], delimiter="\t"))]
+def _cells(line: str, where: str) -> list[str]:
+    try:
+        cells = next(csv.reader([line], delimiter="\t", strict=True))
+        return [check_text(cell.strip()) for cell in cells]
+    except csv.Error as error:
+        raise UserError(
+            f"the line cannot be read: {error}",
+            where,
+            "a cell that begins with a quotation mark ends with one; marks inside are doubled",
+        ) from None
+    except ValueError as error:
+        raise UserError(str(error), where, "save the table as plain text") from None
 
 
-def _check_header(header: list[str], path: Path) -> None:
+def _check_header(header: list[str], where: str) -> None:
     for column in REQUIRED_COLUMNS:
         if column not in header:
             raise UserError(
                 f"the run table has no column {column!r}",
-                f"{path}, first line",
+                where,
                 "columns are separated by tabs; needed: " + ", ".join(REQUIRED_COLUMNS),
             )
     for column in header:
         if not column or header.count(column) > 1:
-            raise UserError(
-                f"column name {column!r} is empty or doubled", f"{path}, first line", "rename it"
-            )
+            raise UserError(f"column name {column!r} is empty or doubled", where, "rename it")
 
 
 def _row(header: list[str], cells: list[str], where: str) -> RunRow:
     if len(cells) > len(header):
         raise UserError(
-            f"{len(cells)} cells in a table of {len(header)} columns", where, "remove the extra tabs"
+            f"{len(cells)} cells in a table of {len(header)} columns",
+            where,
+            "remove the extra tabs",
         )
     cells = cells + [""] * (len(header) - len(cells))  # editors strip trailing tabs
     columns = dict(zip(header, cells, strict=True))
-    try:
-        run = check_name(columns["run"])
-        reductions = tuple(
-            check_name(name.strip()) for name in columns["reduction"].split(",") if name.strip()
-        )
-    except ValueError as error:
-        raise UserError(str(error), where, "rename it in the run table") from None
-    if len(set(reductions)) != len(reductions):
+    run = _checked(check_name, columns["run"], f"{where}, column run")
+    if run.lower() in RESERVED_NAMES:
         raise UserError(
-            f"run {run!r} names a reduction twice", f"{where}, column reduction", "name it once"
+            f"run {run!r} would take the place of results/{run.lower()}",
+            f"{where}, column run",
+            "rename the run in the run table",
         )
-    frames = columns["frames"]
-    if not frames.isdecimal() or not frames.isascii() or int(frames) < 1:
-        raise UserError(
-            f"run {run!r} has {frames!r} frames",
-            f"{where}, column frames",
-            "give the number of frames as a whole number above 0",
-        )
-    if not columns["raw"]:
-        raise UserError(f"run {run!r} has no raw data", f"{where}, column raw", "give the path")
     return RunRow(
         run=run,
-        reductions=reductions,
+        reductions=_reductions(columns["reduction"], run, f"{where}, column reduction"),
         source=columns["source"],
-        raw=columns["raw"],
-        frames=int(frames),
+        raw=_checked(check_relative_path, columns["raw"], f"{where}, column raw"),
+        frames=_frames(columns["frames"], run, f"{where}, column frames"),
         sample=columns.get("sample", ""),
         columns=columns,
     )
 
 
+def _checked(check: Callable[[str], str], cell: str, where: str) -> str:
+    try:
+        return check(cell)
+    except ValueError as error:
+        raise UserError(str(error), where, "correct it in the run table") from None
+
+
+def _reductions(cell: str, run: str, where: str) -> tuple[str, ...]:
+    names = [name.strip() for name in cell.split(",") if name.strip()]
+    for name in names:
+        _checked(check_name, name, where)
+    if len(set(names)) != len(names):
+        raise UserError(f"run {run!r} names a reduction twice", where, "name it once")
+    return tuple(names)
+
+
+def _frames(cell: str, run: str, where: str) -> int:
+    number = int(cell) if cell.isascii() and cell.isdecimal() and len(cell) < 20 else 0
+    if not 1 <= number <= MOST_FRAMES:
+        raise UserError(
+            f"run {run!r} has {shortened(cell)} frames",
+            where,
+            f"give the number of frames as a whole number from 1 to {MOST_FRAMES}",
+        )
+    return number
+
+
 def _refuse_duplicates(rows: list[RunRow], path: Path) -> None:
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for row in rows:
         # File systems of some laptops do not tell upper from lower case.
-        if row.run.lower() in seen:
+        key = row.run.lower()
+        if key in seen:
+            alike = "" if seen[key] == row.run else f" (as {seen[key]!r}: differing in case only)"
             raise UserError(
-                f"run {row.run!r} stands twice in the run table",
+                f"run {row.run!r} stands twice in the run table{alike}",
                 f"{path}, column run",
                 "give each row a name of its own; one row may list several reductions, comma-separated",
             )
-        seen.add(row.run.lower())
+        seen[key] = row.run
 
 
 def check_references(row: RunRow, sources: set[str], reductions: set[str], path: str) -> None:
@@ -136,7 +173,7 @@ def check_references(row: RunRow, sources: set[str], reductions: set[str], path:
     where = f"{path}, run {row.run}"
     if row.source not in sources:
         raise UserError(
-            f"source {row.source!r} is not configured",
+            f"source {shortened(row.source)} is not configured",
             f"{where}, column source",
             f"add it to `sources`; {suggestion(row.source, sources)}",
         )

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from scatterflow.config.base import Model, Name
+from scatterflow.config.base import (
+    Model,
+    Name,
+    Number,
+    Pair,
+    Text,
+    refuse_alike,
+    refuse_truth_value,
+)
 from scatterflow.errors import suggestion
 from scatterflow.units import AZIMUTHAL_UNITS, RADIAL_UNITS
 
@@ -28,29 +36,30 @@ def _unit_type(known: Collection[str]) -> type[str]:
 
 RadialUnit = _unit_type(RADIAL_UNITS)
 AzimuthalUnit = _unit_type(AZIMUTHAL_UNITS)
-Range = tuple[float, float]
 Bins = Annotated[int, Field(ge=1, le=1_000_000)]
+# One map of 64-bit numbers is 200 MB then.
+MOST_CAKE_BINS = 25_000_000
 
 
 class IntegrationBase(Model):
     """What all integrations have in common."""
 
-    detectors: list[Name] | None = None
+    detectors: Annotated[list[Name], Field(min_length=1)] | None = None
     """Detectors to integrate; left out: all detectors of the run's source."""
     unit: RadialUnit = "q_nm^-1"
     """Radial unit; names as in pyFAI."""
-    radial_range: Range | None = None
+    radial_range: Pair | None = None
     """Lowest and highest radial value, in `unit`; left out: all the detector covers."""
-    azimuth_range: Range | None = None
+    azimuth_range: Pair | None = None
     """Lowest and highest azimuth, degrees; left out: all."""
-    chi_discontinuity: Literal[0, 180] = 180
+    chi_discontinuity: Annotated[Literal[0, 180], BeforeValidator(refuse_truth_value)] = 180
     """Where the azimuth jumps by 360 degrees, degrees. Use 0 for a range that crosses 180."""
     split: Literal["no", "bbox", "full"] = "bbox"
     """How a pixel is shared among bins: `no` (all to the bin of its centre), `bbox` (bounding box), `full`
     (its polygon). With `no`, bins are independent and sums of counts exact."""
     solid_angle: bool = True
     """Divide by the relative solid angle of each pixel."""
-    polarisation: Annotated[float, Field(ge=-1, le=1)] | None = None
+    polarisation: Annotated[Number, Field(ge=-1, le=1)] | None = None
     """Polarisation factor of the beam (synchrotron: 0.95 to 0.99; 0: unpolarised); left out: no correction."""
     error_model: Literal["poisson", "counting", "none"] = "poisson"
     """Variance of a pixel of n counts. `poisson`: max(1, n), as pyFAI; too large where most pixels hold no
@@ -61,7 +70,17 @@ class IntegrationBase(Model):
         for key in ("radial_range", "azimuth_range"):
             limits = getattr(self, key)
             if limits is not None and not limits[0] < limits[1]:
-                raise ValueError(f"{key}: the first value must be below the second, got {list(limits)}")
+                raise ValueError(
+                    f"{key}: the first value must be below the second, got {list(limits)}"
+                )
+        if self.azimuth_range is not None and self.azimuth_range[1] - self.azimuth_range[0] > 360:
+            raise ValueError("azimuth_range: wider than 360 degrees")
+        return self
+
+    @model_validator(mode="after")
+    def _detectors_differ(self) -> IntegrationBase:
+        if self.detectors is not None and len(set(self.detectors)) != len(self.detectors):
+            raise ValueError(f"detectors: one is named twice ({', '.join(self.detectors)})")
         return self
 
 
@@ -83,6 +102,15 @@ class CakeIntegration(IntegrationBase):
     """Radial bins."""
     azimuthal_bins: Bins = 360
     """Azimuthal bins."""
+
+    @model_validator(mode="after")
+    def _map_fits_memory(self) -> CakeIntegration:
+        if self.radial_bins * self.azimuthal_bins > MOST_CAKE_BINS:
+            raise ValueError(
+                f"{self.azimuthal_bins} x {self.radial_bins} bins: "
+                f"a cake has at most {MOST_CAKE_BINS} in all"
+            )
+        return self
 
 
 class RadialIntegration(IntegrationBase):
@@ -108,12 +136,12 @@ class MonitorNormalisation(Model):
 
     monitor: Name
     """Name of the scalar."""
-    reference: Literal["mean"] | Annotated[float, Field(gt=0)] = "mean"
+    reference: Literal["mean"] | Annotated[Number, Field(gt=0)] = "mean"
     """Reading to which frames are normalised: a number in the monitor's unit (1: divide by the reading),
     or `mean`, the mean over all valid frames of the run."""
-    minimum: Annotated[float, Field(ge=0)] = 0.0
+    minimum: Annotated[Number, Field(ge=0)] = 0.0
     """Readings at or below this are refused: no beam, in the monitor's unit."""
-    uncertainty: Literal["none", "counting"] | Annotated[float, Field(ge=0, lt=1)] = "none"
+    uncertainty: Literal["none", "counting"] | Annotated[Number, Field(ge=0, lt=1)] = "none"
     """Uncertainty of a reading m: none; sqrt(m) (`counting`); or a fraction of it (0.01: 1 %)."""
 
 
@@ -129,9 +157,9 @@ class CalibrantCheck(Model):
 
     integration: Name | None = None
     """The azimuthal integration to use; left out: the first."""
-    calibrant: str | None = None
+    calibrant: Text | None = None
     """pyFAI's name of the calibrant; left out: recognised by the run's `sample`."""
-    tolerance: Annotated[float, Field(gt=0, lt=0.1)] = 1e-3
+    tolerance: Annotated[Number, Field(gt=0, lt=0.1)] = 1e-3
     """Largest accepted rms of the relative ring offsets."""
 
 
@@ -150,10 +178,17 @@ class SaxswaxsReduction(Model):
     """How runs of a calibrant are checked."""
 
     @model_validator(mode="after")
+    def _names_differ(self) -> SaxswaxsReduction:
+        refuse_alike(self.integrations, "the integrations")
+        return self
+
+    @model_validator(mode="after")
     def _calibrant_integration_exists(self) -> SaxswaxsReduction:
         wanted = self.calibrant.integration
         if wanted is not None and (
             wanted not in self.integrations or self.integrations[wanted].kind != "azimuthal"
         ):
-            raise ValueError(f"calibrant: {wanted!r} is not an azimuthal integration of this reduction")
+            raise ValueError(
+                f"calibrant: {wanted!r} is not an azimuthal integration of this reduction"
+            )
         return self

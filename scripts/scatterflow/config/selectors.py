@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-_RANGE = re.compile(r"(\d+)-(\d+)\Z")
+_RANGE = re.compile(r"([0-9]{1,64})-([0-9]{1,64})\Z")
+_NUMBER = re.compile(r"[0-9]{1,64}\Z")
 
 
 def parse_selector(text: str | int) -> list[str | tuple[int, int]]:
@@ -33,14 +34,15 @@ def parse_selector(text: str | int) -> list[str | tuple[int, int]]:
 
 def selects(items: list[str | tuple[int, int]], run: str) -> bool:
     """Whether a run is chosen. A plain number also matches a zero-padded name."""
-    number = int(run) if run.isdecimal() else None
+    number = int(run) if _NUMBER.match(run) else None
     for item in items:
         if isinstance(item, tuple):
             if number is not None and item[0] <= number <= item[1]:
                 return True
-        elif (number is not None and item.isdecimal() and int(item) == number) or fnmatchcase(
-            run, item
-        ):
+        elif number is not None and _NUMBER.match(item):
+            if int(item) == number:
+                return True
+        elif fnmatchcase(run, item):
             return True
     return False
 
@@ -50,15 +52,17 @@ def matches_where(where: Mapping[str, Any], row: Mapping[str, str]) -> bool:
 
     Raises KeyError with the name of a column that the table does not have.
     """
-    return all(_equal(value, row[column]) for column, value in where.items())
+    cells = {column: row[column] for column in where}
+    return all(_equal(value, cells[column]) for column, value in where.items())
 
 
 def _equal(wanted: Any, cell: str) -> bool:
     if isinstance(wanted, bool):
-        return cell.strip().lower() == str(wanted).lower()
+        # YAML reads yes, no, on and off as truth values; the table holds the word.
+        return cell.lower() in (("true", "yes", "on") if wanted else ("false", "no", "off"))
     if isinstance(wanted, int | float):
         try:
-            return float(cell) == float(wanted)
+            return float(cell) == wanted
         except ValueError:
             return False
-    return cell == str(wanted)
+    return cell == wanted

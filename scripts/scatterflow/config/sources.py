@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from scatterflow.config.base import Model, Name, RelativePath
+from scatterflow.config.base import (
+    FilePath,
+    Model,
+    Name,
+    RelativePath,
+    Text,
+    check_relative_path,
+)
 
 ScalarType = Literal[
     "dataset",
@@ -58,9 +65,9 @@ class Scalar(Model):
     `scan_start_time`, `spec_epoch`: seconds since 1970 UTC. `scan_step_index`: point number from 0.
     `scan_number`. `detector_log_timestamps`: times from the detector's .log. `expression`: computed
     from the other scalars."""
-    name: str | None = None
+    name: Text | None = None
     """Name of the dataset, column or motor; the text of an expression."""
-    unit: str = ""
+    unit: Text = ""
     """Unit of the values as stored (`counts`, `s`, `mm`, `K`, ...); empty: dimensionless."""
 
     @model_validator(mode="after")
@@ -76,7 +83,7 @@ class SourceConfig(Model):
     format: Literal["images", "hdf5", "spec"]
     """`images`: one file or a numbered series of files that fabio reads. `hdf5`: HDF5 or NeXus file
     (also Eiger master + data files, Lambda modules). `spec`: SPEC file with frames in CHESS layout."""
-    frames: dict[Name, str] = Field(min_length=1)
+    frames: Annotated[dict[Name, FilePath], Field(min_length=1)]
     """Per detector, where its frames are. `images`: path pattern below the raw folder with `{raw}` (the
     run table's entry), `{run}` and, for a series, `{frame}` or `{frame:05d}`. `hdf5`: dataset path, or
     `auto`. `spec`: the detector's name in the file names, matched exactly."""
@@ -92,6 +99,13 @@ class SourceConfig(Model):
     """Path of the .par file below the raw folder (`spec`); its columns are named by the .json beside it."""
     missing: Literal["error", "nan"] = "error"
     """What a missing or corrupt frame does: stop with an error, or leave NaN, flagged, in the result."""
+
+    @model_validator(mode="after")
+    def _patterns_stay_below_the_raw_folder(self) -> SourceConfig:
+        if self.format == "images":
+            for pattern in self.frames.values():
+                check_relative_path(pattern)
+        return self
 
     @model_validator(mode="after")
     def _scalars_fit_format(self) -> SourceConfig:

@@ -312,7 +312,7 @@ def _beam_centre_by_search(integrator: AzimuthalIntegrator) -> tuple[float, floa
     with np.errstate(divide="ignore", invalid="ignore"):
         slopes = np.stack([slow / along, fast / along])
     off_axis = np.where(along > 0, np.hypot(*slopes), np.inf)
-    row, column = np.unravel_index(np.argmin(off_axis), off_axis.shape)
+    row, column = (int(index) for index in np.unravel_index(np.argmin(off_axis), off_axis.shape))
     step = np.empty((2, 2))
     for axis, centre in enumerate((row, column)):
         low = max(centre - 1, 0)

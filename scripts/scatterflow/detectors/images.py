@@ -181,7 +181,7 @@ def _read_with_fabio(path: Path, shape: Shape, place: str) -> StoredImage:
                 short = bool(getattr(image, "incomplete_data", False))
         except Exception as error:  # fabio raises AttributeError, AssertionError, ... for bad files
             raise _damaged(str(error) or type(error).__name__, place) from error
-    complaint = next(filter(_tells_of_damage, messages), "")
+    complaint = next(filter(_BROKEN.search, messages), "")
     if short or complaint:
         raise _damaged(complaint or "pixels are missing", place)
     if frames != 1:
@@ -189,11 +189,6 @@ def _read_with_fabio(path: Path, shape: Shape, place: str) -> StoredImage:
     _check_type(pixels.dtype, place)
     check_shape(pixels.shape, shape, place)
     return StoredImage(pixels, kind)
-
-
-def _tells_of_damage(message: str) -> bool:
-    # "trying PIL": fabio's own TIFF reader gave up, and the next one read the file whole.
-    return bool(_BROKEN.search(message)) and "trying PIL" not in message
 
 
 def _read_dataset(path: Path, name: str, shape: Shape, place: str) -> np.ndarray:
@@ -206,7 +201,7 @@ def _read_dataset(path: Path, name: str, shape: Shape, place: str) -> np.ndarray
         with h5py.File(path, "r", locking=False) as file:
             dataset = _find_dataset(file, name, path, place)
             _check_type(dataset.dtype, place)
-            found = dataset.shape or ()
+            found: tuple[int, ...] = tuple(dataset.shape or ())
             single = len(found) == 3 and found[0] == 1
             check_shape(found[1:] if single else found, shape, place)
             pixels = dataset[0] if single else dataset[()]

@@ -44,7 +44,9 @@ def writing(path: str | Path) -> Iterator[h5py.File]:
 def write_array(group: h5py.Group, name: str, value: Any, **attributes: Any) -> h5py.Dataset:
     """A dataset without time stamps, with attributes; strings as UTF-8."""
     if isinstance(value, str):
-        dataset = group.create_dataset(name, data=value, dtype=h5py.string_dtype(), track_times=False)
+        dataset = group.create_dataset(
+            name, data=value, dtype=h5py.string_dtype(), track_times=False
+        )
     else:
         dataset = group.create_dataset(name, data=value, track_times=False)
     for key, attribute in attributes.items():

@@ -53,7 +53,9 @@ def commit() -> str | None:
     scripts = Path(scatterflow.__file__).resolve().parents[1]
     try:
         head = _git(scripts, "rev-parse", "HEAD")
-        changed = _git(scripts, "status", "--porcelain", "--untracked-files=no", "--", ".", "../rules")
+        changed = _git(
+            scripts, "status", "--porcelain", "--untracked-files=no", "--", ".", "../rules"
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{head}-modified" if changed else head
@@ -61,7 +63,11 @@ def commit() -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+        ["git", "-C", str(folder), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
     ).stdout.strip()
 
 

@@ -14,6 +14,7 @@ on the frames beside it nor on the number of threads.
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -87,9 +88,10 @@ def integrate_frames(
     weight: (pixels) float64. dark, dark_variance: (pixels) float64, counts and counts^2.
     error_model: `poisson` v(n) = max(1, n), `counting` v(n) = n, `none` (variance is NaN).
     """
-    frames = frames.reshape(len(frames), -1)
-    if frames.shape[1] != weight.size:
-        raise ValueError(f"frames of {frames.shape[1]} pixels, weights for {weight.size}")
+    pixels = math.prod(frames.shape[1:])
+    if pixels != weight.size:
+        raise ValueError(f"frames of {pixels} pixels, weights for {weight.size}")
+    frames = frames.reshape(len(frames), pixels)
     bins = indptr.size - 1
     signal, variance, normalisation = (np.empty((len(frames), bins)) for _ in range(3))
     empty = np.empty(0)
@@ -134,7 +136,7 @@ def add_frames(
     total: (rows, columns) int64 for integer frames (exact), float64 for others; count: uint32.
     """
     low, high = _comparable(limits, frames.dtype)
-    _add(frames.reshape(len(frames), -1), low, high, total.reshape(-1), count.reshape(-1))
+    _add(frames.reshape(len(frames), total.size), low, high, total.reshape(-1), count.reshape(-1))
 
 
 def _comparable(limits: tuple[float, float], dtype: np.dtype) -> tuple[np.generic, np.generic]:

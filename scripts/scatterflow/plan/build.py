@@ -127,7 +127,10 @@ class Plan:
                 what, how = f"run {run!r} is not in the plan", suggestion(run, runs)
             else:
                 names = {name for other, name in self.reductions if other == run}
-                what, how = f"run {run!r} has no reduction {reduction!r}", suggestion(reduction, names)
+                what, how = (
+                    f"run {run!r} has no reduction {reduction!r}",
+                    suggestion(reduction, names),
+                )
             raise UserError(what, f"run table {self.configuration.runs}", how) from None
 
 
@@ -162,7 +165,9 @@ def _plan_reduction(
             f"detectors of the source: {', '.join(available)}",
         )
     _check_names(reduction, configuration.sources[row.source].scalars, row, name)
-    detectors = tuple(detector for detector in available if any(t.detector == detector for t in tasks))
+    detectors = tuple(
+        detector for detector in available if any(t.detector == detector for t in tasks)
+    )
     load = _frame_load(configuration, detectors, tasks)
     chunks = configuration.chunks
     return PlannedReduction(

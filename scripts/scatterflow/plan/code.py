@@ -71,7 +71,9 @@ def _files_of(module: str) -> list[Path]:
     files = []
     for depth in range(1, len(parts) + 1):
         folder = SCRIPTS.joinpath(*parts[:depth])
-        files += [path for path in (folder / "__init__.py", folder.with_suffix(".py")) if path.is_file()]
+        files += [
+            path for path in (folder / "__init__.py", folder.with_suffix(".py")) if path.is_file()
+        ]
     return files
 
 

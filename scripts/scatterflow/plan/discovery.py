@@ -11,12 +11,12 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from scatterflow.config.base import check_name
 from scatterflow.config.runs import REQUIRED_COLUMNS, read_run_table
-from scatterflow.errors import UserError
 from scatterflow.files.atomic import write_bytes
 from scatterflow.plan.discovery_formats import (
     Acquisition,
@@ -42,8 +42,8 @@ def discover(
     sources: the `sources:` of the configuration, {name: dict}. shapes: {detector: (rows, columns)}.
 
     Returns one dict per acquisition: run (a name made from the file name), source (the configured
-    source that reads it; "" if none does), raw, frames, named_by_path (the run's name is part of its
-    path: it cannot be changed), notes (gaps, missing files, or the `sources:` entry to add).
+    source that reads it; "" if none does), raw, frames, named_by_path (the run's name is part of
+    its path: it cannot be changed), notes (gaps, missing files, or the `sources:` entry to add).
     Acquisitions of one kind that no source reads share one dict. Raises UserError: no such folder.
     """
     root = Path(raw_root)
@@ -57,7 +57,8 @@ def discover(
     more, left = hdf5_acquisitions(root, left, recipes)
     found += more
     found += image_acquisitions(root, left, recipes)
-    rows, taken = [], set()
+    rows: list[dict[str, Any]] = []
+    taken: set[str] = set()
     for acquisition in found:
         if acquisition.source:
             rows.append(_row(acquisition, taken))
@@ -125,13 +126,14 @@ def extend_run_table(
 
     default_reduction: cell `reduction` of new rows; empty: not reduced yet.
 
-    An acquisition is in the table if a row, or a row that was commented out, has its source and raw;
-    such a row is never changed. Returns (runs added, runs there already, notes). Raises UserError for
-    a table that cannot be read.
+    An acquisition is in the table if a row, or a row that was commented out, has its source and
+    raw; such a row is never changed. Returns (runs added, runs there already, notes). Raises
+    UserError for a table that cannot be read.
     """
     path = Path(path)
     before = path.read_bytes() if path.exists() else b""
-    header, there, names = _existing(path) if before else (NEW_HEADER, {}, set())
+    started = _has_header(before)
+    header, there, names = _existing(path) if started else (NEW_HEADER, {}, set())
     known = {key: run for key, (run, _) in there.items()} | _commented_out(before, header)
     added, unchanged, notes, lines = [], [], [], []
     for row in rows:
@@ -141,6 +143,10 @@ def extend_run_table(
         elif key in known:
             unchanged.append(known[key])
             notes += _count_differs(row, there.get(key))
+        elif run := _part_of(row, there):
+            unchanged.append(run)
+        elif row["raw"] != row["raw"].strip():
+            notes.append(f"{row['raw']!r} begins or ends in a space: rename it; not added")
         elif row["named_by_path"] and row["run"].lower() in names:
             notes.append(
                 f"{row['raw']}: a run is named {row['run']!r} already, and the path of this one "
@@ -156,8 +162,13 @@ def extend_run_table(
             added.append(run)
             notes += [f"run {run}: {note}" for note in row["notes"]]
     if lines:
-        write_bytes(path, before + _appended(before, header, lines))
+        write_bytes(path, before + _appended(before, lines if started else [header, *lines]))
     return added, unchanged, notes
+
+
+def _has_header(content: bytes) -> bool:
+    lines = content.decode("utf-8-sig", "replace").splitlines()
+    return any(line.strip() and not line.startswith("#") for line in lines)
 
 
 def _existing(path: Path) -> tuple[list[str], dict[tuple[str, str], tuple[str, int]], set[str]]:
@@ -172,10 +183,21 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter="\t"))]
 
 
+def _part_of(row: Mapping[str, Any], there: Mapping[tuple[str, str], tuple[str, int]]) -> str:
+    """The run whose `raw` is a pattern of several files, this one among them; else ""."""
+    for (source, raw), (run, _) in there.items():
+        # A * of the run table means part of a file's name, never of a folder's.
+        folder, _, name = raw.rpartition("/")
+        found_folder, _, found_name = row["raw"].rpartition("/")
+        if source == row["source"] and folder == found_folder and fnmatchcase(found_name, name):
+            return run
+    return ""
+
+
 def _commented_out(content: bytes, header: list[str]) -> dict[tuple[str, str], str]:
     """Rows behind a #: the user does not want these runs."""
     found = {}
-    for line in content.decode("utf-8-sig").splitlines():
+    for line in content.decode("utf-8-sig", "replace").splitlines():
         cells = _cells(line.lstrip("# ")) if line.startswith("#") and "\t" in line else []
         row = dict(zip(header, cells, strict=False))
         if row.get("source") and row.get("raw"):
@@ -189,22 +211,11 @@ def _count_differs(row: Mapping[str, Any], there: tuple[str, int] | None) -> lis
     return [f"run {there[0]}: the table says {there[1]} frames, the folder holds {row['frames']}"]
 
 
-def _appended(before: bytes, header: list[str], lines: list[list[str]]) -> bytes:
+def _appended(before: bytes, lines: list[list[str]]) -> bytes:
     ending = "\r\n" if b"\r\n" in before else "\n"
     text = io.StringIO()
     if before and not before.endswith(b"\n"):
         text.write(ending)
     writer = csv.writer(text, delimiter="\t", lineterminator=ending)
-    if not before:
-        writer.writerow(header)
-    for line in lines:
-        _check_cells(line)
-        writer.writerow(line)
+    writer.writerows(lines)
     return text.getvalue().encode()
-
-
-def _check_cells(line: list[str]) -> None:
-    if any(ord(character) < 32 for cell in line for character in cell):
-        raise UserError("a path with a control character", repr(line), "rename the raw file")
-
-

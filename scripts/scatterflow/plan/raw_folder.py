@@ -39,7 +39,7 @@ def list_files(root: Path, deepest: int = DEEPEST) -> list[str]:
             visible = [entry for entry in entries if not entry.name.startswith(".")]
         for entry in visible:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if any(ord(character) < 32 for character in entry.name):
+            if not entry.name.isprintable():
                 continue  # no run table can hold such a name
             if entry.is_dir(follow_symlinks=False):
                 if depth < deepest and os.access(entry.path, os.R_OK | os.X_OK):
@@ -65,6 +65,14 @@ def is_hdf5(path: str) -> bool:
 def is_image(path: str) -> bool:
     """Whether a file's name is that of a detector image."""
     return split_name(path)[1] in IMAGE_SUFFIXES
+
+
+def without_suffix(path: str) -> str:
+    """A path without the suffix of an image or HDF5 file (`.tif.gz`); others as they are."""
+    if not (is_image(path) or is_hdf5(path)):
+        return path
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + split_name(name)[0]
 
 
 @dataclass(frozen=True)
@@ -138,19 +146,22 @@ class Series:
 def numbered_series(paths: list[str]) -> list[Series]:
     """Sort image files into series by folder, name before the last number, width and suffix."""
     groups: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
-    single = []
     for path in paths:
         folder, _, name = path.rpartition("/")
         stem = split_name(name)[0]
         match = _NUMBERED.match(stem)
-        start = f"{folder}/" if folder else ""
-        if match and match[1]:
-            groups[start, match[1], name[len(stem) :]].append((match[2], path))
-        else:
-            raw = start + stem
-            single.append(Series(raw, "{raw}" + _literal(name[len(stem) :]), (), (path,)))
-    found = [_series(*key, group) for key, group in groups.items()]
-    return sorted(found + single, key=lambda series: natural_key(series.paths[0]))
+        start, suffix = f"{folder}/" if folder else "", name[len(stem) :]
+        words = (match[1], match[2]) if match and match[1] else (stem, "")
+        groups[start, words[0], suffix].append((words[1], path))
+    found = []
+    for (start, stem, suffix), group in groups.items():
+        # The number of a lone waxs_lab6.edf is part of its name.
+        lone = [item for item in group if not item[0] or (len(group) == 1 and stem[-1].isalpha())]
+        for number, path in lone:
+            found.append(Series(start + stem + number, "{raw}" + _literal(suffix), (), (path,)))
+        rest = [item for item in group if item not in lone]
+        found += [_series(start, stem, suffix, rest)] if rest else []
+    return sorted(found, key=lambda series: natural_key(series.paths[0]))
 
 
 def _series(start: str, stem: str, suffix: str, group: list[tuple[str, str]]) -> Series:

@@ -43,7 +43,9 @@ def plan_costs(plan: Plan, folder: str | Path = ".") -> list[RuleCost]:
         if rule == "integrate_chunk":
             memory = max(memory, *(item.memory_mb for item in plan.reductions.values()))
             if pixel_rate:
-                pixels = sum(item.load.pixels * item.row.frames for item in plan.reductions.values())
+                pixels = sum(
+                    item.load.pixels * item.row.frames for item in plan.reductions.values()
+                )
                 seconds = pixels / pixel_rate + _start_up(rate) * len(outputs)
         read, written = _bytes(rule, plan)
         done = sum((folder / path).exists() for path in outputs)

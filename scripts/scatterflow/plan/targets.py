@@ -22,7 +22,11 @@ def result_files(planned: PlannedReduction) -> list[str]:
             plots.append(f"{task.name}_map")
             continue
         plots += [f"{task.name}_profiles", f"{task.name}_mean"]
-        if task.kind == "azimuthal" and wanted in (None, task.integration) and calibrant_of(planned):
+        if (
+            task.kind == "azimuthal"
+            and wanted in (None, task.integration)
+            and calibrant_of(planned)
+        ):
             checks.append(f"{folder}/{task.name}_rings.tsv")
     return [f"{folder}/result.nxs", *(f"{folder}/plots/{name}.png" for name in plots), *checks]
 

@@ -61,7 +61,7 @@ def cake_figure(
     axes = figure.subplots()
     axes.grid(False)
     frames = f"mean of {shown.frames} frames" if shown.frames != 1 else "1 frame"
-    title(axes, shown.heading, f"{what}: {frames}", pad=18 if calibrant else 9)
+    title(figure, shown.heading, f"{what}: {frames}")
     norm, extend = colour_norm(intensity)
     mesh = axes.pcolormesh(
         bin_edges(radial.values),
@@ -83,6 +83,7 @@ def cake_figure(
         no_data_note(axes, "no valid data in any frame")
     if calibrant is not None:
         _, positions = rings_on_axis(radial, calibrant, wavelength_m)
+    if calibrant is not None and positions.size:
         marker = {"color": RED, "marker": "v", "markersize": 7, "linestyle": ""}
         # Above the panel: a line would hide the ring.
         axes.plot(

@@ -40,11 +40,12 @@ def frame_sum_figure(frame: FrameSum, detector: str) -> Figure:
     """Mean frame in detector orientation, row 0 on top, logarithmic colours."""
     rows, columns = frame.mean.shape
     wide = rows < 0.6 * columns
+    to_scale = 0.08 < rows / columns < 12
     figure = Figure(figsize=(WIDTH, _height(rows, columns, wide)))
     axes = figure.subplots()
     axes.grid(False)
     frames = "1 frame" if frame.frames == 1 else f"mean of {frame.frames} frames"
-    title(axes, frame.heading, f"detector {detector}: {frames}")
+    title(figure, frame.heading, f"detector {detector}: {frames}")
 
     norm, extend = colour_norm(frame.mean)
     # Shrinking happens on colours, after the log scale: averaged counts would drown single pixels.
@@ -54,6 +55,7 @@ def frame_sum_figure(frame: FrameSum, detector: str) -> Figure:
         cmap=intensity_colours(),
         extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
         interpolation_stage="rgba",
+        aspect="equal" if to_scale else "auto",
     )
     if not np.isfinite(frame.mean).any():
         no_data_note(axes, "no valid pixel in any frame")
@@ -64,7 +66,7 @@ def frame_sum_figure(frame: FrameSum, detector: str) -> Figure:
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_xlabel("column (pixels)")
-    axes.set_ylabel("row (pixels)")
+    axes.set_ylabel("row (pixels)" if to_scale else "row (pixels),\nnot to scale")
     handles = [*_mark_masked(axes, frame), _mark_beam(axes, frame.beam, rows, columns)]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
@@ -85,7 +87,8 @@ def _mark_masked(axes: Axes, frame: FrameSum) -> list[Patch]:
     if never := int(frame.never_valid.sum()):
         # Markers, not image pixels: a single pixel of a large detector could not be seen.
         row, column = np.nonzero(frame.never_valid)
-        size = max(4.0, 60 * WIDTH / frame.mean.shape[1])  # points
+        rows, columns = frame.mean.shape
+        size = max(4.0, 60 * WIDTH * min(1 / columns, 1 / rows))  # of a pixel, points
         axes.plot(column, row, "s", color=NEVER_VALID, markersize=size, mew=0, rasterized=True)
         count = "1 pixel" if never == 1 else f"{never} pixels"
         handles.append(Patch(facecolor=NEVER_VALID, label=f"not masked, never valid ({count})"))
@@ -107,12 +110,13 @@ def _mark_beam(
         return Line2D([], [], color=RED, label=f"beam centre ({where})", **marker)
     edge_column = float(np.clip(column, 0.02 * columns, 0.98 * columns))
     edge_row = float(np.clip(row, 0.02 * rows, 0.98 * rows))
-    direction = np.array([column - edge_column, row - edge_row])
-    direction *= 0.12 * min(max(rows, columns), 2 * min(rows, columns)) / np.hypot(*direction)
+    direction = np.array([column - edge_column, edge_row - row])  # rows count downwards
+    tail = -45 * direction / np.hypot(*direction)  # points
     arrow = axes.annotate(
         "",
         xy=(edge_column, edge_row),
-        xytext=(edge_column - direction[0], edge_row - direction[1]),
+        xytext=tuple(tail),
+        textcoords="offset points",
         arrowprops={"arrowstyle": "-|>", "color": RED, "linewidth": 2.5, "mutation_scale": 18},
     )
     arrow.arrow_patch.set_path_effects(outline)

@@ -19,10 +19,13 @@ from scatterflow.plots.style import (
     plain_text,
     pretty_unit,
     save,
+    title,
 )
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
+TITLE_LENGTH = 46
+"""Characters that fit above a panel."""
 MANY_FRAMES = 100
 """From here on points are drawn without markers."""
 
@@ -37,18 +40,12 @@ def plot_monitors(result_path: str | Path, png: str | Path, svg: str | Path) -> 
 def monitors_figure(heading: str, scalars: list[Scalar]) -> Figure:
     """Small multiples of all scalars but the frame number, which must come first."""
     frame, *shown = scalars
-    columns = 1 if len(shown) <= 2 else 2 if len(shown) <= 12 else 3
+    columns = 1 if len(shown) <= 2 else 2
     rows = max(1, -(-len(shown) // columns))
     figure = Figure(figsize=(WIDTH, 1.5 + 1.75 * rows))
     panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
     frames = f"{frame.values.size} frame{'s' if frame.values.size != 1 else ''}"
-    figure.suptitle(
-        f"{plain_text(heading, 80)}\nscalars, {frames}",
-        x=0.01,
-        ha="left",
-        fontsize=11.5,
-        linespacing=1.35,
-    )
+    title(figure, heading, f"scalars, {frames}")
     if not shown:
         no_data_note(panels[0, 0], "the source has no scalars besides the frame number")
     for axes, scalar in zip(panels.flat, shown, strict=False):
@@ -77,7 +74,6 @@ def _draw_scalar(axes: Axes, frame: np.ndarray, scalar: Scalar) -> None:
         linewidth=1.0,
         rasterized=frame.size > 5000,
     )
-    axes.set_title(f"{plain_text(scalar.name, 28)}{unit}", loc="left", fontsize=10.5)
     flags = []
     if zero.any():
         axes.plot(frame[zero], values[zero], "o", color=RED, markersize=5, zorder=4)
@@ -91,7 +87,10 @@ def _draw_scalar(axes: Axes, frame: np.ndarray, scalar: Scalar) -> None:
         no_data_note(axes, "no value")
         axes.set_yticks([])
     # In the title's line: inside the panel the text would lie on the curve.
-    axes.set_title("  ".join(flags), loc="right", fontsize=9.5, color=RED)
+    flag = "  ".join(flags)
+    name = plain_text(scalar.name, max(8, TITLE_LENGTH - len(unit) - len(flag)))
+    axes.set_title(f"{name}{unit}", loc="left", fontsize=10)
+    axes.set_title(flag, loc="right", fontsize=9.5, color=RED)
     if known.any() and np.ptp(values[known]) == 0:
         room = 0.05 * abs(values[known][0]) or 1.0
         axes.set_ylim(values[known][0] - room, values[known][0] + room)

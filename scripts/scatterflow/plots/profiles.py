@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter
 
 from scatterflow.errors import UserError, suggestion
 from scatterflow.plots.results import (
@@ -135,10 +135,10 @@ def lines_figure(shown: Integration, series: Series, what: str) -> Figure:
         squeeze=False,
         gridspec_kw={"height_ratios": [3, 1.2]} if rows > 1 else None,
     )[:, 0]
-    title(panels[0], shown.heading, f"{what}: {rows} frame{'s' if rows != 1 else ''}")
+    title(figure, shown.heading, f"{what}: {rows} frame{'s' if rows != 1 else ''}")
     x = shown.axes[0]
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, max(rows, 2)))
-    names = [_position_text(value) for value in series.positions]
+    names = position_texts(series.positions)
     for profile, colour, name in zip(series.profiles, colours, names, strict=False):
         panels[0].plot(x.values, profile, color=colour, label=name)
     panels[0].set_ylabel(plain_text(shown.intensity_label))
@@ -149,7 +149,7 @@ def lines_figure(shown: Integration, series: Series, what: str) -> Figure:
         figure.legend(
             *panels[0].get_legend_handles_labels(),
             title=series.label.replace(" (", "\n("),
-            loc="outside right upper",
+            loc="outside right center",
         )
     if not np.isfinite(series.profiles).any():
         no_data_note(panels[0], "no valid data in any frame")
@@ -182,10 +182,12 @@ def heat_map_figure(shown: Integration, series: Series, what: str) -> Figure:
     axes.grid(False)
     averaged = series.frames_per_row
     note = f", about {averaged} per row" if averaged > 1 else ""
-    title(axes, shown.heading, f"{what}: {shown.frames} frames{note}")
+    title(figure, shown.heading, f"{what}: {shown.frames} frames{note}")
     x = shown.axes[0]
-    edges = row_edges(series.positions)
+    edges, scale = row_edges(series.positions)
     rows = np.arange(len(series.positions) + 1) - 0.5 if edges is None else edges
+    axes.set_yscale(scale)
+    axes.set_ylim(rows[0], rows[-1])
     norm, extend = colour_norm(series.profiles)
     mesh = axes.pcolormesh(
         bin_edges(x.values),
@@ -207,18 +209,25 @@ def heat_map_figure(shown: Integration, series: Series, what: str) -> Figure:
     return figure
 
 
-def row_edges(positions: np.ndarray) -> np.ndarray | None:
-    """Edges halfway between positions, (rows + 1,); None where rows would be invisible or unknown.
+def row_edges(positions: np.ndarray) -> tuple[np.ndarray | None, str]:
+    """Edges halfway between positions, (rows + 1,), and the scale of the axis: `linear` or `log`.
 
-    That is so for repeated or unknown positions, and for steps too uneven to show to scale.
+    Edges are None where rows would be invisible or their place is unknown: for repeated or unknown
+    positions, and for steps too uneven to show to scale, linear or logarithmic.
     """
     if positions.size < 2 or not np.isfinite(positions).all():
-        return None
-    steps = np.diff(positions)
-    # A row thinner than a third of the mean row, and than a pixel, could not be seen.
-    if steps.min() <= (positions[-1] - positions[0]) / max(3 * positions.size, 400):
-        return None
-    return bin_edges(positions)
+        return None, "linear"
+    if _rows_visible(positions):
+        return bin_edges(positions), "linear"
+    if positions[0] > 0 and _rows_visible(np.log(positions)):
+        return np.exp(bin_edges(np.log(positions))), "log"
+    return None, "linear"
+
+
+def _rows_visible(positions: np.ndarray) -> bool:
+    """Whether no row is thinner than a third of the mean row, or than a pixel."""
+    least = (positions[-1] - positions[0]) / max(3 * positions.size, 400)
+    return bool(np.diff(positions).min() > least)
 
 
 def bin_edges(centres: np.ndarray) -> np.ndarray:
@@ -232,15 +241,16 @@ def bin_edges(centres: np.ndarray) -> np.ndarray:
 def _value_ticks(axes: Axes, positions: np.ndarray) -> None:
     """Ticks that give the value of every so manieth row."""
     rows = np.unique(np.linspace(0, positions.size - 1, min(9, positions.size)).astype(int))
-    axes.yaxis.set_major_locator(FixedLocator(rows))
-    axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda row, _: _position_text(positions[int(row)]))
-    )
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_yticks(rows, position_texts(positions[rows]))
 
 
-def _position_text(value: float) -> str:
-    return f"{value:.4g}" if np.isfinite(value) else "unknown"
+def position_texts(positions: np.ndarray) -> list[str]:
+    """Values with as many digits (4 at least) as tell them apart."""
+    for digits in range(4, 17):
+        texts = [f"{value:.{digits}g}" if np.isfinite(value) else "unknown" for value in positions]
+        if len(set(texts)) >= len(np.unique(positions)):
+            break
+    return texts
 
 
 def _x_axis(axes: Axes, x: PlotAxis) -> None:
@@ -299,7 +309,9 @@ def mean_profile_figure(
     x = shown.axes[0]
     logarithmic = is_log(intensity)
     axes.set_yscale("log" if logarithmic else "linear")
-    robust_limits(axes, intensity, logarithmic)
+    known_errors = np.nan_to_num(errors, nan=0.0, posinf=0.0)
+    lowest = intensity if logarithmic else intensity - known_errors
+    robust_limits(axes, np.concatenate([lowest, intensity + known_errors]), logarithmic)
     axes.plot(x.values, intensity, color=BLUE, label=frames, zorder=3)
     if np.isfinite(errors).any():
         axes.fill_between(
@@ -319,5 +331,5 @@ def mean_profile_figure(
     if calibrant is not None and shown.kind == "azimuthal":
         draw_rings(axes, x, calibrant, wavelength_m)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    title(axes, shown.heading, f"{what}: mean profile")
+    title(figure, shown.heading, f"{what}: mean profile")
     return figure

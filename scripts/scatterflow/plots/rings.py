@@ -7,16 +7,21 @@ from matplotlib.axes import Axes
 
 from scatterflow.plots.results import PlotAxis
 from scatterflow.plots.style import RED
-from scatterflow.saxswaxs.calibrant import calibrant_d_spacings, ring_positions
+from scatterflow.saxswaxs.calibrant import RING_UNITS, calibrant_d_spacings, ring_positions
 
-LABEL_DISTANCE = 0.03
-"""Numbers closer than this fraction of the axis would overlap: the later one is left out."""
+LABEL_DISTANCE = 0.024
+"""A line closer to the one before than this fraction of the axis has no room for its number."""
 
 
 def rings_on_axis(
     x: PlotAxis, calibrant: str, wavelength_m: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(numbers, positions) of the rings within an axis; number 1 has the largest d-spacing."""
+    """(numbers, positions) of the rings within an axis; number 1 has the largest d-spacing.
+
+    None on an axis that is neither q nor 2theta (a radius in mm): the figure is drawn without.
+    """
+    if x.pyfai_unit not in RING_UNITS:
+        return np.empty(0, dtype=int), np.empty(0)
     positions = ring_positions(calibrant_d_spacings(calibrant), x.pyfai_unit, wavelength_m)
     inside = (positions >= x.values[0]) & (positions <= x.values[-1])
     return np.flatnonzero(inside) + 1, positions[inside]
@@ -42,9 +47,9 @@ def number_rings(axes: Axes, numbers: np.ndarray, positions: np.ndarray) -> None
     last = -np.inf
     for number, position in zip(numbers, positions, strict=True):
         across = float(to_axes.transform((position, axes.get_ylim()[1]))[0])
-        if across - last < LABEL_DISTANCE:
+        room, last = across - last, across
+        if room < LABEL_DISTANCE:
             continue
-        last = across
         axes.annotate(
             str(number),
             xy=(position, 1.0),

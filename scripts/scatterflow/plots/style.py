@@ -46,6 +46,7 @@ STYLE = {
     "ytick.labelsize": 10.0,
     "xtick.minor.pad": 5.0,  # labels of minor ticks in line with those of the longer major ones
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,  # inches
     "figure.dpi": DPI,
     "savefig.dpi": DPI,
     "svg.hashsalt": "scatterflow",  # ids in the file are otherwise random
@@ -122,10 +123,10 @@ def axis_label(name: str, unit: str = "", pyfai_unit: str = "") -> str:
     return f"{name} ({pretty_unit(unit)})" if unit else name
 
 
-def title(axes: Axes, heading: str, what: str, pad: float = 9.0) -> None:
-    """Title in two lines, on the left: run and sample, then what is shown. pad: points below."""
-    text = f"{plain_text(heading, 80)}\n{plain_text(what, 90)}"
-    axes.set_title(text, loc="left", fontsize=11.5, linespacing=1.35, pad=pad)
+def title(figure: Figure, heading: str, what: str) -> None:
+    """Title in two lines, on the left: run and sample, then what is shown."""
+    text = f"{plain_text(heading, 90)}\n{plain_text(what, 90)}"
+    figure.suptitle(text, x=0.01, ha="left", fontsize=11.5, linespacing=1.35)
 
 
 def is_log(values: np.ndarray) -> bool:

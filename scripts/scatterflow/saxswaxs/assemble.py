@@ -92,7 +92,7 @@ def _detector_result(path: str, task: ResultTask, valid: Mapping[str, Any]) -> D
         geometry=settings["geometry"],
         geometry_sha256=settings["geometry_sha256"],
         beam_centre=(row, column),
-        pixel_mask=mask.reasons,
+        pixel_mask=np.where(mask.good, np.uint32(0), mask.reasons),
         mask={
             "sha256": mask.sha256,
             "masked_fraction": float(1 - mask.good.mean()),

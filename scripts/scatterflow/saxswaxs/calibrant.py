@@ -34,6 +34,7 @@ MOST_RINGS = {"AgBh": 13}
 J. Appl. Cryst. 26 (1993) 180); above that other, unlisted reflections dominate."""
 
 __all__ = [
+    "RING_UNITS",
     "Ring",
     "RingCheck",
     "calibrant_d_spacings",
@@ -45,7 +46,8 @@ __all__ = [
     "write_ring_verdict",
 ]
 
-_RING_UNITS = ("q_A^-1", "q_nm^-1", "2th_deg", "2th_rad")
+RING_UNITS = ("q_A^-1", "q_nm^-1", "2th_deg", "2th_rad")
+"""pyFAI units of profiles that rings can be found in: the others need the distance."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,11 @@ def ring_positions(
 
 
 def _require_ring_unit(unit: str, wavelength_m: float | None) -> None:
-    if unit not in _RING_UNITS:
+    if unit not in RING_UNITS:
         raise UserError(
             f"ring positions cannot be given in {unit!r}",
             "integration, unit",
-            f"integrate calibrants in one of {', '.join(_RING_UNITS)}",
+            f"integrate calibrants in one of {', '.join(RING_UNITS)}",
         )
     if unit.startswith("2th") and not (wavelength_m and wavelength_m > 0):
         raise UserError(
@@ -310,18 +312,16 @@ def _judge(
         return "fail", f"{measured}: {_likely_cause(offsets)}"
     worst = used[int(np.argmax(np.abs(offsets)))]
     if abs(worst.relative_offset) > tolerance:
-        return (
-            "warn",
-            f"{measured}, but ring {worst.number} is off by {worst.relative_offset:+.1e}.",
-        )
+        off = _short(worst.relative_offset, "+")
+        return "warn", f"{measured}, but ring {worst.number} is off by {off}."
     if len(used) < len(measurable) / 2:
         return "warn", f"{measured}, but more than half of the rings were not usable."
     return "pass", f"{measured}."
 
 
-def _short(value: float) -> str:
-    """4.5e-5 rather than 4.5e-05."""
-    return f"{value:.1e}".replace("e-0", "e-").replace("e+00", "")
+def _short(value: float, sign: str = "") -> str:
+    """4.5e-5 rather than 4.5e-05; sign `+`: always with sign."""
+    return f"{value:{sign}.1e}".replace("e-0", "e-").replace("e+00", "")
 
 
 def _without_data(ring: Ring) -> bool:
@@ -331,10 +331,11 @@ def _without_data(ring: Ring) -> bool:
 def _likely_cause(offsets: np.ndarray) -> str:
     mean = float(np.mean(offsets))
     if np.sqrt(np.mean((offsets - mean) ** 2)) < 0.3 * abs(mean):
-        direction = "small" if mean > 0 else "large"
+        lie = "all lie" if offsets.size > 1 else "it lies"
         return (
-            f"all lie at {'larger' if mean > 0 else 'smaller'} q by {abs(mean):.2%}, as if the "
-            f"distance or the wavelength in the geometry were too {direction}."
+            f"{lie} at {'larger' if mean > 0 else 'smaller'} q by {abs(mean):.2%}, as if the "
+            f"distance or the wavelength in the geometry were too "
+            f"{'small' if mean > 0 else 'large'}."
         )
     return "the offsets differ from ring to ring: check beam centre, tilt and orientation."
 

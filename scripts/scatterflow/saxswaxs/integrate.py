@@ -38,8 +38,8 @@ class Task:
 class Calibration:
     """How a detector's stored values become counts.
 
-    valid: the configuration's valid range; dark: (rows, columns) float64 or None, its variance taken
-    as that of counted photons.
+    valid: the configuration's valid range; dark: (rows, columns) float64 or None, known exactly (an image
+    carries no uncertainty; the counts it adds to a frame are in the frame's own).
     """
 
     valid: Mapping[str, Any]
@@ -154,7 +154,6 @@ def _integrate_detector(
                 task.weights.coefficients,
                 task.weights.weight,
                 dark=calibration.dark,
-                dark_variance=calibration.dark,
                 error_model=task.error_model,
                 threads=threads,
             )

@@ -58,8 +58,10 @@ def verify_receipts(container: Any, receipts: Sequence[dict[str, Any]], where: s
         start, stop = receipt["start"], receipt["stop"]
         name = f"{where}, chunk {start:06d}-{stop:06d}"
         how = "delete its receipt (.json) and run snakemake again"
-        if start != expected:
+        if start > expected:
             raise UserError(f"no receipt for frames {expected} to {start - 1}", where, how)
+        if start < expected:
+            raise UserError(f"two receipts for frames {start} to {expected - 1}", where, how)
         if receipt["container"] != uid:
             raise UserError("the receipt belongs to a container that is gone", name, how)
         found = checksums(container, start, stop)

@@ -19,7 +19,8 @@ import pandas as pd
 from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.sources.base import DetectorInfo, RunLocation
 from scatterflow.sources.hdf5_layout import Segment, frame_datasets, segments
-from scatterflow.sources.hdf5_links import LinkedFiles, MissingFile
+from scatterflow.sources.hdf5_links import LinkedFiles, MissingFile, damage_reported
+from scatterflow.sources.hdf5_storage import storage_faults
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.tables import resolve_scalars, table_getter, table_path
 
@@ -122,7 +123,9 @@ class Hdf5Source:
         """The single numbers and texts of the first master file, {path in the file: value}."""
         pattern = next(iter(self.references.values()))[0]
         path = self._masters(pattern)[0]
-        return _single_values(self._files(path).open(path))
+        file = self._files(path).open(path)
+        with damage_reported(path):
+            return _single_values(file)
 
     def check(self) -> None:
         """Raise UserError where the files hold another number of frames than the run table says."""
@@ -151,7 +154,9 @@ class Hdf5Source:
         if done < stop:
             raise FrameError(
                 f"the raw files end after frame {done - 1}" if done else "the raw files are empty",
-                self._where(detector, run_path(self.location, self.references[detector][0]), done, stop),
+                self._where(
+                    detector, run_path(self.location, self.references[detector][0]), done, stop
+                ),
                 "correct the column `frames` of the run table",
             )
         return frames
@@ -225,13 +230,13 @@ class Hdf5Source:
         dataset, holder = files.dataset(segment.name)
         self._check_kind(detector, dataset, where)
         first = low - segment.start
-        for i in _frames_without_storage(files, dataset, holder, first, first + len(out)):
-            frame = segment.start + i
-            raise FrameError(
-                "the frame was never written to the file (or its source file is missing)",
-                self._where(detector, holder, frame, frame + 1),
-                COPY_HINT,
-            )
+        with damage_reported(holder):
+            faults = storage_faults(files, dataset, holder, first, first + len(out))
+        if faults:
+            worst = min(faults)
+            frame = segment.start + worst
+            where = self._where(detector, holder, frame, frame + 1)
+            raise FrameError(faults[worst], where, COPY_HINT)
         try:
             _read_into(dataset, first, out)
         except OSError:
@@ -283,8 +288,9 @@ class Hdf5Source:
                     f"{holder}, {dataset_name}, run {self.location.run}",
                     "a scalar is one number, or one per frame; or correct `frames` of the run table",
                 )
-            values.append(np.asarray(dataset[()]))
-            stated = dataset.attrs.get("units", "")
+            with damage_reported(holder):
+                values.append(np.asarray(dataset[()]))
+                stated = dataset.attrs.get("units", "")
             unit = stated.decode() if isinstance(stated, bytes) else str(stated)
         single = all(value.size == 1 for value in values)
         if single and len({value.item() for value in values}) == 1 and self.location.frames != 1:
@@ -312,52 +318,6 @@ def _read_into(dataset: h5py.Dataset, first: int, out: np.ndarray) -> None:
         dataset.read_direct(out[0])
     else:
         dataset.read_direct(out, np.s_[first : first + len(out)])
-
-
-def _frames_without_storage(
-    files: LinkedFiles, dataset: h5py.Dataset, holder: Path, first: int, stop: int
-) -> list[int]:
-    """Frames of first..stop-1 that the file does not hold, though their dataset has room for them.
-
-    HDF5 would give the fill value (0) for them without a word: a frame of no counts.
-    """
-    if not dataset.is_virtual:
-        return [i for i in range(first, stop) if not _has_storage(dataset, i)]
-    wanted = range(first, stop)
-    absent, bad = set(wanted), set()
-    for piece in files.virtual_pieces(dataset, holder):
-        sources = {s: f for f, s in zip(piece.frames, piece.sources, strict=True) if f in wanted}
-        if not sources:
-            continue
-        absent -= set(sources.values())
-        try:
-            source, inner = files.dataset(piece.dataset, piece.path)
-        except MissingFile:
-            bad |= set(sources.values())
-            continue
-        for low, high in _ranges(sorted(sources)):
-            missing = _frames_without_storage(files, source, inner, low, high)
-            bad |= {sources[i] for i in missing}
-    return sorted(absent | bad)
-
-
-def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
-    # Ascending numbers as half-open ranges.
-    breaks = [i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1] + 1]
-    edges = [0, *breaks, len(numbers)]
-    return [(numbers[a], numbers[b - 1] + 1) for a, b in zip(edges, edges[1:], strict=False)]
-
-
-def _has_storage(dataset: h5py.Dataset, frame: int) -> bool:
-    if not dataset.chunks:
-        return dataset.id.get_storage_size() > 0
-    steps = [range(0, size, chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
-    if dataset.ndim == 3:
-        steps[0] = range(frame, frame + 1)
-        corners = [(frame, i, j) for i in steps[1] for j in steps[2]]
-    else:
-        corners = [(i, j) for i in steps[0] for j in steps[1]]
-    return all(dataset.id.get_chunk_info_by_coord(c).byte_offset is not None for c in corners)
 
 
 def _single_values(file: h5py.File) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scatterflow.errors import UserError
-from scatterflow.sources.hdf5_links import LinkedFiles, MissingFile
+from scatterflow.sources.hdf5_links import LinkedFiles, MissingFile, damage_reported
 
 EIGER_GROUP = "/entry/data"
 USUAL_NAMES = ("/entry/data/data", "/entry/instrument/detector/data")
@@ -58,8 +58,9 @@ def frame_datasets(
 
 def _eiger_links(files: LinkedFiles) -> list[str]:
     try:
-        group, _ = files.find(EIGER_GROUP)
-        names = [name for name in group if _EIGER_LINK.match(name)]
+        group, holder = files.find(EIGER_GROUP)
+        with damage_reported(holder):
+            names = [name for name in group if _EIGER_LINK.match(name)]
     except (UserError, TypeError):
         return []
     names.sort(key=lambda name: int(name.rsplit("_", 1)[1]))
@@ -70,13 +71,14 @@ def _default_signal(files: LinkedFiles) -> str:
     # Path of the signal at the end of the chain of `default` attributes, "" if there is none.
     name = ""
     for _ in range(8):
-        group, _ = _existing(files, name or "/")
+        group, holder = _existing(files, name or "/")
         if group is None:
             return ""
-        signal = _text(group.attrs.get("signal"))
+        with damage_reported(holder):
+            signal = _text(group.attrs.get("signal"))
+            default = _text(group.attrs.get("default"))
         if signal:
             return f"{name}/{signal}"
-        default = _text(group.attrs.get("default"))
         if not default:
             return ""
         name = default if default.startswith("/") else f"{name}/{default}"
@@ -92,7 +94,8 @@ def _only_image(files: LinkedFiles, shape: tuple[int, int] | None, frames: int) 
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf" and item.ndim in (2, 3):
             found.append(("/" + name, item.shape))
 
-    files.open(files.first).visititems(visit)
+    with damage_reported(files.first):
+        files.open(files.first).visititems(visit)
     fitting = [name for name, dims in found if _fits(dims, shape, frames)]
     # A file may hold flat 2-D images (masks, flat fields) beside the frames.
     stacks = [name for name, dims in found if name in fitting and len(dims) == 3]
@@ -109,9 +112,10 @@ def _only_image(files: LinkedFiles, shape: tuple[int, int] | None, frames: int) 
 
 
 def _is_image(files: LinkedFiles, name: str, shape: tuple[int, int] | None, frames: int) -> bool:
-    item, _ = _existing(files, name)
-    dims = getattr(item, "shape", None)
-    return dims is not None and item.dtype.kind in "iuf" and _fits(dims, shape, frames)
+    item, holder = _existing(files, name)
+    with damage_reported(holder):
+        dims = getattr(item, "shape", None)
+        return dims is not None and item.dtype.kind in "iuf" and _fits(dims, shape, frames)
 
 
 def _fits(dims: tuple[int, ...], shape: tuple[int, int] | None, frames: int) -> bool:
@@ -128,16 +132,14 @@ def _existing(files: LinkedFiles, name: str):
     except UserError as error:
         if "out of the run" in error.what:
             raise
-        return None, None
+        return None, files.first
 
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else value if isinstance(value, str) else ""
 
 
-def segments(
-    files: LinkedFiles, names: list[str], frames: int, start: int = 0
-) -> list[Segment]:
+def segments(files: LinkedFiles, names: list[str], frames: int, start: int = 0) -> list[Segment]:
     """The datasets `names` as consecutive ranges of frames, the first of them at frame `start`.
 
     frames: what is left of the run's frames; from it follows how many a missing data file held,

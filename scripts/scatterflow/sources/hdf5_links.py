@@ -8,8 +8,11 @@ folder of the first file or below, and external raw storage (bytes of a file tha
 
 from __future__ import annotations
 
+import math
 import os
 import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +30,26 @@ FIRST_PLUGIN_FILTER = 256  # below: filters that are part of HDF5
 
 class MissingFile(FrameError):
     """A file that a link names is not there, or cannot be opened."""
+
+
+@contextmanager
+def damage_reported(path: Path) -> Iterator[None]:
+    """Raise what h5py raises over damaged bytes inside a file as MissingFile; all else passes.
+
+    h5py has no exception of its own for this: it raises KeyError, RuntimeError, OSError and others.
+    """
+    try:
+        yield
+    except (KeyError, RuntimeError, OSError, ValueError, TypeError) as error:
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        if last is None or "h5py" not in Path(last.tb_frame.f_code.co_filename).parts:
+            raise
+        reason = error.args[0] if error.args else error
+        raise MissingFile(
+            f"the HDF5 file is damaged: {reason}", str(path), "copy it again from the detector"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -49,7 +72,7 @@ class LinkedFiles:
     def __init__(self, first: Path) -> None:
         self.first = first
         # A symbolic link to a master stands for it: data files may lie beside either.
-        self.folders = {os.path.realpath(first.parent), os.path.dirname(os.path.realpath(first))}
+        self.folders = {str(first.parent.resolve()), str(first.resolve().parent)}
         self._files: dict[str, h5py.File] = {}
 
     def close(self) -> None:
@@ -62,10 +85,10 @@ class LinkedFiles:
         """The file, open; raises MissingFile if it is missing, cut off or no HDF5 file."""
         import h5py
 
-        key = os.path.realpath(path)
+        key = str(path.resolve())
         if key in self._files:
             return self._files[key]
-        if not os.path.exists(path):
+        if not path.exists():
             raise MissingFile("raw file is missing", str(path), "put it there (see `raw`)")
         try:
             file = h5py.File(path, "r", locking=False)
@@ -74,14 +97,16 @@ class LinkedFiles:
         except OSError as error:
             reason = "it is cut off" if "truncated" in str(error) else str(error)
             raise MissingFile(
-                f"HDF5 file cannot be opened: {reason}", str(path), "copy it again from the detector"
+                f"HDF5 file cannot be opened: {reason}",
+                str(path),
+                "copy it again from the detector",
             ) from error
         return self._files.setdefault(key, file)
 
     def confined(self, folder: Path, name: str, where: str) -> Path:
         """Path of a file that a link in `folder` names; raises UserError if it lies elsewhere."""
         path = Path(folder, name)
-        real = os.path.realpath(path)
+        real = str(path.resolve())
         if not any(os.path.commonpath([real, allowed]) == allowed for allowed in self.folders):
             raise UserError(
                 f"a link leads out of the run's folder, to {name!r}",
@@ -119,21 +144,27 @@ class LinkedFiles:
         import h5py
 
         for i, part in enumerate(left):
-            if not isinstance(group, h5py.Group) or part not in group.keys():
-                near = suggestion(part, list(group)) if isinstance(group, h5py.Group) else ""
-                raise UserError(f"nothing is called {name!r} in the file", str(path), near)
-            link = group.get(part, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                return group, link, left[i + 1 :]
-            group = group[part]
+            with damage_reported(path):
+                # Asked for the link, HDF5 does not follow it.
+                link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
+                if link is None:
+                    near = suggestion(part, list(group)) if isinstance(group, h5py.Group) else ""
+                    raise UserError(f"nothing is called {name!r} in the file", str(path), near)
+                if not isinstance(link, h5py.HardLink):
+                    return group, link, left[i + 1 :]
+                group = group[part]
         return group
 
     def dataset(self, name: str, path: Path | None = None) -> tuple[h5py.Dataset, Path]:
         """As `find`, for a dataset that is safe to read: no external storage, sources inside."""
+        found, holder = self.find(name, path)
+        with damage_reported(holder):
+            self._check_dataset(found, holder, f"{holder}, {name}")
+        return found, holder
+
+    def _check_dataset(self, found: h5py.HLObject, holder: Path, where: str) -> None:
         import h5py
 
-        found, holder = self.find(name, path)
-        where = f"{holder}, {name}"
         if not isinstance(found, h5py.Dataset):
             raise UserError("this is a group, not a dataset", where, "name the dataset in it")
         if found.external is not None:
@@ -142,19 +173,18 @@ class LinkedFiles:
                 where,
                 "store the data in the HDF5 file",
             )
-        if found.chunks and found.dtype.itemsize * _product(found.chunks) > LARGEST_CHUNK:
+        if found.chunks and found.dtype.itemsize * math.prod(found.chunks) > LARGEST_CHUNK:
             raise UserError(f"chunks of {found.chunks} are too large", where, "rewrite the file")
         _load_filters(found, where)
         if found.is_virtual:
             self.virtual_pieces(found, holder)
-        return found, holder
 
     def virtual_pieces(
-        self, dataset: h5py.Dataset, holder: Path, missing: bool = True, depth: int = 0
+        self, dataset: h5py.Dataset, holder: Path, depth: int = 0
     ) -> list[VirtualPiece]:
         """What a virtual dataset is made of, each source checked as in `dataset`.
 
-        missing: accept sources whose file is missing (to be reported for the frames concerned).
+        A source whose file is missing is no error here: it is one for the frames in it.
         """
         where = f"{holder}, {dataset.name}"
         if depth > 4:
@@ -170,8 +200,9 @@ class LinkedFiles:
             path = holder
             if source.file_name != ".":
                 path = self.confined(holder.parent, source.file_name, where)
-            frames = _selected_frames(source.vspace, where)
-            sources = _selected_frames(source.src_space, where)
+            frames = _selected_frames(source.vspace, dataset.shape, where)
+            # A source that is mapped whole does not state its shape.
+            sources = _selected_frames(source.src_space, (len(frames), 1, 1), where)
             if len(frames) != len(sources):
                 raise UserError(
                     f"a virtual dataset maps {len(sources)} frames onto {len(frames)}",
@@ -182,13 +213,11 @@ class LinkedFiles:
             try:
                 inner, inner_holder = self.find(source.dset_name, path)
             except MissingFile:
-                if missing:
-                    continue
-                raise
+                continue
             if getattr(inner, "external", None) is not None:
                 raise UserError("a source of the virtual dataset has external storage", where, "")
             if getattr(inner, "is_virtual", False):
-                self.virtual_pieces(inner, inner_holder, missing, depth + 1)
+                self.virtual_pieces(inner, inner_holder, depth + 1)
             _load_filters(inner, where)
         return sorted(pieces, key=lambda piece: (piece.frames, str(piece.path)))
 
@@ -197,15 +226,15 @@ def _parts(name: str) -> list[str]:
     return [part for part in posixpath.normpath("/" + name).split("/") if part]
 
 
-def _product(numbers) -> int:
-    product = 1
-    for number in numbers:
-        product *= int(number)
-    return product
+def _selected_frames(
+    space: h5py.h5s.SpaceID, whole: tuple[int, ...], where: str
+) -> tuple[int, ...]:
+    # Indices along the frame axis; a space of two dimensions is one frame. whole: shape if all is
+    # selected.
+    import h5py
 
-
-def _selected_frames(space: h5py.h5s.SpaceID, where: str) -> tuple[int, ...]:
-    # Indices along the frame axis; a space of two dimensions is one frame.
+    if space.get_select_type() == h5py.h5s.SEL_ALL:
+        return tuple(range(whole[0])) if len(whole) == 3 else (0,)
     if len(space.shape) < 3:
         return (0,)
     low, high = space.get_select_bounds()

@@ -103,7 +103,9 @@ def _decompressed(stored: BinaryIO, largest: int) -> tuple[BinaryIO, bool]:
         while piece := unpacker.read(PIECE):
             content.write(piece)
             if content.tell() > largest:
-                raise BadImage(f"it expands to more than {largest} bytes, more than its frames need")
+                raise BadImage(
+                    f"it expands to more than {largest} bytes, more than its frames need"
+                )
     except (EOFError, OSError, zlib.error) as error:
         raise BadImage(f"the compressed file is cut off or corrupt ({error})") from error
     return content, True
@@ -164,6 +166,7 @@ def _fabio_file(path: Path, stream: BinaryIO, compressed: bool) -> Iterator[Imag
     with _raising("opening"):
         image = fabio.open(source)
     with image:
+
         def read(index: int) -> np.ndarray:
             with _raising("reading"):
                 frame = image.get_frame(index)

@@ -219,7 +219,9 @@ class ImageSource:
         info, where = self.detectors[detector], self._where(detector, frame, path)
         if index >= image_file.frames:
             raise FrameError(
-                f"the file ends after {image_file.frames} frames", where, "is it cut off? copy it again"
+                f"the file ends after {image_file.frames} frames",
+                where,
+                "is it cut off? copy it again",
             )
         shape, dtype = image_file.shape(index), image_file.dtype(index)
         if shape != info.shape:
@@ -241,7 +243,9 @@ class ImageSource:
         files = self._file_numbers(0, self.frames)
         after = self._path(detector, len(files))
         if after.exists():
-            self._wrong_count(detector, f"more: there is a file after the last, {after.name}", after)
+            self._wrong_count(
+                detector, f"more: there is a file after the last, {after.name}", after
+            )
         last = self._path(detector, files[-1])
         if self.location.recipe.get("missing", "error") == "nan" or last.exists():
             return
@@ -271,4 +275,3 @@ class ImageSource:
 
     def _where(self, detector: str, frame: int, path: Path) -> str:
         return f"{path}, run {self.location.run}, detector {detector}, frame {frame}"
-

@@ -33,7 +33,9 @@ def fill(pattern: str, run: str, raw: str, frame: int | None = None) -> str:
         if field == "frame":
             if frame is None:
                 raise UserError(
-                    "{frame} has no meaning here", f"pattern {pattern!r}", "use {raw} and {run} only"
+                    "{frame} has no meaning here",
+                    f"pattern {pattern!r}",
+                    "use {raw} and {run} only",
                 )
             text += format(frame, form)
         elif field is not None:

@@ -230,10 +230,8 @@ class SpecSource:
         from scatterflow.sources.spec_scalars import par_paths
         from scatterflow.sources.tables import table_path
 
-        files = [self.path]
-        if self.location.recipe.get("table"):
-            files.append(table_path(self.table_location()))
-        return files + list(par_paths(self))
+        table = self.location.recipe.get("table") and table_path(self.table_location())
+        return [self.path, *([table] if table else []), *par_paths(self)]
 
     def table_location(self) -> RunLocation:
         """The run's location as the `table` pattern sees it: `{raw}` is the scan's folder."""
@@ -265,7 +263,7 @@ class SpecSource:
             "comments": list(scan.comments),
             "scan": {
                 "axes": [first[axis] for axis in axes],
-                "shape": [command.shape[axis] for axis in axes],
+                "shape": [(command.shape or ())[axis] for axis in axes],
                 "snake": self.snake,
             },
         }

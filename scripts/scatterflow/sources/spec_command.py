@@ -183,19 +183,27 @@ def commanded_positions(
 
     For a relative scan they count from the position before the scan.
     """
-    grid = np.linspace(motor.start, motor.end, command.shape[motor.axis])
-    return grid[step_indices(command.shape, points, snake)[motor.axis]]
+    shape = command.shape or (points,)
+    grid = np.linspace(motor.start, motor.end, shape[motor.axis])
+    return grid[step_indices(shape, points, snake)[motor.axis]]
 
 
 def runs_as_snake(command: ScanCommand, fast_measured: np.ndarray | None) -> bool:
     """Whether a mesh ran its second row backwards, told from the fast motor's measured positions.
 
-    fast_measured: (points,) in order of acquisition; None or too short: what the macro's name says.
+    fast_measured: (points,) in order of acquisition. What the macro's name says is taken if it is
+        None, too short, or does not run one way along each of the first two rows.
     """
     if command.shape is None or len(command.shape) < 2 or command.shape[0] < 2:
         return False
     row = command.shape[0]
     if fast_measured is None or len(fast_measured) < row + 2:
         return command.snake
-    first, second = fast_measured[:row], fast_measured[row : 2 * row]
-    return bool((first[-1] - first[0]) * (second[-1] - second[0]) < 0)
+    first, second = np.diff(fast_measured[:row]), np.diff(fast_measured[row : 2 * row])
+    if not (_one_way(first) and _one_way(second)):
+        return command.snake  # this column does not follow the motor
+    return bool(first.sum() * second.sum() < 0)
+
+
+def _one_way(steps: np.ndarray) -> bool:
+    return bool((steps > 0).all() or (steps < 0).all())

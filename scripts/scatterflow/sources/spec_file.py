@@ -14,6 +14,7 @@ A file may hold a scan number more than once: "12.2" is the second scan 12.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,9 +130,11 @@ def read_spec_file(path: str | Path) -> SpecFile:
     return SpecFile(path, tuple(_split_scans(lines)))
 
 
-def _split_scans(lines: list[str]):
+def _split_scans(lines: list[str]) -> Iterator[ScanText]:
     header_lines: list[str] = []
-    header, seen, current = SpecHeader(), {}, None
+    header = SpecHeader()
+    current: ScanText | None = None
+    seen: dict[int, int] = {}
     for number, line in enumerate(lines, start=1):
         if line.startswith("#F"):
             if current:
@@ -185,7 +188,7 @@ def find_scan(spec_file: SpecFile, scan: str) -> ScanText:
         raise UserError(
             f"{scan!r} is no scan number", str(spec_file.path), "write for example 12, or 12.2"
         )
-    number, order = int(match[1]), match[2] and int(match[2])
+    number, order = int(match[1]), int(match[2]) if match[2] else None
     same = [entry for entry in spec_file.scans if entry.number == number]
     if not same:
         raise UserError(
@@ -209,7 +212,7 @@ def find_scan(spec_file: SpecFile, scan: str) -> ScanText:
     return same[(order or 1) - 1]
 
 
-def _ranges(numbers) -> str:
+def _ranges(numbers: Iterable[int]) -> str:
     """1, 2, 3, 7 as "scans 1-3,7"."""
     parts: list[list[int]] = []
     for number in sorted(set(numbers)):

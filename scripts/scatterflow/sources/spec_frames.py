@@ -126,7 +126,7 @@ def _numbers_run_on(images: list[Path], shape: tuple[int, ...]) -> bool:
         if np.array_equal(np.array(steps) - first, grid):
             return True
     last = [trailing_numbers(path.name, 1) for path in images]
-    return None not in last and all(b[0] - a[0] == 1 for a, b in pairwise(last))
+    return all(a and b and b[0] - a[0] == 1 for a, b in pairwise(last))
 
 
 def _by_steps(

@@ -47,7 +47,7 @@ def getters(source: SpecSource) -> dict[str, Getter]:
         "scan_number": lambda source, name: np.array(source.scan.number),
         "detector_log_timestamps": detector_log_timestamps,
     }
-    found = {kind: partial(method, source) for kind, method in methods.items()}
+    found: dict[str, Getter] = {kind: partial(method, source) for kind, method in methods.items()}
     if source.location.recipe.get("table"):
         found["column"] = table_getter(source.table_location())
     return found

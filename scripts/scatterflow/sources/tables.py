@@ -73,7 +73,9 @@ def table_getter(location: RunLocation) -> Getter:
         path = table_path(location)
         if path is None:
             raise UserError(
-                "no table is given", f"run {location.run}", "add `table` to the source in config.yaml"
+                "no table is given",
+                f"run {location.run}",
+                "add `table` to the source in config.yaml",
             )
         if not read:
             read.append(_frame_table(path, location))

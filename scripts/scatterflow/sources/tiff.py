@@ -91,9 +91,7 @@ def _bytes_at(stream: BinaryIO, offset: int, count: int) -> bytes:
     return found
 
 
-def _read_tags(
-    stream: BinaryIO, offset: int, order: str, big: bool
-) -> tuple[dict[int, Any], int]:
+def _read_tags(stream: BinaryIO, offset: int, order: str, big: bool) -> tuple[dict[int, Any], int]:
     # The integer and text tags of one directory, and the offset of the next (0: none).
     count_format, entry_size, word = ("Q", 20, "Q") if big else ("H", 12, "I")
     count_size, word_size = struct.calcsize(count_format), struct.calcsize(word)

@@ -102,7 +102,9 @@ def _write_data_file(path: Path, frames: np.ndarray, first: int, compressed: boo
         data = _group(file, "entry", "NXentry").create_group("data", track_order=False)
         data.attrs["NX_class"] = "NXdata"
         chunks = (1, *frames.shape[1:])
-        dataset = data.create_dataset("data", data=frames, chunks=chunks, track_times=False, **filters)
+        dataset = data.create_dataset(
+            "data", data=frames, chunks=chunks, track_times=False, **filters
+        )
         # Eiger numbers its images from 1.
         dataset.attrs["image_nr_low"] = first + 1
         dataset.attrs["image_nr_high"] = first + len(frames)

@@ -1,0 +1,100 @@
+"""Whether the bytes of a frame are really in an HDF5 file, asked before reading them.
+
+HDF5 gives the fill value (0) for chunks that were never written and for virtual sources whose file is
+missing: a frame of no counts, made up. And the bitshuffle filter believes the size that a chunk states
+in its first eight bytes (https://github.com/kiyo-masui/bitshuffle, src/bshuf_h5filter.c): a damaged
+one ends the whole process without a word.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from itertools import pairwise, product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scatterflow.sources.hdf5_links import LinkedFiles, MissingFile
+
+if TYPE_CHECKING:
+    import h5py
+
+BITSHUFFLE = 32008
+BITSHUFFLE_HEADER = 12  # bytes: size of the chunk (8, big-endian), size of a block (4)
+NEVER_WRITTEN = "the frame was never written to the file"
+DAMAGED = "the compressed frame is damaged: it states a size that is not a frame's"
+
+
+def storage_faults(
+    files: LinkedFiles, dataset: h5py.Dataset, holder: Path, first: int, stop: int
+) -> dict[int, str]:
+    """Frames of first..stop-1 of a dataset that cannot be read, and why: {frame: reason}."""
+    if not dataset.is_virtual:
+        return _stored_faults(dataset, first, stop)
+    wanted = range(first, stop)
+    faults = dict.fromkeys(wanted, NEVER_WRITTEN)
+    found: dict[int, str] = {}
+    for piece in files.virtual_pieces(dataset, holder):
+        frames = {s: f for f, s in zip(piece.frames, piece.sources, strict=True) if f in wanted}
+        if not frames:
+            continue
+        for frame in frames.values():
+            faults.pop(frame, None)
+        try:
+            source, inner = files.dataset(piece.dataset, piece.path)
+        except MissingFile as error:
+            reason = f"its source file {piece.path.name} cannot be opened: {error.what}"
+            found.update(dict.fromkeys(frames.values(), reason))
+            continue
+        for low, high in _ranges(sorted(frames)):
+            inside = storage_faults(files, source, inner, low, high)
+            found.update({frames[i]: reason for i, reason in inside.items()})
+    return faults | found
+
+
+def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
+    # Ascending numbers as half-open ranges.
+    breaks = [i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1] + 1]
+    edges = [0, *breaks, len(numbers)]
+    return [(numbers[a], numbers[b - 1] + 1) for a, b in pairwise(edges)]
+
+
+def _stored_faults(dataset: h5py.Dataset, first: int, stop: int) -> dict[int, str]:
+    if not dataset.chunks:
+        there = dataset.id.get_storage_size() > 0
+        return {} if there else dict.fromkeys(range(first, stop), NEVER_WRITTEN)
+    steps = [
+        range(0, size, chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)
+    ]
+    chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    stream = _chunk_stream(dataset)
+    faults = {}
+    try:
+        for frame in range(first, stop):
+            rows = [(frame,), *steps[1:]] if dataset.ndim == 3 else steps
+            for corner in product(*rows):
+                info = dataset.id.get_chunk_info_by_coord(corner)
+                if info.byte_offset is None:
+                    faults[frame] = NEVER_WRITTEN
+                elif stream is not None and not info.filter_mask:
+                    head = os.pread(stream, BITSHUFFLE_HEADER, info.byte_offset)
+                    stated = int.from_bytes(head[:8], "big")
+                    if len(head) < BITSHUFFLE_HEADER or stated != chunk_bytes:
+                        faults[frame] = DAMAGED
+    finally:
+        if stream is not None:
+            os.close(stream)
+    return faults
+
+
+def _chunk_stream(dataset: h5py.Dataset) -> int | None:
+    # Descriptor to read chunk headers from, for bitshuffle as the last filter; else None.
+    properties = dataset.id.get_create_plist()
+    count = properties.get_nfilters()
+    if not count or dataset.file.userblock_size:  # offsets count from behind a user block
+        return None
+    number, _, options, _ = properties.get_filter(count - 1)
+    compresses = len(options) > 4 and options[4] != 0
+    if number != BITSHUFFLE or count != 1 or not compresses:
+        return None
+    return os.open(dataset.file.filename, os.O_RDONLY)
