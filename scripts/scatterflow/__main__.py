@@ -1,15 +1,16 @@
 """The command line: `python scripts/scatterflow COMMAND`, run in the folder that holds `config/`.
 
-    plan       what a run of the workflow will cost; runs nothing
-    discover   look through the raw folder and extend the run table
-    schema     JSON Schema of the configuration, for editors
-    keys       every key of the configuration, as in config/README.md
+plan       what a run of the workflow will cost; runs nothing
+discover   look through the raw folder and extend the run table
+schema     JSON Schema of the configuration, for editors
+keys       every key of the configuration, as in config/README.md
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         return options.command(options)
     except UserError as error:
         print(error, file=sys.stderr)
+    except BrokenPipeError:  # `... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         mendable = from_os_error(error)
         if mendable is None:
@@ -54,7 +57,10 @@ def _parser() -> argparse.ArgumentParser:
         "--reduction", default="", help="reduction of the new runs; left out: none yet"
     )
     add("schema", _schema, "JSON Schema of the configuration, for editors")
-    add("keys", _keys, "every key of the configuration, as Markdown")
+    keys = add("keys", _keys, "every key of the configuration, as Markdown")
+    keys.add_argument(
+        "--write", metavar="README", help="renew the generated parts of config/README.md instead"
+    )
     return parser
 
 
@@ -67,7 +73,11 @@ def _plan(options: argparse.Namespace) -> int:
 
     plan = build_plan(read_yaml(options.configfile), options.configfile)
     costs = plan_costs(plan)
-    print(json.dumps([asdict(cost) for cost in costs], indent=1) if options.json else report_text(costs))
+    print(
+        json.dumps([asdict(cost) for cost in costs], indent=1)
+        if options.json
+        else report_text(costs)
+    )
     return 0
 
 
@@ -91,16 +101,20 @@ def _discover(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    from scatterflow.config.model import Configuration
+    from scatterflow.config.document import configuration_schema
 
-    print(json.dumps(Configuration.model_json_schema(), indent=1))
+    print(json.dumps(configuration_schema(), indent=1))
     return 0
 
 
 def _keys(options: argparse.Namespace) -> int:
-    from scatterflow.config.document import key_tables
+    from scatterflow.config.document import key_tables, updated
+    from scatterflow.files.atomic import write_text
 
-    print(key_tables())
+    if options.write:
+        write_text(options.write, updated(Path(options.write).read_text(encoding="utf-8")))
+    else:
+        print(key_tables())
     return 0
 
 

@@ -7,6 +7,7 @@ Any other exception is a bug in scatterflow and keeps its traceback.
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -69,7 +70,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 def from_os_error(error: OSError) -> UserError | None:
     """The `UserError` for an operating-system error that is the user's to mend, else None."""
-    place = str(error.filename or "")
+    place = str(error.filename or "a file that this job writes")
     number = error.errno or _number_in(str(error))
     if number in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
@@ -96,3 +97,10 @@ def _number_in(text: str) -> int | None:
     # HDF5 passes the number on in its text only: "... (file write failed: ... errno = 28, ...)".
     found = re.search(r"errno = (\d+)", text)
     return int(found[1]) if found else None
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error says that the disk is full; HDF5 says so in the text of a RuntimeError."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return os.strerror(errno.ENOSPC) in str(error)

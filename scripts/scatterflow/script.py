@@ -16,20 +16,25 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from scatterflow.errors import UserError, from_os_error
+from scatterflow.errors import UserError, from_os_error, is_disk_full
 
 logger = logging.getLogger("scatterflow")
 
 
-def run(main: Callable[..., Any], log: Sequence[str], **arguments: Any) -> None:
+def run(main: Callable[..., Any], log: Sequence[str], /, **arguments: Any) -> None:
     """Call `main(**arguments)` as a job; exits with 1 on an error."""
-    _log_to(Path(log[0]) if log else None)
+    # On a full disk the log fails first; that must not hide the message.
+    logging.raiseExceptions = False
+    _silence_lost_hdf5_objects()
     try:
+        _log_to(Path(log[0]) if log else None)
         main(**arguments)
     except UserError as error:
         _stop(str(error))
+    except MemoryError:
+        _stop(str(UserError("not enough memory", "", "lower chunks.frames or chunks.memory_mb")))
     except OSError as error:
         mendable = from_os_error(error)
         if mendable is None:
@@ -40,34 +45,56 @@ def run(main: Callable[..., Any], log: Sequence[str], **arguments: Any) -> None:
         _stop_with_bug(log)
 
 
+def _silence_lost_hdf5_objects() -> None:
+    """Objects of an HDF5 file that met a full disk complain again, each with a traceback, when they are
+    deleted; h5py prints that through both hooks."""
+
+    def unraisable(report: Any) -> None:
+        if not is_disk_full(report.exc_value):
+            sys.__unraisablehook__(report)
+
+    def uncaught(kind: type[BaseException], error: BaseException, where: Any) -> None:
+        if not is_disk_full(error):
+            sys.__excepthook__(kind, error, where)
+
+    sys.unraisablehook, sys.excepthook = unraisable, uncaught
+
+
 def _log_to(path: Path | None) -> None:
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
     logger.setLevel(logging.INFO)
     terminal = logging.StreamHandler(sys.stderr)
     # Progress and notes go to the log; the terminal shows them only where nobody draws a bar on it.
     terminal.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)
-    handlers: list[logging.Handler] = [terminal]
+    _add(terminal)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-        logger.addHandler(handler)
+        path.write_bytes(b"")
+        # Appending, so that this handler and a traceback do not write over each other.
+        _add(logging.FileHandler(path, mode="a", encoding="utf-8"))
 
 
-def _stop(message: str) -> None:
+def _add(handler: logging.Handler) -> None:
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger.addHandler(handler)
+
+
+def _stop(message: str) -> NoReturn:
     for handler in logger.handlers:
         handler.setFormatter(logging.Formatter("%(message)s"))
     logger.error(message)
     sys.exit(1)
 
 
-def _stop_with_bug(log: Sequence[str]) -> None:
+def _stop_with_bug(log: Sequence[str]) -> NoReturn:
     text = traceback.format_exc()
     last = text.strip().splitlines()[-1]
-    if not log:
+    try:
+        with open(log[0], "a", encoding="utf-8") as stream:
+            stream.write(text)
+    except (IndexError, OSError):  # no log, or none that can be written
         _stop(text)
-    with open(log[0], "a", encoding="utf-8") as stream:
-        stream.write(text)
     _stop(
         f"error: {last}\nwhere: {log[0]} holds the traceback\nmend:  this is a bug; please report it"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import shutil
@@ -222,7 +223,7 @@ def make_project(folder: Path) -> Project:
         "reductions": {
             "x": {
                 "technique": "saxswaxs",
-                "integrations": INTEGRATIONS,
+                "integrations": copy.deepcopy(INTEGRATIONS),
                 "corrections": {"monitor": {"monitor": "i0"}},
             }
         },

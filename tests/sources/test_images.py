@@ -404,6 +404,17 @@ def test_what_is_no_image(tmp_path):
             single(tmp_path, name, content).read("d", 0, 1)
 
 
+@pytest.mark.parametrize("name", ["a.cbf", "plain.tif", "a.edf", "a.edf.gz"])
+def test_a_file_is_known_by_its_first_bytes_not_by_its_name(tmp_path, name):
+    content = bytearray(whole_files(tmp_path)[name])
+    content[0] ^= 0xFF
+    with pytest.raises(FrameError):
+        single(tmp_path, name, bytes(content)).read("d", 0, 1)
+    # EDF content under another name, as some beamlines have it.
+    source = single(tmp_path, "edf.cbf", edf([pixels()]))
+    np.testing.assert_array_equal(source.read("d", 0, 1)[0], pixels())
+
+
 def test_a_tiff_whose_directories_run_in_a_circle(tmp_path):
     content = bytearray(tiff([pixels()]))
     content[-4:] = content[4:8]

@@ -16,7 +16,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     WithJsonSchema,
     model_validator,
 )
@@ -96,15 +95,17 @@ def _pairs_as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-Number = Annotated[float, BeforeValidator(_exponent)]
+Exponent = BeforeValidator(_exponent)  # stands last, so that limits act on the number
+Number = Annotated[float, Exponent]
 Name = Annotated[
     str,
     AfterValidator(check_name),
     WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"}),
 ]
 Text = Annotated[str, AfterValidator(check_text)]
-FilePath = Annotated[str, AfterValidator(check_path), Field(min_length=1)]
-RelativePath = Annotated[str, AfterValidator(check_relative_path), Field(min_length=1)]
+_PATH_SCHEMA = WithJsonSchema({"type": "string", "minLength": 1, "format": "path"})
+FilePath = Annotated[str, AfterValidator(check_path), _PATH_SCHEMA]
+RelativePath = Annotated[str, AfterValidator(check_relative_path), _PATH_SCHEMA]
 Pair = Annotated[tuple[Number, Number], BeforeValidator(_pairs_as_tuple)]
 
 

@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from scatterflow.config.base import FilePath, Model, Name, Number, Pair, Text
+from scatterflow.config.base import (
+    Exponent,
+    FilePath,
+    Model,
+    Name,
+    Number,
+    Pair,
+    Text,
+)
 
 # More than any detector has; a mistaken shape must not fill the memory.
 Side = Annotated[int, Field(ge=1, le=100_000)]
@@ -15,7 +23,7 @@ Side = Annotated[int, Field(ge=1, le=100_000)]
 class GeometryParameters(Model):
     """Explicit geometry, as pyFAI defines it (see its documentation for the axes)."""
 
-    distance_m: Annotated[Number, Field(gt=0)]
+    distance_m: Annotated[float, Field(gt=0), Exponent]
     """Sample to detector distance along the normal, m."""
     poni1_m: Number
     """Point of normal incidence along axis 1 (slow, rows), m."""
@@ -27,11 +35,11 @@ class GeometryParameters(Model):
     """Rotation around axis 2, rad."""
     rotation3_rad: Number = 0.0
     """Rotation around the beam, rad."""
-    wavelength_m: Annotated[Number, Field(gt=0, lt=1e-7)]
+    wavelength_m: Annotated[float, Field(gt=0, lt=1e-7), Exponent]
     """Wavelength, m."""
-    pixel1_m: Annotated[Number, Field(gt=0)] | None = None
+    pixel1_m: Annotated[float, Field(gt=0), Exponent] | None = None
     """Pixel size along axis 1, m; may be left out when `detector` names a known detector."""
-    pixel2_m: Annotated[Number, Field(gt=0)] | None = None
+    pixel2_m: Annotated[float, Field(gt=0), Exponent] | None = None
     """Pixel size along axis 2, m."""
     detector: Text | None = None
     """Name of a detector that pyFAI knows (`Pilatus1M`, `Eiger2_4M`, ...): pixel size and gaps."""
@@ -86,7 +94,7 @@ class CircleMask(Model):
     """Name of the mask."""
     centre: Pair | Literal["beam"]
     """(row, column) in pixels, or `beam`: the direct beam of the geometry."""
-    radius: Annotated[Number, Field(gt=0)]
+    radius: Annotated[float, Field(gt=0), Exponent]
     """Radius, pixels."""
     inside_is: Literal["masked", "good"] = "masked"
     """Mask the inside, or everything but the inside."""
@@ -126,9 +134,9 @@ class DetectorConfig(Model):
     orientation: Annotated[int, Field(ge=1, le=4)] | None = None
     """pyFAI's orientation of the frame (1 top left ... 3 bottom right, the default ... 4); must agree
     with the PONI file if that states one."""
-    masks: list[MaskConfig] = []
+    masks: list[MaskConfig] = Field(default=[])
     """Masks; a pixel is good if it is good in all of them."""
-    most_masked: Annotated[Number, Field(gt=0, le=1)] = 0.95
+    most_masked: Annotated[float, Field(gt=0, le=1), Exponent] = 0.95
     """Largest fraction of masked pixels that is accepted; more is taken for an inverted mask."""
     valid: ValidRange = ValidRange()
     """Valid range of stored pixel values."""

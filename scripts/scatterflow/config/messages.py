@@ -54,7 +54,7 @@ class _Problem:
 def user_error(error: ValidationError, data: Any, origin: str) -> UserError:
     """One error that names every wrong key of `data`; origin: the file."""
     problems = [_problem(item, data) for item in error.errors(include_url=False)]
-    messages = _by_key(problems, data)
+    messages = _by_key(problems)
     if len(messages) == 1:
         path, message = messages[0]
         return UserError(message, f"{origin}, {_key(path)}", _HELP)
@@ -84,9 +84,7 @@ def _path_in(
     path: list[str] = []
     extra: list[str] = []
     for depth, part in enumerate(location):
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+        if _holds(data, part):
             data = data[part]
         elif not (missing and depth == len(location) - 1):
             extra.append(str(part))
@@ -95,12 +93,19 @@ def _path_in(
     return tuple(path), extra
 
 
+def _holds(data: Any, part: str | int) -> bool:
+    if isinstance(data, list | tuple):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, dict) and part in data
+
+
 def _message(item: ErrorDetails) -> tuple[str, str | None]:
     kind, context = item["type"], item.get("ctx", {})
     if kind == "value_error":
         return item["msg"].removeprefix("Value error, "), None
     if kind == "missing":
-        return "the key is missing", None
+        item_of_list = isinstance(item["loc"][-1], int)
+        return "the list is too short" if item_of_list else "the key is missing", None
     if kind == "union_tag_not_found":
         return f"the key {context['discriminator']} is missing", None
     if kind == "union_tag_invalid":
@@ -112,13 +117,15 @@ def _message(item: ErrorDetails) -> tuple[str, str | None]:
         )
     if kind not in _EXPECTED:
         return f"{item['msg']}, got {shortened(item['input'])}", None
-    if kind == "string_too_short":
+    if kind in ("string_too_short", "too_short") and not item["input"]:
         return "must not be empty", None
     expected = _EXPECTED[kind].format(**context)
     if kind == "literal_error" and " or " in expected:
         expected = f"one of {expected.replace(' or ', ', ')}"
     hint = ""
-    if kind in ("int_type", "float_type") and isinstance(item["input"], str):
+    if kind == "string_type" and not isinstance(item["input"], dict | list | None):
+        hint = " (text that looks like something else stands in quotes)"
+    elif kind in ("int_type", "float_type") and isinstance(item["input"], str):
         hint = " (a number stands without quotes)" if _reads_as_number(item["input"]) else ""
     elif kind == "literal_error" and isinstance(item["input"], str):
         known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
@@ -135,14 +142,13 @@ def _reads_as_number(text: str) -> bool:
     return True
 
 
-def _by_key(problems: list[_Problem], data: Any) -> list[tuple[tuple[str, ...], str]]:
+def _by_key(problems: list[_Problem]) -> list[tuple[tuple[str, ...], str]]:
     """One message for each wrong key, in order."""
     paths = {problem.path for problem in problems}
     grouped: dict[tuple[str, ...], list[_Problem]] = {}
     for problem in problems:
-        deeper = any(
-            len(p) > len(problem.path) and p[: len(problem.path)] == problem.path for p in paths
-        )
+        length = len(problem.path)
+        deeper = any(len(path) > length and path[:length] == problem.path for path in paths)
         # A block in place of text: what is wrong inside the block is the news.
         if not (problem.one_of_several and deeper):
             grouped.setdefault(problem.path, []).append(problem)

@@ -6,7 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from scatterflow.config.base import FilePath, Model, Name, Number, Text, refuse_alike
+from scatterflow.config.base import (
+    Exponent,
+    FilePath,
+    Model,
+    Name,
+    Number,
+    Text,
+    refuse_alike,
+)
 from scatterflow.config.detectors import DetectorConfig
 from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.sources import SourceConfig
@@ -28,7 +36,7 @@ class Experiment(Model):
     """Beamline or instrument."""
     proposal: Text = ""
     """Proposal or experiment number."""
-    creators: list[Text] = []
+    creators: list[Text] = Field(default=[])
     """People to be named as authors of the results."""
 
 
@@ -37,11 +45,11 @@ class Chunks(Model):
 
     frames: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     """Frames per chunk job; left out: planned from the keys below."""
-    minutes: Annotated[Number, Field(gt=0, le=100_000)] = 5.0
+    minutes: Annotated[float, Field(gt=0, le=100_000), Exponent] = 5.0
     """Aim for the duration of a chunk job, minutes."""
     memory_mb: Annotated[int, Field(ge=1000, le=100_000_000)] = 4000
     """Memory that a chunk job may use, MB."""
-    pixel_rate: Annotated[Number, Field(gt=0, le=1_000_000)] = 20.0
+    pixel_rate: Annotated[float, Field(gt=0, le=1_000_000), Exponent] = 20.0
     """Assumed speed of a chunk job on one core, million pixels per second and integration. Fixed here and not
     measured, so that the plan does not change from run to run."""
     threads: Annotated[int, Field(ge=1, le=10_000)] = 1
@@ -53,7 +61,7 @@ class Override(Model):
 
     runs: Text | int | None = None
     """Runs by name, number range or pattern: `20-35,40,lab6*`."""
-    where: dict[str, Text | int | Number | bool] = {}
+    where: dict[str, Text | int | Number | bool] = Field(default={})
     """Only runs with these values in the run table's columns."""
     set: Annotated[dict[str, Any], Field(min_length=1)]
     """New values by dotted key: `reductions.swaxs.integrations.azimuthal.bins: 500`."""
@@ -87,7 +95,7 @@ class Configuration(Model):
     """Detectors by name."""
     reductions: Annotated[dict[Name, Reduction], Field(min_length=1)]
     """Reductions by name; the run table's column `reduction` refers to it."""
-    overrides: list[Override] = []
+    overrides: list[Override] = Field(default=[])
     """Run-dependent parameters, applied in order."""
     chunks: Chunks = Chunks()
     """How frames are shared among jobs."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from scatterflow.config.base import (
+    Exponent,
     Model,
     Name,
-    Number,
     Pair,
     Text,
     refuse_alike,
@@ -29,13 +29,23 @@ def _one_of(known: Collection[str]) -> Callable[[str], str]:
     return check
 
 
-def _unit_type(known: Collection[str]) -> type[str]:
-    schema = WithJsonSchema({"type": "string", "enum": list(known)})
-    return Annotated[str, AfterValidator(_one_of(known)), schema]  # type: ignore[return-value]
+RadialUnit = Annotated[
+    str,
+    AfterValidator(_one_of(RADIAL_UNITS)),
+    WithJsonSchema({"type": "string", "enum": list(RADIAL_UNITS)}),
+]
+AzimuthalUnit = Annotated[
+    str,
+    AfterValidator(_one_of(AZIMUTHAL_UNITS)),
+    WithJsonSchema({"type": "string", "enum": list(AZIMUTHAL_UNITS)}),
+]
 
 
-RadialUnit = _unit_type(RADIAL_UNITS)
-AzimuthalUnit = _unit_type(AZIMUTHAL_UNITS)
+def _no_as_word(value: Any) -> Any:
+    # YAML reads the bare word `no` as false.
+    return "no" if value is False else value
+
+
 Bins = Annotated[int, Field(ge=1, le=1_000_000)]
 # One map of 64-bit numbers is 200 MB then.
 MOST_CAKE_BINS = 25_000_000
@@ -54,13 +64,14 @@ class IntegrationBase(Model):
     """Lowest and highest azimuth, degrees; left out: all."""
     chi_discontinuity: Annotated[Literal[0, 180], BeforeValidator(refuse_truth_value)] = 180
     """Where the azimuth jumps by 360 degrees, degrees. Use 0 for a range that crosses 180."""
-    split: Literal["no", "bbox", "full"] = "bbox"
+    split: Annotated[Literal["no", "bbox", "full"], BeforeValidator(_no_as_word)] = "bbox"
     """How a pixel is shared among bins: `no` (all to the bin of its centre), `bbox` (bounding box), `full`
     (its polygon). With `no`, bins are independent and sums of counts exact."""
     solid_angle: bool = True
     """Divide by the relative solid angle of each pixel."""
-    polarisation: Annotated[Number, Field(ge=-1, le=1)] | None = None
-    """Polarisation factor of the beam (synchrotron: 0.95 to 0.99; 0: unpolarised); left out: no correction."""
+    polarisation: Annotated[float, Field(ge=-1, le=1), Exponent] | None = None
+    """Polarisation factor of the beam (synchrotron: 0.95 to 0.99; 0: unpolarised); left out: no
+    correction."""
     error_model: Literal["poisson", "counting", "none"] = "poisson"
     """Variance of a pixel of n counts. `poisson`: max(1, n), as pyFAI; too large where most pixels hold no
     count. `counting`: n, unbiased for sums of few counts. `none`: no uncertainties."""
@@ -136,12 +147,14 @@ class MonitorNormalisation(Model):
 
     monitor: Name
     """Name of the scalar."""
-    reference: Literal["mean"] | Annotated[Number, Field(gt=0)] = "mean"
+    reference: Literal["mean"] | Annotated[float, Field(gt=0), Exponent] = "mean"
     """Reading to which frames are normalised: a number in the monitor's unit (1: divide by the reading),
     or `mean`, the mean over all valid frames of the run."""
-    minimum: Annotated[Number, Field(ge=0)] = 0.0
+    minimum: Annotated[float, Field(ge=0), Exponent] = 0.0
     """Readings at or below this are refused: no beam, in the monitor's unit."""
-    uncertainty: Literal["none", "counting"] | Annotated[Number, Field(ge=0, lt=1)] = "none"
+    uncertainty: Literal["none", "counting"] | Annotated[float, Field(ge=0, lt=1), Exponent] = (
+        "none"
+    )
     """Uncertainty of a reading m: none; sqrt(m) (`counting`); or a fraction of it (0.01: 1 %)."""
 
 
@@ -159,7 +172,7 @@ class CalibrantCheck(Model):
     """The azimuthal integration to use; left out: the first."""
     calibrant: Text | None = None
     """pyFAI's name of the calibrant; left out: recognised by the run's `sample`."""
-    tolerance: Annotated[Number, Field(gt=0, lt=0.1)] = 1e-3
+    tolerance: Annotated[float, Field(gt=0, lt=0.1), Exponent] = 1e-3
     """Largest accepted rms of the relative ring offsets."""
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from scatterflow.config.base import (
     FilePath,
@@ -14,6 +15,7 @@ from scatterflow.config.base import (
     Text,
     check_relative_path,
 )
+from scatterflow.errors import shortened, suggestion
 
 ScalarType = Literal[
     "dataset",
@@ -54,6 +56,15 @@ SCALAR_TYPES_OF_FORMAT = {
 }
 
 
+def _check_time_zone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise ValueError(
+            f"unknown time zone {shortened(name)}: "
+            f"{suggestion(name, zoneinfo.available_timezones())}"
+        )
+    return name
+
+
 class Scalar(Model):
     """One number per frame: a monitor, a motor, a time."""
 
@@ -85,18 +96,21 @@ class SourceConfig(Model):
     (also Eiger master + data files, Lambda modules). `spec`: SPEC file with frames in CHESS layout."""
     frames: Annotated[dict[Name, FilePath], Field(min_length=1)]
     """Per detector, where its frames are. `images`: path pattern below the raw folder with `{raw}` (the
-    run table's entry), `{run}` and, for a series, `{frame}` or `{frame:05d}`. `hdf5`: dataset path, or
-    `auto`. `spec`: the detector's name in the file names, matched exactly."""
+    run table's entry), `{run}` and, for a series, `{frame}` or `{frame:05d}`. `hdf5`: dataset path,
+    `auto`, or `pattern::dataset` where each detector has a file of its own. `spec`: the detector's name
+    in the file names, matched exactly."""
     first_frame: Annotated[int, Field(ge=0)] = 0
     """Number in the name of the first file of a series (`images`)."""
     frames_per_file: Annotated[int, Field(ge=1)] = 1
     """Frames in each file of a series (`images`)."""
-    scalars: dict[Name, Scalar] = {}
+    scalars: dict[Name, Scalar] = Field(default={})
     """Per-frame scalars by name."""
     table: RelativePath | None = None
     """Path pattern (`{raw}`, `{run}`) of a CSV or TSV file with one row per frame."""
     par_file: RelativePath | None = None
     """Path of the .par file below the raw folder (`spec`); its columns are named by the .json beside it."""
+    time_zone: Annotated[Text, AfterValidator(_check_time_zone)] | None = None
+    """Time zone of the times in a SPEC file (`Europe/Paris`); left out: `America/New_York`."""
     missing: Literal["error", "nan"] = "error"
     """What a missing or corrupt frame does: stop with an error, or leave NaN, flagged, in the result."""
 

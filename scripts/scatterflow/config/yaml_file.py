@@ -30,7 +30,7 @@ _MALFORMED = (
 
 
 class _Loader(yaml.SafeLoader):
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Here and not at construction, where merged keys have been mixed in.
         node = super().compose_mapping_node(anchor)
         seen: set[tuple[str, str]] = set()
@@ -42,7 +42,7 @@ class _Loader(yaml.SafeLoader):
             seen.add((key.tag, key.value))
         return node
 
-    def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
         number = node.tag.endswith((":int", ":float"))
         if number and node.style is None and _SURPRISING.match(node.value):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 def _beside(path: Path) -> Path:
     # Hidden, in the same folder (rename must not cross file systems), and never a valid result name.
-    return path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def flush_to_disk(path: Path) -> None:
@@ -28,8 +28,8 @@ def flush_to_disk(path: Path) -> None:
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`; renamed to `path` when the block ends without an error.
 
-    The temporary keeps the suffix of `path` last-but-one, so writers that go by suffix must be told
-    the format. On any error it is removed and `path` stays as it was.
+    Its suffix is `.tmp`, so writers that go by suffix must be told the format. On any error it is
+    removed and `path` stays as it was; a process that is killed leaves it, hidden, beside `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,19 +46,33 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """As `whole_file` for a folder: an older folder of that name is replaced."""
+    """As `whole_file` for a folder: an older folder (or file) of that name is replaced."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
+    temporary, old = _beside(path), _beside(path)
     try:
         temporary.mkdir()
         yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        # Moved away first: a folder is never replaced while half of it is deleted.
+        with suppress(FileNotFoundError):
+            path.replace(old)
+        try:
+            temporary.replace(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                old.replace(path)
+            raise
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -23,11 +23,18 @@ def value_digest(value: Any, length: int = 12) -> str:
 
 
 def array_sha256(array: np.ndarray) -> str:
-    """SHA-256 of an array's dtype, shape and C-ordered bytes (little-endian)."""
+    """SHA-256 of an array's dtype, shape and C-ordered bytes (little-endian).
+
+    Raises TypeError for an array of objects: it holds addresses, not values.
+    """
+    if array.dtype.hasobject:
+        raise TypeError(f"an array of {array.dtype} has no checksum")
+    shape = array.shape
     array = np.ascontiguousarray(array)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(array.data if array.size else b"")
+    digest = hashlib.sha256(f"{array.dtype.str}{shape}".encode())
+    # As bytes: the buffer protocol does not know all dtypes (dates).
+    digest.update(array.reshape(-1).view(np.uint8).data if array.size else b"")
     return digest.hexdigest()
 
 

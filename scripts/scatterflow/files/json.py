@@ -14,12 +14,20 @@ from scatterflow.files.atomic import write_text
 
 
 def plain(value: Any) -> Any:
-    """`value` with numpy and path objects turned into plain Python; non-finite numbers into None."""
+    """`value` with numpy and path objects turned into plain Python; non-finite numbers into None.
+
+    Sets are sorted. Raises ValueError for two keys that are one as text (1 and "1").
+    """
     if isinstance(value, dict):
+        if len({str(key) for key in value}) != len(value):
+            raise ValueError(f"two keys are the same as text: {list(value)}")
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, set | frozenset):
+        # Sets of text have another order in every process.
+        return sorted((plain(item) for item in value), key=to_json)
+    if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, np.generic):
         return plain(value.item())
@@ -41,10 +49,14 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file; raises UserError if it is not JSON."""
+    """Read a JSON file; raises UserError if it is not JSON (NaN is none)."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"not a readable JSON file ({error})", str(path), "delete it and run snakemake again"
         ) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -64,7 +64,8 @@ def add_process(
     write_array(process, "sequence_index", np.int64(index))
     version = software["scatterflow"]
     if software["commit"]:
-        version += f"+{software['commit'][:12]}"
+        commit, _, modified = software["commit"].partition("-")
+        version += f"+{commit[:12]}" + (f"-{modified}" if modified else "")
     add_fields(process, {"program": "scatterflow", "version": version, "date": date, **fields})
     add_parameters(process, "input", parameters)
     return process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -47,27 +48,41 @@ def software() -> dict[str, Any]:
     }
 
 
+# What decides over numbers, relative to scripts/.
+CODE_FOLDERS = (".", "../rules", "../Snakefile")
+
+
 @cache
 def commit() -> str | None:
-    """The commit of the workflow's repository, `-modified` if its code differs from it; None outside git."""
+    """The commit of the workflow's repository, `-modified` if its code differs from it.
+
+    New files count as a difference. None outside git, and where the code was copied into a
+    repository that does not track it.
+    """
     scripts = Path(scatterflow.__file__).resolve().parents[1]
     try:
         head = _git(scripts, "rev-parse", "HEAD")
+        tracked = _git(scripts, "ls-files", "--", "scatterflow/__init__.py")
         changed = _git(
-            scripts, "status", "--porcelain", "--untracked-files=no", "--", ".", "../rules"
+            scripts, "status", "--porcelain", "--untracked-files=all", "--", *CODE_FOLDERS
         )
     except (OSError, subprocess.SubprocessError):
+        return None
+    if not tracked:
         return None
     return f"{head}-modified" if changed else head
 
 
 def _git(folder: Path, *arguments: str) -> str:
+    # Jobs run side by side: none may take git's lock. A hook's GIT_DIR means another repository.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     return subprocess.run(
-        ["git", "-C", str(folder), *arguments],
+        ["git", "--no-optional-locks", "-C", str(folder), *arguments],
         capture_output=True,
         text=True,
         check=True,
         timeout=10,
+        env=environment,
     ).stdout.strip()
 
 

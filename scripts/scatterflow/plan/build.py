@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from scatterflow.config.base import NAME_LENGTH
 from scatterflow.config.load import RunConfigurations
 from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow, check_references, read_run_table
@@ -23,6 +25,12 @@ from scatterflow.plan.chunks import (
 ASSUMED_BYTES_PER_PIXEL = 4
 # signal, variance, normalisation: float64 each.
 BYTES_PER_BIN = 24
+# float32 coefficient and int32 index for about two bins a pixel, float64 normalisation once.
+WEIGHTS_BYTES_PER_PIXEL = 24
+# Beyond this Snakemake takes minutes to look at the jobs of a single run.
+MOST_CHUNKS = 100_000
+# Keys of shared products are names as well: two names, a digest of 12 and two dashes are within 64.
+KEY_NAME_LENGTH = 25
 
 
 @dataclass(frozen=True)
@@ -70,13 +78,13 @@ class PlannedReduction:
     @property
     def memory_mb(self) -> int:
         """Memory of a chunk job, MB."""
-        # float32 coefficient and int32 index for about two bins a pixel, float64 normalisation once.
-        weights = sum(24 * self._pixels(task.detector) for task in self.tasks)
-        return memory_estimate_mb(self.load, self.chunk_frames, weights)
+        return memory_estimate_mb(self.load, self.chunk_frames)
 
     def stored_frames(self, task: IntegrationTask) -> int:
         """Frames per stored chunk of a task's arrays."""
-        return stored_frames(self.chunk_frames, BYTES_PER_BIN // 3 * _product(task.bins))
+        return stored_frames(
+            self.chunk_frames, BYTES_PER_BIN // 3 * _product(task.bins), self.row.frames
+        )
 
     def location(self, *, scalars: bool) -> dict[str, Any]:
         """Where the raw data is, as plain values (`RunLocation`'s fields).
@@ -99,9 +107,6 @@ class PlannedReduction:
                 name: list(self.configuration.detectors[name].shape) for name in self.detectors
             },
         }
-
-    def _pixels(self, detector: str) -> int:
-        return _product(self.configuration.detectors[detector].shape)
 
 
 @dataclass
@@ -164,13 +169,13 @@ def _plan_reduction(
             f"run table {configuration.runs}, run {row.run}",
             f"detectors of the source: {', '.join(available)}",
         )
+    _check_task_names(tasks, available, row, name)
     _check_names(reduction, configuration.sources[row.source].scalars, row, name)
     detectors = tuple(
         detector for detector in available if any(t.detector == detector for t in tasks)
     )
     load = _frame_load(configuration, detectors, tasks)
-    chunks = configuration.chunks
-    return PlannedReduction(
+    planned = PlannedReduction(
         row=row,
         name=name,
         configuration=configuration,
@@ -180,20 +185,42 @@ def _plan_reduction(
         chunk_frames=frames_per_chunk(
             row.frames,
             load,
-            fixed=chunks.frames,
-            minutes=chunks.minutes,
-            memory_mb=chunks.memory_mb,
-            pixel_rate=chunks.pixel_rate,
+            fixed=configuration.chunks.frames,
+            minutes=configuration.chunks.minutes,
+            memory_mb=configuration.chunks.memory_mb,
+            pixel_rate=configuration.chunks.pixel_rate,
         ),
         load=load,
     )
+    _check_chunks(planned)
+    return planned
+
+
+def _check_chunks(planned: PlannedReduction) -> None:
+    """A job must fit into the allowed memory (unless the user fixed its frames), jobs into a plan."""
+    where = f"run {planned.row.run}, reduction {planned.name}"
+    chunks = planned.configuration.chunks
+    if chunks.frames is None and planned.memory_mb > chunks.memory_mb:
+        raise UserError(
+            f"one frame alone needs {planned.memory_mb} MB, more than a chunk job may use",
+            f"key chunks.memory_mb, {where}",
+            f"set it to at least {planned.memory_mb}",
+        )
+    jobs = -(-planned.row.frames // planned.chunk_frames)
+    if jobs > MOST_CHUNKS:
+        raise UserError(
+            f"{jobs} chunk jobs for one run, more than {MOST_CHUNKS}",
+            f"key chunks, {where}",
+            "raise chunks.frames, or chunks.minutes and chunks.memory_mb",
+        )
 
 
 def _plan_mask(plan: Plan, configuration: Configuration, detector: str) -> str:
     used = ("shape", "geometry", "orientation", "masks", "most_masked", "dark", "flat")
-    parameters = configuration.detectors[detector].model_dump(include=set(used))
-    key = f"{detector}-{value_digest(parameters)}"
-    plan.masks[key] = {"detector": detector, **parameters}
+    settings = configuration.detectors[detector].model_dump(include=set(used))
+    parameters = {"detector": detector, **settings}
+    key = f"{detector[:KEY_NAME_LENGTH]}-{value_digest(parameters)}"
+    plan.masks[key] = parameters
     return key
 
 
@@ -209,7 +236,8 @@ def _plan_task(
         # The error model acts on frames, not on weights.
         "integration": {key: value for key, value in settings.items() if key != "error_model"},
     }
-    key = f"{detector}-{title}-{value_digest(parameters)}"
+    names = f"{detector[:KEY_NAME_LENGTH]}-{title[:KEY_NAME_LENGTH]}"
+    key = f"{names}-{value_digest(parameters)}"
     plan.weights[key] = parameters
     if integration.kind == "cake":
         bins: tuple[int, ...] = (integration.azimuthal_bins, integration.radial_bins)
@@ -227,7 +255,31 @@ def _frame_load(
         raw_bytes=ASSUMED_BYTES_PER_PIXEL * sum(pixels.values()),
         result_bytes=sum(BYTES_PER_BIN * _product(task.bins) for task in tasks),
         sum_bytes=12 * sum(pixels.values()),
+        weights_bytes=WEIGHTS_BYTES_PER_PIXEL * sum(pixels[task.detector] for task in tasks),
     )
+
+
+def _check_task_names(
+    tasks: list[IntegrationTask], available: Iterable[str], row: RunRow, name: str
+) -> None:
+    """Names of tasks are made of two and stand beside those of detectors: all must differ."""
+    seen = {detector.lower(): f"detector {detector!r}" for detector in available}
+    for task in tasks:
+        own = f"integration {task.integration!r} of detector {task.detector!r}"
+        where = f"key reductions.{name}.integrations, run {row.run}"
+        if len(task.name) > NAME_LENGTH:
+            raise UserError(
+                f"{own}: the names are {len(task.name) - 1} characters long together",
+                where,
+                f"shorten them to {NAME_LENGTH - 1}",
+            )
+        if task.name.lower() in seen:
+            raise UserError(
+                f"{own} and {seen[task.name.lower()]} would both be called {task.name!r}",
+                where,
+                "rename one of them",
+            )
+        seen[task.name.lower()] = own
 
 
 def _check_names(reduction: Any, scalars: dict[str, Any], row: RunRow, name: str) -> None:

@@ -6,6 +6,7 @@ is on disk, so that it is the same at every call. Results do not depend on it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,17 +16,25 @@ BASE_MEMORY_MB = 400
 STORED_CHUNK_BYTES = 16_000_000
 # Frames held at once while a chunk job streams through its range.
 BLOCK_BYTES = 256_000_000
+MOST_BLOCK_FRAMES = 64
+# Longer chunks are multiples of this, which has many divisors for the stored chunks in them.
+CHUNK_MULTIPLE = 60
 
 
 @dataclass(frozen=True)
 class FrameLoad:
-    """What one frame costs. pixels: of all detectors, times their integrations; raw_bytes: stored frame,
-    all detectors; result_bytes: all integrated arrays; sum_bytes: the running sums of frames."""
+    """What one frame costs, and what a job holds besides frames.
+
+    pixels: of all detectors, times their integrations; raw_bytes: stored frame, all detectors;
+    result_bytes: all integrated arrays; sum_bytes: the running sums of frames; weights_bytes: the
+    prepared weights.
+    """
 
     pixels: int
     raw_bytes: int
     result_bytes: int
     sum_bytes: int
+    weights_bytes: int = 0
 
 
 def frames_per_chunk(
@@ -37,20 +46,37 @@ def frames_per_chunk(
     memory_mb: int,
     pixel_rate: float,
 ) -> int:
-    """Frames per chunk job.
+    """Frames per chunk job: as many as time and memory allow, shared evenly.
 
     frames: frames of the run; fixed: the user's choice, which wins; minutes: aim for a job's duration;
-    memory_mb: a job's memory; pixel_rate: assumed speed, million pixels per second.
+    memory_mb: a job's memory; pixel_rate: assumed speed, million pixels per second. A single
+    frame may need more memory than is allowed: see `memory_estimate_mb`.
     """
     if fixed is not None:
         return min(fixed, frames)
     by_time = int(minutes * 60 * pixel_rate * 1e6 / max(load.pixels, 1))
-    free = memory_mb * 1e6 - BASE_MEMORY_MB * 1e6 - load.sum_bytes
-    # Profiles are buffered for the whole chunk, frames only for a block.
-    by_memory = int((free - min(BLOCK_BYTES, free / 2)) / max(load.result_bytes, 1))
-    largest = max(1, min(by_time, by_memory, frames))
+    largest = max(1, min(by_time, frames))
+    largest = _most_that_fit(largest, load, memory_mb)
+    if largest == frames:
+        return frames
+    if largest > CHUNK_MULTIPLE:
+        largest -= largest % CHUNK_MULTIPLE
     jobs = -(-frames // largest)
-    return -(-frames // jobs)  # jobs of equal length
+    even = -(-frames // jobs)
+    # Up, but not beyond `largest`, which is a multiple itself.
+    return -(-even // CHUNK_MULTIPLE) * CHUNK_MULTIPLE if largest > CHUNK_MULTIPLE else even
+
+
+def _most_that_fit(most: int, load: FrameLoad, memory_mb: int) -> int:
+    """The largest number of frames, from 1 to `most`, within the memory; 1 if none is."""
+    low, high = 1, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if memory_estimate_mb(load, middle) <= memory_mb:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def chunk_ranges(frames: int, per_chunk: int) -> Iterator[tuple[int, int]]:
@@ -59,21 +85,32 @@ def chunk_ranges(frames: int, per_chunk: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + per_chunk, frames)
 
 
-def stored_frames(per_chunk: int, bytes_per_frame: int) -> int:
-    """Frames per stored (Zarr) chunk: a divisor of the job's frames, so that no two jobs share one."""
+def stored_frames(per_chunk: int, bytes_per_frame: int, frames: int | None = None) -> int:
+    """Frames per stored (Zarr) chunk: a divisor of the job's frames, so that no two jobs share one.
+
+    frames: of the whole run; a single job may divide them as it likes.
+    """
     wanted = max(1, min(per_chunk, STORED_CHUNK_BYTES // max(bytes_per_frame, 1)))
+    if frames is not None and per_chunk >= frames:
+        return wanted
     return next(size for size in range(wanted, 0, -1) if per_chunk % size == 0)
 
 
 def block_frames(per_chunk: int, raw_bytes: int) -> int:
     """Frames that a job reads at once."""
-    return max(1, min(per_chunk, BLOCK_BYTES // max(raw_bytes, 1), 64))
+    return max(1, min(per_chunk, BLOCK_BYTES // max(raw_bytes, 1), MOST_BLOCK_FRAMES))
 
 
-def memory_estimate_mb(load: FrameLoad, per_chunk: int, weights_bytes: int) -> int:
-    """Upper estimate of a chunk job's memory, MB."""
+def memory_estimate_mb(load: FrameLoad, per_chunk: int) -> int:
+    """Upper estimate of a chunk job's memory, MB; never less for more frames."""
     block = block_frames(per_chunk, load.raw_bytes)
-    # Reading may hold a block twice (compressed and decoded); arrays above a stored chunk are flushed early.
+    # Reading may hold a block twice (compressed and decoded).
     frames = 2 * block * load.raw_bytes
-    results = 2 * min(per_chunk * load.result_bytes, max(STORED_CHUNK_BYTES * 8, load.result_bytes))
-    return int(BASE_MEMORY_MB + (frames + results + load.sum_bytes + weights_bytes) / 1e6)
+    # Arrays above a stored chunk are written early, the rest at the end, in one copy.
+    results = 2 * min(
+        per_chunk * load.result_bytes, max(8 * STORED_CHUNK_BYTES, block * load.result_bytes)
+    )
+    # For its checksum one array (signal, variance or normalisation) of the chunk is read back whole.
+    read_back = per_chunk * load.result_bytes // 3
+    total = frames + results + read_back + load.sum_bytes + load.weights_bytes
+    return math.ceil(BASE_MEMORY_MB + total / 1e6)

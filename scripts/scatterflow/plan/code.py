@@ -53,14 +53,23 @@ def _imports(path: Path) -> frozenset[Path]:
     for node in ast.walk(_parse(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(node, path)
             # `from package import module` names a module as often as an object.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
         else:
             continue
         for name in names:
             found.update(_files_of(name))
     return frozenset(found)
+
+
+def _absolute(node: ast.ImportFrom, path: Path) -> str:
+    """Full name of the module of a `from` import; dots count from the importing file's package."""
+    if node.level == 0:
+        return node.module or ""
+    package = path.relative_to(SCRIPTS).parts[: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
 
 
 def _files_of(module: str) -> list[Path]:
@@ -86,8 +95,15 @@ def _parse(path: Path) -> ast.Module:
 def _tree_digest(path: Path) -> bytes:
     tree = _parse(path)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
+        # Docstrings of modules, classes and functions, and texts below attributes.
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [statement for statement in body if not _is_text(statement)]  # type: ignore[attr-defined]
     return hashlib.sha256(ast.dump(tree).encode()).digest()
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from scatterflow.errors import UserError
 from scatterflow.files.json import read_json
@@ -34,13 +36,16 @@ ASSUMED_PLOT = Rate(3, 200, 0)
 
 
 def measured_rate(rule: str, logs: str | Path = "logs") -> Rate:
-    """The measured rate of a rule, or an assumption."""
-    seconds, memory = [], []
+    """The measured rate of a rule, or an assumption. Files that cannot be read do not count."""
+    seconds: list[float] = []
+    memory: list[float] = []
     for path in sorted(Path(logs, "benchmarks", rule).rglob("*.tsv")):
-        with open(path, encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream, delimiter="\t"):
-                seconds.append(float(row["s"]))
-                memory += [float(row["max_rss"])] if _is_number(row.get("max_rss")) else []
+        for row in _rows(path):
+            duration, largest = _number(row.get("s")), _number(row.get("max_rss"))
+            if duration is not None:
+                seconds.append(duration)
+            if largest is not None:
+                memory.append(largest)
     if not seconds:
         return ASSUMED.get(rule, ASSUMED_PLOT)
     return Rate(median(seconds), max(memory, default=None), len(seconds))
@@ -54,13 +59,26 @@ def measured_pixel_rate(work: str | Path = "work") -> float | None:
             receipt = read_json(path)
         except (UserError, OSError):
             continue
-        if receipt.get("seconds", 0) > 0:
-            rates.append(receipt["pixels"] / receipt["seconds"])
+        if not isinstance(receipt, dict):
+            continue
+        pixels, seconds = _number(receipt.get("pixels")), _number(receipt.get("seconds"))
+        if pixels and seconds:
+            rates.append(pixels / seconds)
     return median(rates) if rates else None
 
 
-def _is_number(text: str | None) -> bool:
+def _rows(path: Path) -> list[dict[str, str]]:
     try:
-        return text is not None and float(text) >= 0
-    except ValueError:
-        return False
+        with open(path, encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+
+
+def _number(value: Any) -> float | None:
+    """A finite number >= 0, or None (Snakemake writes `-` or `NA` for what it did not measure)."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 <= number < math.inf else None

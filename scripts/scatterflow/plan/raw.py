@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from scatterflow.errors import UserError
+from scatterflow.errors import UserError, from_os_error
 from scatterflow.files.json import to_json
 from scatterflow.plan.build import PlannedReduction
 from scatterflow.sources.base import RunLocation, Source
@@ -62,13 +62,28 @@ def _open(fields: str) -> Source:
 
 
 def _existing(paths: list[str], planned: PlannedReduction) -> list[str]:
+    found = {path for path in paths if _is_there(path, planned)}
     if planned.configuration.sources[planned.row.source].missing == "nan":
-        return [path for path in paths if Path(path).exists()]
+        return [path for path in paths if path in found]
     for path in paths:
-        if not Path(path).exists():
+        if path not in found:
             raise UserError(
                 f"raw file {path} does not exist",
-                f"run table {planned.configuration.runs}, run {planned.row.run}",
+                _where(planned),
                 f"check `raw` (now {planned.configuration.raw!r}) and the columns raw and frames",
             )
     return paths
+
+
+def _is_there(path: str, planned: PlannedReduction) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError as error:
+        mendable = from_os_error(error)
+        if mendable is None:
+            raise
+        raise mendable.inside(_where(planned)) from error
+
+
+def _where(planned: PlannedReduction) -> str:
+    return f"run table {planned.configuration.runs}, run {planned.row.run}"

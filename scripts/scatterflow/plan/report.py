@@ -38,21 +38,30 @@ def plan_costs(plan: Plan, folder: str | Path = ".") -> list[RuleCost]:
         if not outputs:
             continue
         rate = measured_rate(rule, folder / "logs")
-        seconds = rate.seconds * len(outputs)
+        core_seconds = rate.seconds * len(outputs)
         memory = rate.memory_mb or 0.0
         if rule == "integrate_chunk":
             memory = max(memory, *(item.memory_mb for item in plan.reductions.values()))
-            if pixel_rate:
-                pixels = sum(
-                    item.load.pixels * item.row.frames for item in plan.reductions.values()
-                )
-                seconds = pixels / pixel_rate + _start_up(rate) * len(outputs)
+            core_seconds = sum(
+                _chunk_core_seconds(item, rate, pixel_rate) for item in plan.reductions.values()
+            )
         read, written = _bytes(rule, plan)
         done = sum((folder / path).exists() for path in outputs)
         costs.append(
-            RuleCost(rule, len(outputs), done, read, written, seconds / 3600, memory, rate)
+            RuleCost(rule, len(outputs), done, read, written, core_seconds / 3600, memory, rate)
         )
     return costs
+
+
+def _chunk_core_seconds(planned: PlannedReduction, rate: Rate, pixel_rate: float | None) -> float:
+    """All chunk jobs of a reduction, start-up included, for as long as they hold their cores.
+
+    pixel_rate: measured, pixels per second; None: the configuration's assumption for each core.
+    """
+    chunks = planned.configuration.chunks
+    pixels = planned.load.pixels * planned.row.frames
+    work = pixels / (pixel_rate or chunks.pixel_rate * 1e6 * chunks.threads)
+    return (work + _start_up(rate) * len(planned.chunks)) * chunks.threads
 
 
 def _start_up(rate: Rate) -> float:
@@ -142,7 +151,7 @@ def _size(count: float) -> str:
     if count <= 0:
         return "-"
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
+        if count < 999.5:  # above, three digits would read 1e+03
             return f"{count:.3g} {unit}"
         count /= 1000
-    raise AssertionError
+    return f"{count:.0f} PB"

@@ -16,19 +16,23 @@ def result_files(planned: PlannedReduction) -> list[str]:
     folder = f"results/{planned.row.run}/{planned.name}"
     plots = [f"{detector}_frames" for detector in planned.detectors] + ["monitors"]
     checks = []
-    wanted = planned.reduction.calibrant.integration
+    checked = _checked_integration(planned)
     for task in planned.tasks:
         if task.kind == "cake":
             plots.append(f"{task.name}_map")
             continue
         plots += [f"{task.name}_profiles", f"{task.name}_mean"]
-        if (
-            task.kind == "azimuthal"
-            and wanted in (None, task.integration)
-            and calibrant_of(planned)
-        ):
+        if task.integration == checked:
             checks.append(f"{folder}/{task.name}_rings.tsv")
     return [f"{folder}/result.nxs", *(f"{folder}/plots/{name}.png" for name in plots), *checks]
+
+
+def _checked_integration(planned: PlannedReduction) -> str | None:
+    """The azimuthal integration whose rings are checked, None if the sample is no calibrant."""
+    if not calibrant_of(planned):
+        return None
+    azimuthal = (task.integration for task in planned.tasks if task.kind == "azimuthal")
+    return planned.reduction.calibrant.integration or next(azimuthal, None)
 
 
 def chunk_name(start: int, stop: int) -> str:

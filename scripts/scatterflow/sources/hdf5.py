@@ -325,7 +325,7 @@ def _single_values(file: h5py.File) -> dict[str, Any]:
 
     values: dict[str, Any] = {}
 
-    def visit(name: str, item: object) -> None:
+    def visit(name: str | bytes, item: object) -> None:
         if len(values) >= MOST_METADATA or not isinstance(item, h5py.Dataset) or item.size != 1:
             return
         if item.external is not None or item.is_virtual:
@@ -335,6 +335,8 @@ def _single_values(file: h5py.File) -> dict[str, Any]:
             value = value.decode("utf-8", "replace")
         value = value.item() if isinstance(value, np.generic) else value
         if isinstance(value, int | float | str) and len(str(value)) <= LONGEST_TEXT:
+            # h5py leaves a name that is no UTF-8 as bytes.
+            name = name if isinstance(name, str) else name.decode("latin-1")
             values["/" + name] = value
 
     file.visititems(visit)

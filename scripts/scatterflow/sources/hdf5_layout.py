@@ -60,7 +60,7 @@ def _eiger_links(files: LinkedFiles) -> list[str]:
     try:
         group, holder = files.find(EIGER_GROUP)
         with damage_reported(holder):
-            names = [name for name in group if _EIGER_LINK.match(name)]
+            names = [name for name in map(str, group) if _EIGER_LINK.match(name)]
     except (UserError, TypeError):
         return []
     names.sort(key=lambda name: int(name.rsplit("_", 1)[1]))
@@ -90,8 +90,13 @@ def _only_image(files: LinkedFiles, shape: tuple[int, int] | None, frames: int) 
 
     found: list[tuple[str, tuple[int, ...]]] = []
 
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf" and item.ndim in (2, 3):
+    def visit(name: str | bytes, item: object) -> None:
+        if (
+            isinstance(name, str)
+            and isinstance(item, h5py.Dataset)
+            and item.dtype.kind in "iuf"
+            and item.ndim in (2, 3)
+        ):
             found.append(("/" + name, item.shape))
 
     with damage_reported(files.first):

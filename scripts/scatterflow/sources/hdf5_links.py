@@ -124,20 +124,26 @@ class LinkedFiles:
         import h5py
 
         path = path or self.first
-        group, left = self.open(path)["/"], _parts(name)
+        group, left = self._root(path), _parts(name)
         for _ in range(MOST_LINKS):
             step = self._follow_hard_links(group, left, path, name)
             if not isinstance(step, tuple):
                 return step, path
             group, link, left = step
             if isinstance(link, h5py.ExternalLink):
-                path = self.confined(path.parent, link.filename, f"{path}, {group.name}")
-                target, group = link.path, self.open(path)["/"]
+                path = self.confined(
+                    path.parent, os.fsdecode(link.filename), f"{path}, {group.name}"
+                )
+                target, group = os.fsdecode(link.path), self._root(path)
             else:
-                target = posixpath.join(group.name, link.path)
+                target = posixpath.join(group.name, os.fsdecode(link.path))
                 group = group.file["/"]
             left = _parts(target) + left
         raise UserError("links run in a circle", f"{path}, {name}", "correct the file")
+
+    def _root(self, path: Path) -> h5py.Group:
+        with damage_reported(path):
+            return self.open(path)["/"]
 
     def _follow_hard_links(self, group, left: list[str], path: Path, name: str):
         # The object, or (group, link, names after it) at a soft or external link.
@@ -148,7 +154,9 @@ class LinkedFiles:
                 # Asked for the link, HDF5 does not follow it.
                 link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
                 if link is None:
-                    near = suggestion(part, list(group)) if isinstance(group, h5py.Group) else ""
+                    near = (
+                        suggestion(part, map(str, group)) if isinstance(group, h5py.Group) else ""
+                    )
                     raise UserError(f"nothing is called {name!r} in the file", str(path), near)
                 if not isinstance(link, h5py.HardLink):
                     return group, link, left[i + 1 :]

@@ -76,15 +76,21 @@ def _stored_faults(dataset: h5py.Dataset, first: int, stop: int) -> dict[int, st
                 info = dataset.id.get_chunk_info_by_coord(corner)
                 if info.byte_offset is None:
                     faults[frame] = NEVER_WRITTEN
-                elif stream is not None and not info.filter_mask:
-                    head = os.pread(stream, BITSHUFFLE_HEADER, info.byte_offset)
-                    stated = int.from_bytes(head[:8], "big")
-                    if len(head) < BITSHUFFLE_HEADER or stated != chunk_bytes:
-                        faults[frame] = DAMAGED
+                elif stream is None or info.filter_mask:
+                    continue
+                elif _stated_size(stream, info.byte_offset) != chunk_bytes:
+                    faults[frame] = DAMAGED
     finally:
         if stream is not None:
             os.close(stream)
     return faults
+
+
+def _stated_size(stream: int, offset: int) -> int | None:
+    # Bytes that a bitshuffled chunk says it unpacks to; None if it lies outside the file.
+    if offset + BITSHUFFLE_HEADER > os.fstat(stream).st_size:
+        return None
+    return int.from_bytes(os.pread(stream, 8, offset), "big")
 
 
 def _chunk_stream(dataset: h5py.Dataset) -> int | None:

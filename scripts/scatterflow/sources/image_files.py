@@ -159,7 +159,11 @@ def _compressed_tiff_file(stream: BinaryIO, images: list[tiff.TiffImage]) -> Ima
 def _fabio_file(path: Path, stream: BinaryIO, compressed: bool) -> Iterator[ImageFile]:
     import fabio
     from fabio.fabioutils import BytesIO
+    from fabio.openimage import MAGIC_NUMBERS
 
+    # Else fabio goes by the name, and hangs on a `.cbf` that is none.
+    if not _start(stream, 18).startswith(tuple(magic for magic, _ in MAGIC_NUMBERS)):
+        raise BadImage("its first bytes are those of no image format")
     size = stream.seek(0, 2)
     stream.seek(0)
     source = BytesIO(stream.read(), str(path), "rb") if compressed else str(path)

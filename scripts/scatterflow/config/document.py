@@ -1,0 +1,200 @@
+"""The configuration's keys as Markdown tables, made from the models: the second half of config/README.md."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+from scatterflow.config import detectors, model, saxswaxs, sources
+from scatterflow.config.base import NAME_PATTERN
+from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
+
+# Every block: where it stands, its model, and the model whose keys it shares (told there only).
+SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
+    ("Top level", model.Configuration, None),
+    ("experiment", model.Experiment, None),
+    ("sources.NAME", sources.SourceConfig, None),
+    ("sources.NAME.scalars.NAME", sources.Scalar, None),
+    ("detectors.NAME", detectors.DetectorConfig, None),
+    ("detectors.NAME.geometry", detectors.GeometryParameters, None),
+    ("detectors.NAME.masks, type: gaps", detectors.GapsMask, None),
+    ("detectors.NAME.masks, type: file", detectors.FileMask, None),
+    ("detectors.NAME.masks, type: polygon", detectors.PolygonMask, None),
+    ("detectors.NAME.masks, type: circle", detectors.CircleMask, None),
+    ("detectors.NAME.valid", detectors.ValidRange, None),
+    ("reductions.NAME, technique: saxswaxs", saxswaxs.SaxswaxsReduction, None),
+    ("reductions.NAME.integrations.NAME, all kinds", saxswaxs.IntegrationBase, None),
+    (
+        "reductions.NAME.integrations.NAME, kind: azimuthal",
+        saxswaxs.AzimuthalIntegration,
+        saxswaxs.IntegrationBase,
+    ),
+    (
+        "reductions.NAME.integrations.NAME, kind: cake",
+        saxswaxs.CakeIntegration,
+        saxswaxs.IntegrationBase,
+    ),
+    (
+        "reductions.NAME.integrations.NAME, kind: radial",
+        saxswaxs.RadialIntegration,
+        saxswaxs.IntegrationBase,
+    ),
+    ("reductions.NAME.corrections", saxswaxs.Corrections, None),
+    ("reductions.NAME.corrections.monitor", saxswaxs.MonitorNormalisation, None),
+    ("reductions.NAME.calibrant", saxswaxs.CalibrantCheck, None),
+    ("overrides", model.Override, None),
+    ("chunks", model.Chunks, None),
+    ("demo", model.Demo, None),
+)
+
+
+def key_tables() -> str:
+    """Markdown: one section for each block, with a table of its keys."""
+    return "\n".join(_section(*section) for section in SECTIONS)
+
+
+def function_table() -> str:
+    """Markdown: the functions of the expression language, with their arguments."""
+    lines = []
+    for title, functions in (("of each frame", FUNCTIONS), ("over all frames", REDUCTIONS)):
+        calls = ", ".join(_call(name, count) for name, (count, _) in functions.items())
+        lines.append(f"* {title}: {calls}\n")
+    return "".join(lines)
+
+
+def _call(name: str, count: int) -> str:
+    arguments = "condition, yes, no" if name == "where" else ", ".join("xyz"[:count])
+    return f"`{name}({arguments})`"
+
+
+def configuration_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the configuration file, for editors."""
+    schema = model.Configuration.model_json_schema()
+    _close_mappings(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _close_mappings(node: Any) -> None:
+    """Blocks by name accept nothing under what is not a name."""
+    if isinstance(node, dict):
+        if "patternProperties" in node:
+            node["additionalProperties"] = False
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            _close_mappings(item)
+
+
+def updated(readme: str) -> str:
+    """config/README.md with its generated parts made anew, between their markers."""
+    for name, text in (("functions", function_table()), ("keys", key_tables())):
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        before, _, rest = readme.partition(begin)
+        readme = before + begin + text + end + rest.partition(end)[2]
+    return readme
+
+
+def _section(title: str, block: type[BaseModel], base: type[BaseModel] | None) -> str:
+    schema = block.model_json_schema()
+    required = schema.get("required", [])
+    known = base.model_fields if base else {}
+    lines = [f"### {title}", "", _one_line(schema["description"]), ""]
+    lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for key, field in schema["properties"].items():
+        if key in known:
+            continue
+        kind = _escape(_kind(field))
+        default = "**required**" if key in required else _default(field)
+        meaning = _escape(_one_line(block.model_fields[key].description or ""))
+        lines.append(f"| `{key}` | {kind} | {default} | {meaning} |")
+    return "\n".join([*lines, ""])
+
+
+def _kind(field: dict[str, Any]) -> str:
+    """What a value may be, in words."""
+    if "$ref" in field:
+        return "block"
+    if "anyOf" in field or "oneOf" in field:
+        return _choice(field.get("anyOf") or field["oneOf"])
+    if "const" in field:
+        return _word(field["const"])
+    if "enum" in field:
+        return "one of " + ", ".join(_word(value) for value in field["enum"])
+    kind = field.get("type")
+    if kind == "array":
+        return _list(field)
+    if kind == "object":
+        return _mapping(field)
+    if kind in ("number", "integer"):
+        return _number(field)
+    if kind == "string":
+        return "name" if _is_name(field) else field.get("format", "text")
+    return {"boolean": "`true` or `false`", "null": "`null`", None: "anything"}[kind]
+
+
+def _choice(kinds: list[dict[str, Any]]) -> str:
+    # That an optional key may be null is what its default says.
+    words = [_kind(kind) for kind in kinds if kind.get("type") != "null"]
+    return " or ".join(dict.fromkeys(words))
+
+
+def _list(field: dict[str, Any]) -> str:
+    if "prefixItems" in field:
+        items = [_kind(item) for item in field["prefixItems"]]
+        if len(set(items)) == 1:
+            return f"list of {len(items)} {_plural(items[0])}"
+        return f"list of {len(items)}: {', '.join(items)}"
+    least = field.get("minItems", 0)
+    items = _plural(_kind(field["items"]))
+    return f"list of {f'at least {least} ' if least > 1 else ''}{items}"
+
+
+def _mapping(field: dict[str, Any]) -> str:
+    by_pattern = field.get("patternProperties")
+    values = next(iter(by_pattern.values())) if by_pattern else field.get("additionalProperties")
+    kind = _plural(_kind(values)) if isinstance(values, dict) else "anything"
+    return f"{kind} by {'name' if by_pattern else 'key'}"
+
+
+def _plural(kind: str) -> str:
+    """`number > 0` as `numbers > 0`."""
+    for word in ("whole number", "number", "block", "name", "path", "list"):
+        if kind == word or kind.startswith(f"{word} "):
+            return f"{word}s{kind.removeprefix(word)}"
+    return kind
+
+
+def _number(field: dict[str, Any]) -> str:
+    name = "whole number" if field["type"] == "integer" else "number"
+    if "minimum" in field and "maximum" in field:
+        return f"{name} {field['minimum']:.12g} to {field['maximum']:.12g}"
+    limits = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    told = [f"{sign} {field[limit]:.12g}" for limit, sign in limits.items() if limit in field]
+    return f"{name} {' and '.join(told)}".strip()
+
+
+def _is_name(field: dict[str, Any]) -> bool:
+    return NAME_PATTERN in field.get("pattern", "")
+
+
+def _default(field: dict[str, Any]) -> str:
+    value = field.get("default")
+    if value in (None, "", [], {}):
+        return "-"
+    if isinstance(value, dict):
+        return "-"  # of a block, its own table tells
+    return _word(value)
+
+
+def _word(value: Any) -> str:
+    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|")
