@@ -27,11 +27,6 @@ wildcard_constraints:
     stop=r"\d+",
 
 
-RESULT = "results/{run}/{reduction}/result.nxs"
-PLOTS = "results/{run}/{reduction}/plots/"
-WORK = "work/{run}/{reduction}/"
-
-
 def mendable(function):
     """The function, with a `UserError` printed in three lines and exit code 1, not as a traceback."""
 
@@ -79,7 +74,9 @@ def planned_tasks(wildcards):
             "integration": task.integration,
             "kind": task.kind,
             "weights": task.weights,
-            "error_model": reduction.reduction.integrations[task.integration].error_model,
+            "error_model": reduction.reduction.integrations[
+                task.integration
+            ].error_model,
         }
         for task in reduction.tasks
     ]
@@ -94,14 +91,18 @@ def mask_inputs(wildcards):
     settings = PLAN.masks[wildcards.key]
     paths = [settings["dark"], settings["flat"]]
     paths += [mask["path"] for mask in settings["masks"] if mask["type"] == "file"]
-    return geometry_files(settings) + existing(filter(None, paths), settings["detector"])
+    return geometry_files(settings) + existing(
+        filter(None, paths), settings["detector"]
+    )
 
 
 @mendable
 def weights_inputs(wildcards):
     """Files that weights are made from, besides the mask."""
     settings = PLAN.weights[wildcards.key]
-    return geometry_files(settings) + existing(filter(None, [settings["flat"]]), settings["detector"])
+    return geometry_files(settings) + existing(
+        filter(None, [settings["flat"]]), settings["detector"]
+    )
 
 
 @mendable
@@ -111,7 +112,9 @@ def existing(paths, detector):
     for path in files:
         if not Path(path).is_file():
             raise UserError(
-                f"file {path} does not exist", f"key detectors.{detector}", "correct the path"
+                f"file {path} does not exist",
+                f"key detectors.{detector}",
+                "correct the path",
             )
     return files
 
@@ -149,17 +152,16 @@ def run_scalar_files(wildcards):
 def dark_files(wildcards):
     """Dark images of a reduction's detectors."""
     reduction = planned(wildcards)
-    darks = [(name, reduction.configuration.detectors[name].dark) for name in reduction.detectors]
+    darks = [
+        (name, reduction.configuration.detectors[name].dark)
+        for name in reduction.detectors
+    ]
     return [path for name, dark in darks if dark for path in existing([dark], name)]
 
 
 def calibrations(wildcards):
     """Valid range and dark image of each detector."""
-    reduction = planned(wildcards)
-    return {
-        name: reduction.configuration.detectors[name].model_dump(include={"valid", "dark"})
-        for name in reduction.detectors
-    }
+    return planned(wildcards).calibrations
 
 
 def valid_ranges(wildcards):
@@ -178,7 +180,11 @@ def container_tasks(wildcards):
     """Array groups of a container."""
     reduction = planned(wildcards)
     return [
-        {"name": task.name, "bins": list(task.bins), "stored_frames": reduction.stored_frames(task)}
+        {
+            "name": task.name,
+            "bins": list(task.bins),
+            "stored_frames": reduction.stored_frames(task),
+        }
         for task in reduction.tasks
     ]
 
@@ -220,7 +226,9 @@ def description(wildcards):
 
 def planned_task(wildcards):
     """The integration of a detector that a plot shows."""
-    return next(task for task in planned(wildcards).tasks if task.name == wildcards.task)
+    return next(
+        task for task in planned(wildcards).tasks if task.name == wildcards.task
+    )
 
 
 def plot_axis(wildcards):
@@ -234,7 +242,11 @@ def calibrant(wildcards):
 
 def all_results(wildcards):
     """Everything that the run table asks for."""
-    return [path for reduction in PLAN.reductions.values() for path in result_files(reduction)]
+    return [
+        path
+        for reduction in PLAN.reductions.values()
+        for path in result_files(reduction)
+    ]
 
 
 def simulated_raw_files():
@@ -242,4 +254,6 @@ def simulated_raw_files():
     from scatterflow.sources.simulate import simulated_files
 
     root = Path(PLAN.configuration.raw)
-    return sorted({str(root / file[0]) for files in simulated_files().values() for file in files})
+    return sorted(
+        {str(root / file[0]) for files in simulated_files().values() for file in files}
+    )

@@ -6,15 +6,15 @@ rule simulate_raw:
         "logs/simulate_raw.log",
     benchmark:
         "logs/benchmarks/simulate_raw.tsv"
-    params:
-        root=config.get("raw", "raw"),
-        seed=PLAN.configuration.demo.seed if PLAN.configuration.demo else 0,
-        code=code_digest("simulate_raw"),
+    conda:
+        "../envs/integration.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../envs/integration.yaml"
+    params:
+        root=lambda wildcards: PLAN.configuration.raw,
+        seed=PLAN.configuration.demo.seed,
+        code=code_digest("simulate_raw"),
     script:
         "../scripts/simulate_raw.py"

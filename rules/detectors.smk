@@ -8,16 +8,16 @@ rule build_mask:
         "logs/build_mask/{key}.log",
     benchmark:
         "logs/benchmarks/build_mask/{key}.tsv"
-    params:
-        detector=lambda wildcards: PLAN.masks[wildcards.key]["detector"],
-        settings=lambda wildcards: PLAN.masks[wildcards.key],
-        code=code_digest("build_mask"),
+    conda:
+        "../envs/integration.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../envs/integration.yaml"
+    params:
+        detector=lambda wildcards: PLAN.masks[wildcards.key]["detector"],
+        settings=lambda wildcards: PLAN.masks[wildcards.key],
+        code=code_digest("build_mask"),
     script:
         "../scripts/build_mask.py"
 
@@ -33,15 +33,15 @@ rule prepare_integration:
         "logs/prepare_integration/{key}.log",
     benchmark:
         "logs/benchmarks/prepare_integration/{key}.tsv"
-    params:
-        detector=lambda wildcards: PLAN.weights[wildcards.key]["detector"],
-        settings=lambda wildcards: PLAN.weights[wildcards.key],
-        code=code_digest("prepare_integration"),
+    conda:
+        "../envs/integration.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=20,
-    conda:
-        "../envs/integration.yaml"
+    params:
+        detector=lambda wildcards: PLAN.weights[wildcards.key]["detector"],
+        settings=lambda wildcards: PLAN.weights[wildcards.key],
+        code=code_digest("prepare_integration"),
     script:
         "../scripts/prepare_integration.py"

@@ -1,27 +1,27 @@
 rule plot_frames:
     """Mean frame of a detector, with mask and beam centre."""
     input:
-        result=RESULT,
+        result="results/{run}/{reduction}/result.nxs",
     output:
         png=report(
-            PLOTS + "{detector}_frames.png",
+            "results/{run}/{reduction}/plots/{detector}_frames.png",
             caption="report/frame_sum.rst",
             category="{run} / {reduction}",
             labels={"plot": "mean frame", "of": "{detector}"},
         ),
-        svg=PLOTS + "{detector}_frames.svg",
+        svg="results/{run}/{reduction}/plots/{detector}_frames.svg",
     log:
         "logs/plot_frames/{run}/{reduction}/{detector}.log",
     benchmark:
         "logs/benchmarks/plot_frames/{run}/{reduction}/{detector}.tsv"
-    params:
-        code=code_digest("plot_frames"),
+    conda:
+        "../envs/plots.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=10,
-    conda:
-        "../envs/plots.yaml"
+    params:
+        code=code_digest("plot_frames"),
     script:
         "../scripts/plot_frames.py"
 
@@ -29,30 +29,30 @@ rule plot_frames:
 rule plot_profiles:
     """Profiles of all frames."""
     input:
-        result=RESULT,
+        result="results/{run}/{reduction}/result.nxs",
     output:
         png=report(
-            PLOTS + "{task}_profiles.png",
+            "results/{run}/{reduction}/plots/{task}_profiles.png",
             caption="report/profiles.rst",
             category="{run} / {reduction}",
             labels={"plot": "all profiles", "of": "{task}"},
         ),
-        svg=PLOTS + "{task}_profiles.svg",
+        svg="results/{run}/{reduction}/plots/{task}_profiles.svg",
     log:
         "logs/plot_profiles/{run}/{reduction}/{task}.log",
     benchmark:
         "logs/benchmarks/plot_profiles/{run}/{reduction}/{task}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,
         axis=plot_axis,
         code=code_digest("plot_profiles"),
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=10,
-    conda:
-        "../envs/plots.yaml"
     script:
         "../scripts/plot_profiles.py"
 
@@ -60,30 +60,30 @@ rule plot_profiles:
 rule plot_mean_profile:
     """Mean profile with error band."""
     input:
-        result=RESULT,
+        result="results/{run}/{reduction}/result.nxs",
     output:
         png=report(
-            PLOTS + "{task}_mean.png",
+            "results/{run}/{reduction}/plots/{task}_mean.png",
             caption="report/mean_profile.rst",
             category="{run} / {reduction}",
             labels={"plot": "mean profile", "of": "{task}"},
         ),
-        svg=PLOTS + "{task}_mean.svg",
+        svg="results/{run}/{reduction}/plots/{task}_mean.svg",
     log:
         "logs/plot_mean_profile/{run}/{reduction}/{task}.log",
     benchmark:
         "logs/benchmarks/plot_mean_profile/{run}/{reduction}/{task}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,
         calibrant=calibrant,
         code=code_digest("plot_mean_profile"),
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=10,
-    conda:
-        "../envs/plots.yaml"
     script:
         "../scripts/plot_mean_profile.py"
 
@@ -91,30 +91,30 @@ rule plot_mean_profile:
 rule plot_cake:
     """Mean cake."""
     input:
-        result=RESULT,
+        result="results/{run}/{reduction}/result.nxs",
     output:
         png=report(
-            PLOTS + "{task}_map.png",
+            "results/{run}/{reduction}/plots/{task}_map.png",
             caption="report/cake.rst",
             category="{run} / {reduction}",
             labels={"plot": "cake", "of": "{task}"},
         ),
-        svg=PLOTS + "{task}_map.svg",
+        svg="results/{run}/{reduction}/plots/{task}_map.svg",
     log:
         "logs/plot_cake/{run}/{reduction}/{task}.log",
     benchmark:
         "logs/benchmarks/plot_cake/{run}/{reduction}/{task}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,
         calibrant=calibrant,
         code=code_digest("plot_cake"),
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=10,
-    conda:
-        "../envs/plots.yaml"
     script:
         "../scripts/plot_cake.py"
 
@@ -122,27 +122,27 @@ rule plot_cake:
 rule plot_monitors:
     """Per-frame scalars."""
     input:
-        result=RESULT,
+        result="results/{run}/{reduction}/result.nxs",
     output:
         png=report(
-            PLOTS + "monitors.png",
+            "results/{run}/{reduction}/plots/monitors.png",
             caption="report/monitors.rst",
             category="{run} / {reduction}",
             labels={"plot": "monitors", "of": "run"},
         ),
-        svg=PLOTS + "monitors.svg",
+        svg="results/{run}/{reduction}/plots/monitors.svg",
     log:
         "logs/plot_monitors/{run}/{reduction}/monitors.log",
     benchmark:
         "logs/benchmarks/plot_monitors/{run}/{reduction}/monitors.tsv"
-    params:
-        code=code_digest("plot_monitors"),
+    conda:
+        "../envs/plots.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=10,
-    conda:
-        "../envs/plots.yaml"
+    params:
+        code=code_digest("plot_monitors"),
     script:
         "../scripts/plot_monitors.py"
 
@@ -150,7 +150,7 @@ rule plot_monitors:
 rule check_calibrant:
     """Rings of a calibrant against its d-spacings."""
     input:
-        result=RESULT,
+        result="results/{run}/{reduction}/result.nxs",
     output:
         table=report(
             "results/{run}/{reduction}/{task}_rings.tsv",
@@ -160,27 +160,27 @@ rule check_calibrant:
         ),
         verdict="results/{run}/{reduction}/{task}_rings.json",
         png=report(
-            PLOTS + "{task}_rings.png",
+            "results/{run}/{reduction}/plots/{task}_rings.png",
             caption="report/calibrant_plot.rst",
             category="{run} / {reduction}",
             labels={"plot": "calibrant check", "of": "{task}"},
         ),
-        svg=PLOTS + "{task}_rings.svg",
+        svg="results/{run}/{reduction}/plots/{task}_rings.svg",
     log:
         "logs/check_calibrant/{run}/{reduction}/{task}.log",
     benchmark:
         "logs/benchmarks/check_calibrant/{run}/{reduction}/{task}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,
         calibrant=calibrant,
         tolerance=lambda wildcards: planned(wildcards).reduction.calibrant.tolerance,
         code=code_digest("check_calibrant"),
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=10,
-    conda:
-        "../envs/plots.yaml"
     script:
         "../scripts/check_calibrant.py"

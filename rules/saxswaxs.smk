@@ -1,23 +1,23 @@
 rule setup_container:
     """Empty Zarr store of a reduction, sized from the plan."""
     output:
-        container=directory(WORK + "container.zarr"),
+        container=directory("work/{run}/{reduction}/container.zarr"),
     log:
         "logs/setup_container/{run}/{reduction}.log",
     benchmark:
         "logs/benchmarks/setup_container/{run}/{reduction}.tsv"
+    conda:
+        "../envs/integration.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         frames=lambda wildcards: planned(wildcards).row.frames,
         chunk_frames=lambda wildcards: planned(wildcards).chunk_frames,
         tasks=container_tasks,
         shapes=container_shapes,
         code=code_digest("setup_container"),
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../envs/integration.yaml"
     script:
         "../scripts/setup_container.py"
 
@@ -25,16 +25,23 @@ rule setup_container:
 rule integrate_chunk:
     """All integrations of one chunk of frames, written into the container."""
     input:
-        container=WORK + "container.zarr",
+        container="work/{run}/{reduction}/container.zarr",
         weights=weights_files,
         darks=dark_files,
         raw=chunk_raw_files,
     output:
-        receipt=WORK + "chunks/{start}-{stop}.json",
+        receipt="work/{run}/{reduction}/chunks/{start}-{stop}.json",
     log:
         "logs/integrate_chunk/{run}/{reduction}/{start}-{stop}.log",
     benchmark:
         "logs/benchmarks/integrate_chunk/{run}/{reduction}/{start}-{stop}.tsv"
+    conda:
+        "../envs/integration.yaml"
+    threads: lambda wildcards: planned(wildcards).configuration.chunks.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * planned(wildcards).memory_mb,
+        runtime=lambda wildcards, attempt: attempt
+        * max(10, int(4 * planned(wildcards).configuration.chunks.minutes)),
     params:
         weights=weights_keys,
         location=lambda wildcards: planned(wildcards).location(scalars=False),
@@ -44,13 +51,6 @@ rule integrate_chunk:
             planned(wildcards).chunk_frames, planned(wildcards).load.raw_bytes
         ),
         code=frame_code,
-    threads: lambda wildcards: planned(wildcards).configuration.chunks.threads
-    resources:
-        mem_mb=lambda wildcards, attempt: attempt * planned(wildcards).memory_mb,
-        runtime=lambda wildcards, attempt: attempt
-        * max(10, int(4 * planned(wildcards).configuration.chunks.minutes)),
-    conda:
-        "../envs/integration.yaml"
     script:
         "../scripts/integrate_chunk.py"
 
@@ -58,17 +58,23 @@ rule integrate_chunk:
 rule assemble_result:
     """Verify all chunks, correct, and write the result file."""
     input:
-        container=WORK + "container.zarr",
+        container="work/{run}/{reduction}/container.zarr",
         receipts=receipts,
         weights=weights_files,
         masks=mask_files,
         raw=run_scalar_files,
     output:
-        result=RESULT,
+        result="results/{run}/{reduction}/result.nxs",
     log:
         "logs/assemble_result/{run}/{reduction}.log",
     benchmark:
         "logs/benchmarks/assemble_result/{run}/{reduction}.tsv"
+    conda:
+        "../envs/integration.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        runtime=lambda wildcards, attempt: attempt * 60,
     params:
         weights=weights_keys,
         masks=lambda wildcards: list(planned(wildcards).masks),
@@ -77,11 +83,5 @@ rule assemble_result:
         tasks=planned_tasks,
         valid=valid_ranges,
         code=lambda wildcards: source_code(wildcards, "assemble_result"),
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
-    conda:
-        "../envs/integration.yaml"
     script:
         "../scripts/assemble_result.py"

@@ -31,7 +31,9 @@ def main(
         read_wavelength(result),
         tolerance,
     )
-    plot_rings(check, axis.values, intensity, errors, png, svg, shown.heading, shown.intensity_label)
+    plot_rings(
+        check, axis.values, intensity, errors, png, svg, shown.heading, shown.intensity_label
+    )
     write_ring_verdict(verdict, check)
     write_ring_table(table, check)
 

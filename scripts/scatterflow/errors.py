@@ -59,7 +59,8 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """'did you mean ...?' with the nearest known word, or the list of known words."""
     known = sorted(known)
     # Comparing is quadratic in the length; no name is longer than this.
-    near = get_close_matches(word[:100], known, n=1, cutoff=0.6)
+    near = [other for other in known if other.lower() == word.lower()]
+    near = near or get_close_matches(word[:100], known, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
     if not known:
@@ -70,12 +71,12 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 def from_os_error(error: OSError) -> UserError | None:
     """The `UserError` for an operating-system error that is the user's to mend, else None."""
-    place = str(error.filename or "a file that this job writes")
+    place = str(error.filename or "")
     number = error.errno or _number_in(str(error))
     if number in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             "the disk is full (or the quota is used up)",
-            place,
+            place or "a file that this job writes",
             "free space, or point results/ and work/ at a larger disk, then run snakemake again",
         )
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -23,7 +23,7 @@ PONI = """\
 # test geometry
 poni_version: 2.1
 Detector: Detector
-Detector_config: {{"pixel1": 0.000172, "pixel2": 0.000172, "max_shape": [{rows}, {columns}], "orientation": 3}}
+Detector_config: {{"pixel1": 0.000172, "pixel2": 0.000172, "max_shape": [{rows}, {columns}]}}
 Distance: {distance}
 Poni1: 0.004
 Poni2: 0.005
@@ -142,7 +142,11 @@ def numbers(path: Path) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
 
     def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "iufb" and "provenance" not in name:
+        if (
+            isinstance(item, h5py.Dataset)
+            and item.dtype.kind in "iufb"
+            and "provenance" not in name
+        ):
             found[name] = item[()]
 
     with h5py.File(path) as file:
@@ -230,8 +234,22 @@ def make_project(folder: Path) -> Project:
         "chunks": {"frames": 2},
     }
     rows = [
-        {"run": "one", "reduction": "x", "source": "tiffs", "raw": "one", "frames": "6", "sample": "water"},
-        {"run": "two", "reduction": "x", "source": "nexus", "raw": "two.h5", "frames": "6", "sample": "air"},
+        {
+            "run": "one",
+            "reduction": "x",
+            "source": "tiffs",
+            "raw": "one",
+            "frames": "6",
+            "sample": "water",
+        },
+        {
+            "run": "two",
+            "reduction": "x",
+            "source": "nexus",
+            "raw": "two.h5",
+            "frames": "6",
+            "sample": "air",
+        },
     ]
     project = Project(folder, config, rows)
     project.write()

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from .conftest import SHAPES, Project
+from .conftest import Project
 
 ONE = "results/one/x/result.nxs"
 TWO = "results/two/x/result.nxs"
@@ -87,7 +87,10 @@ def configured(project: Project, change) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda c, r: c["reductions"]["x"].update(integration=1), ["'integration'", "'integrations'"]),
+        (
+            lambda c, r: c["reductions"]["x"].update(integration=1),
+            ["'integration'", "'integrations'"],
+        ),
         (lambda c, r: c.update(detctors={}), ["'detctors'", "'detectors'"]),
         (
             lambda c, r: c["reductions"]["x"]["integrations"]["azimuthal"].update(bins="many"),

@@ -20,21 +20,24 @@ KILLS = 10
 
 
 def receipts(project: Project) -> set[str]:
-    return {str(path.relative_to(project.folder)) for path in project.folder.glob("work/*/*/chunks/*.json")}
+    return {
+        str(path.relative_to(project.folder))
+        for path in project.folder.glob("work/*/*/chunks/*.json")
+    }
 
 
 def disturbed_call(project: Project, seconds: float, kill_job: bool) -> bool:
     """A call that is cut off after some seconds; False if it finished before."""
-    log = open(project.path("call.log"), "w")
-    process = subprocess.Popen(
-        project.command(*TARGETS),
-        cwd=project.folder,
-        env=environment(),
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with open(project.path("call.log"), "w") as log:
+        process = subprocess.Popen(
+            project.command(*TARGETS),
+            cwd=project.folder,
+            env=environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     victim: psutil.Process | None = None
     deadline = time.monotonic() + seconds
     while process.poll() is None and victim is None:
@@ -53,7 +56,6 @@ def disturbed_call(project: Project, seconds: float, kill_job: bool) -> bool:
         # What the dead workflow had started goes with it, as when a computer is switched off.
         for job in scripts_in(project):
             job.send_signal(signal.SIGKILL)
-    log.close()
     return victim is not None
 
 
@@ -61,7 +63,9 @@ def scripts_of(pid: int) -> list[psutil.Process]:
     """Python processes of jobs below a workflow process."""
     try:
         children = psutil.Process(pid).children(recursive=True)
-        return [child for child in children if re.search(r"tmp\w+\.\w+\.py", " ".join(child.cmdline()))]
+        return [
+            child for child in children if re.search(r"tmp\w+\.\w+\.py", " ".join(child.cmdline()))
+        ]
     except psutil.Error:
         return []
 

@@ -117,20 +117,33 @@ def test_a_changed_kernel(done):
 
 
 def test_a_changed_reader_reruns_its_format_only(done):
-    edit(done.path("scripts/scatterflow/sources/hdf5.py"), "import annotations", "import annotations\n\nX = 1")
+    edit(
+        done.path("scripts/scatterflow/sources/hdf5.py"),
+        "import annotations",
+        "import annotations\n\nX = 1",
+    )
     plan = done.plan()
     assert plan.rules("one") == set()
     assert plan.rules("two") == RESULT
 
 
 def test_a_changed_plot(done):
-    edit(done.path("scripts/scatterflow/plots/cake.py"), "import annotations", "import annotations\n\nX = 1")
+    edit(
+        done.path("scripts/scatterflow/plots/cake.py"),
+        "import annotations",
+        "import annotations\n\nX = 1",
+    )
     assert done.plan().rules() == {"plot_cake"}
 
 
 @pytest.mark.parametrize(
     "change",
-    ["comment in the configuration", "comment in a kernel", "sample of the other run", "chunk minutes"],
+    [
+        "comment in the configuration",
+        "comment in a kernel",
+        "sample of the other run",
+        "chunk minutes",
+    ],
 )
 def test_unrelated_changes_plan_nothing(done, change):
     if change == "comment in the configuration":
@@ -151,7 +164,13 @@ def test_unrelated_changes_plan_nothing(done, change):
 
 
 def test_touching_files_plans_nothing(done):
-    for name in ("saxs.poni", "saxs_mask.npy", "raw/one_001.tif", "raw/two.h5", "config/config.yaml"):
+    for name in (
+        "saxs.poni",
+        "saxs_mask.npy",
+        "raw/one_001.tif",
+        "raw/two.h5",
+        "config/config.yaml",
+    ):
         done.path(name).touch()
     assert done.plan().jobs == []
 

@@ -98,7 +98,11 @@ def test_sentinel_negative_and_nan_pixels_add_to_no_sum():
 
 def test_without_error_model_the_variance_is_flagged_not_zero():
     variance = integrate_frames(
-        np.ones((1, 2), np.int32), (0, 9), *matrix_of(np.ones((1, 2))), np.ones(2), error_model="none"
+        np.ones((1, 2), np.int32),
+        (0, 9),
+        *matrix_of(np.ones((1, 2))),
+        np.ones(2),
+        error_model="none",
     )[1]
     assert np.isnan(variance).all()
 

@@ -39,7 +39,13 @@ DETECTOR: dict[str, Any] = {
     },
     "orientation": None,
     "masks": [
-        {"type": "circle", "name": "beamstop", "centre": "beam", "radius": 4.0, "inside_is": "masked"}
+        {
+            "type": "circle",
+            "name": "beamstop",
+            "centre": "beam",
+            "radius": 4.0,
+            "inside_is": "masked",
+        }
     ],
     "most_masked": 0.95,
     "valid": VALID,

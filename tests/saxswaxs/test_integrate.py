@@ -29,7 +29,9 @@ def test_any_chunking_gives_the_same_bits(small_run, chunk, block):
     small_run.integrate(chunk, block)
     for name, values in arrays_of(small_run).items():
         assert values.tobytes() == whole[name].tobytes(), name
-    for a, b in zip(whole_sum, frame_sums(open_container(small_run.container), "area"), strict=True):
+    for a, b in zip(
+        whole_sum, frame_sums(open_container(small_run.container), "area"), strict=True
+    ):
         assert np.array_equal(a, b)
 
 

@@ -180,7 +180,12 @@ def test_no_split_conserves_counts():
     frame, good = frame_and_mask()
     weights = prepare_weights(integrator(), good, {**COMMON, **KINDS["azimuthal"], "split": "no"})
     signal, *_ = integrate_frames(
-        frame[None], (0, 10**6), weights.indptr, weights.indices, weights.coefficients, weights.weight
+        frame[None],
+        (0, 10**6),
+        weights.indptr,
+        weights.indices,
+        weights.coefficients,
+        weights.weight,
     )
     assert signal.sum() == frame[good].sum()
     assert weights.pixel_count.sum() == good.sum()
@@ -211,7 +216,9 @@ def test_file_round_trip_is_exact_and_mapped(tmp_path):
 
 def test_a_truncated_file_is_refused(tmp_path):
     path = tmp_path / "w.h5"
-    write_weights(path, prepare_weights(integrator(), frame_and_mask()[1], {**COMMON, **KINDS["cake"]}))
+    write_weights(
+        path, prepare_weights(integrator(), frame_and_mask()[1], {**COMMON, **KINDS["cake"]})
+    )
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(UserError, match="not a complete HDF5 file"):
         read_weights(path)

@@ -91,8 +91,10 @@ def updated(readme: str) -> str:
     """config/README.md with its generated parts made anew, between their markers."""
     for name, text in (("functions", function_table()), ("keys", key_tables())):
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-        before, _, rest = readme.partition(begin)
-        readme = before + begin + text + end + rest.partition(end)[2]
+        before, marked, rest = readme.partition(begin)
+        _, ended, after = rest.partition(end)
+        if marked and ended:
+            readme = before + begin + text + end + after
     return readme
 
 

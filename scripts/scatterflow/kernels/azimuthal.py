@@ -15,7 +15,9 @@ on the frames beside it nor on the number of threads.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -144,12 +146,12 @@ def _comparable(limits: tuple[float, float], dtype: np.dtype) -> tuple[np.generi
     return dtype.type(limits[0]), dtype.type(limits[1])
 
 
-def _over_frames(run: object, frames: int, threads: int) -> None:
+def _over_frames(run: Callable[[slice], None], frames: int, threads: int) -> None:
     threads = min(threads, frames)
     if threads <= 1:
-        run(slice(0, frames))  # type: ignore[operator]
+        run(slice(0, frames))
         return
     edges = np.linspace(0, frames, threads + 1).astype(int)
-    parts = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [slice(a, b) for a, b in pairwise(edges)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, parts))  # type: ignore[arg-type]
+        list(pool.map(run, parts))

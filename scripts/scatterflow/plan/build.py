@@ -86,6 +86,14 @@ class PlannedReduction:
             self.chunk_frames, BYTES_PER_BIN // 3 * _product(task.bins), self.row.frames
         )
 
+    @property
+    def calibrations(self) -> dict[str, dict[str, Any]]:
+        """Per detector how stored values become counts: valid range and dark image."""
+        settings = self.configuration.detectors
+        return {
+            name: settings[name].model_dump(include={"valid", "dark"}) for name in self.detectors
+        }
+
     def location(self, *, scalars: bool) -> dict[str, Any]:
         """Where the raw data is, as plain values (`RunLocation`'s fields).
 

@@ -111,7 +111,7 @@ def read_frame_sum(result_path: str | Path, detector: str) -> FrameSum:
             masked=masked,
             never_valid=(count == 0) & ~masked,
             frames=int(count.max(initial=0)),
-            beam=beam if np.isfinite(beam).all() else None,
+            beam=(beam[0], beam[1]) if np.isfinite(beam).all() else None,
             unit=_attribute(group["frame_sum"], "units"),
         )
 

@@ -6,7 +6,8 @@ reproducibly: the same result gives the same bytes, so that nothing downstream l
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -80,14 +81,16 @@ _NEXUS_UNITS = {
 _NAMES = {"2theta": "2θ", "chi": "χ", "two_theta": "2θ"}
 
 
-def house_style() -> AbstractContextManager[None]:
+@contextmanager
+def house_style() -> Iterator[None]:
     """matplotlib's own defaults with `STYLE`: a user's matplotlibrc changes nothing."""
     own = {
         key: value
         for key, value in matplotlib.rcParamsDefault.items()
         if not key.startswith(("backend", "interactive", "toolbar", "webagg", "tk.", "macosx."))
     }
-    return matplotlib.rc_context({**own, **STYLE})
+    with matplotlib.rc_context({**own, **STYLE}):
+        yield
 
 
 def save(figure: Figure, png: str | Path, svg: str | Path) -> None:

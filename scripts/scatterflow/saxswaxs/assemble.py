@@ -9,9 +9,9 @@ import numpy as np
 
 from scatterflow.detectors.masks import read_mask
 from scatterflow.files.json import read_json
-from scatterflow.saxswaxs.merge import frame_sums, verify_receipts
 from scatterflow.saxswaxs.container import open_container
 from scatterflow.saxswaxs.corrections import Factor, monitor_factor
+from scatterflow.saxswaxs.merge import frame_sums, verify_receipts
 from scatterflow.saxswaxs.result import Description, DetectorResult, ResultTask, write_result
 from scatterflow.saxswaxs.weights import Weights, read_weights
 from scatterflow.sources.base import RunLocation
@@ -49,7 +49,9 @@ def assemble_result(
     prepared = {key: read_weights(path) for key, path in weights.items()}
     result_tasks = [_result_task(task, prepared) for task in tasks]
     detectors = {
-        name: _detector_result(path, next(t for t in result_tasks if t.detector == name), valid[name])
+        name: _detector_result(
+            path, next(t for t in result_tasks if t.detector == name), valid[name]
+        )
         for name, path in masks.items()
     }
     frame_valid = np.all([frame_sums(container, name)[2] for name in detectors], axis=0)
@@ -109,4 +111,9 @@ def _corrections(
     monitor = parameters["corrections"]["monitor"]
     if monitor is None:
         return []
-    return [("monitor_normalisation", monitor_factor(scalars[monitor["monitor"]], monitor, valid, where))]
+    return [
+        (
+            "monitor_normalisation",
+            monitor_factor(scalars[monitor["monitor"]], monitor, valid, where),
+        )
+    ]

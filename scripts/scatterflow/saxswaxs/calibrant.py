@@ -150,6 +150,7 @@ def _from_q(q: np.ndarray, unit: str, wavelength_m: float | None) -> np.ndarray:
         return q
     if unit == "q_nm^-1":
         return q * 10.0
+    assert wavelength_m is not None  # `_require_ring_unit`
     sine = q * (wavelength_m * 1e10) / (4 * np.pi)
     two_theta = 2 * np.arcsin(np.where(sine <= 1, sine, np.nan))
     return np.degrees(two_theta) if unit == "2th_deg" else two_theta

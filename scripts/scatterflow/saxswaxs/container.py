@@ -15,7 +15,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -74,7 +74,7 @@ def setup_container(
             )
 
 
-def open_container(path: str | Path, mode: str = "r") -> zarr.Group:
+def open_container(path: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
     """An existing container; raises UserError if there is none."""
     try:
         return zarr.open_group(path, mode=mode, zarr_format=3)

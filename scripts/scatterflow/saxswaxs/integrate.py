@@ -42,7 +42,7 @@ class Calibration:
     carries no uncertainty; the counts it adds to a frame are in the frame's own).
     """
 
-    valid: Mapping[str, Any]
+    valid: dict[str, Any]
     dark: np.ndarray | None = None
 
 

@@ -65,7 +65,9 @@ def verify_receipts(container: Any, receipts: Sequence[dict[str, Any]], where: s
         if receipt["container"] != uid:
             raise UserError("the receipt belongs to a container that is gone", name, how)
         found = checksums(container, start, stop)
-        wrong = [key for key in array_names(container) if found[key] != receipt["checksums"].get(key)]
+        wrong = [
+            key for key in array_names(container) if found[key] != receipt["checksums"].get(key)
+        ]
         if wrong:
             raise UserError(
                 f"the stored arrays differ from the receipt: {', '.join(wrong)}", name, how

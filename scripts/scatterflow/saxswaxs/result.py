@@ -30,8 +30,8 @@ from scatterflow.files.hdf5 import write_array, writing
 from scatterflow.files.nexus import add_fields, add_group, add_note, add_process
 from scatterflow.files.provenance import now, software
 from scatterflow.progress import progress
-from scatterflow.saxswaxs.merge import MeanProfile, frame_sums, profiles
 from scatterflow.saxswaxs.corrections import Factor
+from scatterflow.saxswaxs.merge import MeanProfile, frame_sums, profiles
 from scatterflow.saxswaxs.weights import Weights, bin_edges
 from scatterflow.units import axis_unit
 
@@ -227,7 +227,9 @@ def _write_processes(
             note="intensities and errors are multiplied by `factor`, frame by frame",
         )
         write_array(process, "factor", factor.values, units="")
-        write_array(process, "factor_errors", factor.values * np.sqrt(factor.relative_variance), units="")
+        write_array(
+            process, "factor_errors", factor.values * np.sqrt(factor.relative_variance), units=""
+        )
 
 
 def _write_provenance(
@@ -235,18 +237,29 @@ def _write_provenance(
 ) -> None:
     group = add_group(entry, "provenance", "NXcollection")
     raw_files = {
-        record["path"]: record for receipt in description.receipts for record in receipt["raw_files"]
+        record["path"]: record
+        for receipt in description.receipts
+        for record in receipt["raw_files"]
     }
     missing: dict[str, dict[str, str]] = {}
     for receipt in description.receipts:
         for detector, frames in receipt["missing"].items():
             missing.setdefault(detector, {}).update(frames)
     notes = {
-        "raw_files": (list(raw_files.values()), "raw files: size in bytes, mtime, sha256 where cheap"),
+        "raw_files": (
+            list(raw_files.values()),
+            "raw files: size in bytes, mtime, sha256 where cheap",
+        ),
         "missing_frames": (missing, "frames that were missing or corrupt, by detector"),
-        "masks": ({name: item.mask for name, item in detectors.items()}, "masks and their identities"),
+        "masks": (
+            {name: item.mask for name, item in detectors.items()},
+            "masks and their identities",
+        ),
         "geometry": (
-            {name: {**item.geometry, "sha256": item.geometry_sha256} for name, item in detectors.items()},
+            {
+                name: {**item.geometry, "sha256": item.geometry_sha256}
+                for name, item in detectors.items()
+            },
             "geometry of each detector",
         ),
         "valid_range": (

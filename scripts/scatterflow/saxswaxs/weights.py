@@ -203,8 +203,8 @@ def read_weights(path: str | Path) -> Weights:
     import json
 
     with reading(path) as file:
-        arrays = {name: mapped(path, file[name]) for name in _ARRAYS}
-        axes = {name: file[name][()] if name in file else None for name in _AXES}
+        arrays: dict[str, Any] = {name: mapped(path, file[name]) for name in _ARRAYS}
+        axes: dict[str, Any] = {name: file[name][()] if name in file else None for name in _AXES}
         settings = json.loads(file["settings"].asstr()[()])
     return Weights(**arrays, **axes, settings=settings)
 

@@ -47,14 +47,15 @@ class RunLocation:
 
 
 class Source(Protocol):
-    """One run's raw data.
+    """One run's raw data."""
 
-    frames: number of frames.
-    detectors: shape and stored dtype per detector name (the names of the configuration).
-    """
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
 
-    frames: int
-    detectors: dict[str, DetectorInfo]
+    @property
+    def detectors(self) -> dict[str, DetectorInfo]:
+        """Shape and stored dtype per detector name (the names of the configuration)."""
 
     def read(self, detector: str, start: int, stop: int) -> np.ndarray:
         """Frames start..stop-1 as (stop - start, rows, cols) in the stored dtype.
@@ -69,7 +70,9 @@ class Source(Protocol):
     def metadata(self) -> dict[str, Any]:
         """Whatever the raw files say of the run: plain values, keys as in the files."""
 
-    def files(self, detector: str | None = None, start: int = 0, stop: int | None = None) -> list[Path]:
+    def files(
+        self, detector: str | None = None, start: int = 0, stop: int | None = None
+    ) -> list[Path]:
         """The files that hold these frames of a detector (all detectors: None), in order."""
 
     def scalar_files(self) -> list[Path]:

@@ -93,7 +93,7 @@ def _decompressed(stored: BinaryIO, largest: int) -> tuple[BinaryIO, bool]:
     magic = _start(stored)
     stored.seek(0)
     if magic.startswith(b"\x1f\x8b"):
-        unpacker = gzip.GzipFile(fileobj=stored)
+        unpacker: BinaryIO | gzip.GzipFile | bz2.BZ2File = gzip.GzipFile(fileobj=stored)
     elif magic.startswith(b"BZh"):
         unpacker = bz2.BZ2File(stored)
     else:

@@ -175,13 +175,15 @@ def calibrant_rings(name: str, camera: str) -> tuple[float, ...]:
 def lab6(q: np.ndarray, frame: int) -> np.ndarray:
     """Lanthanum hexaboride on the WAXS camera: rings 3.6 pixels wide on a flat ground."""
     rings = calibrant_rings("LaB6", "waxs")
-    return 8.0 + sum(400.0 / (1 + 0.2 * i) * _peak(q, r, 0.012) for i, r in enumerate(rings))
+    peaks = [400.0 / (1 + 0.2 * i) * _peak(q, r, 0.012) for i, r in enumerate(rings)]
+    return 8.0 + np.sum(peaks, axis=0)
 
 
 def agbh(q: np.ndarray, frame: int) -> np.ndarray:
     """Silver behenate on the SAXS camera."""
     rings = calibrant_rings("AgBh", "saxs")
-    return 6.0 + sum(500.0 / (1 + i) * _peak(q, r, 0.0025) for i, r in enumerate(rings))
+    peaks = [500.0 / (1 + i) * _peak(q, r, 0.0025) for i, r in enumerate(rings)]
+    return 6.0 + np.sum(peaks, axis=0)
 
 
 SAMPLE_POSITIONS = np.linspace(0.0, 10.0, 11)  # samx, mm

@@ -8,7 +8,7 @@ comma) it is the tab, comma, semicolon or white space found in the header.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ def _is_number(entry: str) -> bool:
     return "_" not in entry  # Python reads 1_000 as a number; a table means a word by it
 
 
-def _numbers(entries: list[str] | tuple[str, ...]) -> np.ndarray:
+def _numbers(entries: Sequence[str]) -> np.ndarray:
     if not all(_is_number(entry) for entry in entries):
         return np.array(entries, dtype=object)
     try:

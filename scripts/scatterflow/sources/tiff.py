@@ -61,7 +61,8 @@ def read_directories(stream: BinaryIO) -> list[TiffImage]:
     order = "<" if head[:1] == b"I" else ">"
     big = head[2:4] in (b"+\0", b"\0+")
     offset = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0]
-    images, seen = [], set()
+    images: list[TiffImage] = []
+    seen: set[int] = set()
     while offset:
         # A directory that points back would make an endless chain.
         if offset in seen or len(images) >= MOST_IMAGES:
@@ -99,7 +100,7 @@ def _read_tags(stream: BinaryIO, offset: int, order: str, big: bool) -> tuple[di
     if count > 65535:
         raise BadTiff(f"a directory claims {count} entries")
     table = _bytes_at(stream, offset + count_size, count * entry_size + word_size)
-    tags = {}
+    tags: dict[int, Any] = {}
     for i in range(count):
         tag, kind, number = struct.unpack_from(order + "HH" + word, table, i * entry_size)
         is_text = kind == 2 and tag in TEXTS

@@ -1,0 +1,101 @@
+"""The demo, as `make demo` runs it, against the known answers of its simulation."""
+
+from __future__ import annotations
+
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from scatterflow.files.json import read_json
+from scatterflow.sources.simulate import known_answers
+
+from .conftest import REPOSITORY, Project, copy_workflow, numbers
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Project:
+    folder = tmp_path_factory.mktemp("demo") / "project"
+    folder.mkdir()
+    copy_workflow(folder)
+    shutil.copytree(REPOSITORY / "config", folder / "config")
+    project = Project(folder, {}, [])
+    project.run()
+    return project
+
+
+def test_nothing_is_left_to_do(demo):
+    assert demo.plan().jobs == []
+
+
+def test_the_report_is_complete(demo):
+    demo.run("--report", "results/report.html")
+    text = demo.path("results/report.html").read_text(encoding="utf-8")
+    plots = list(demo.path("results").glob("*/*/plots/*.png"))
+    assert len(plots) == 39
+    for path in plots:
+        assert path.name in text, path
+    for words in ("Scatterflow demo", "beam centre", "relative offset"):
+        assert words.lower() in text.lower(), words
+
+
+@pytest.mark.parametrize(("run", "task", "rings"), [("lab6", "waxs", 6), ("agbh", "saxs", 2)])
+def test_calibrant_rings(demo, run, task, rings):
+    check = read_json(demo.path(f"results/{run}/calibration/{task}_azimuthal_rings.json"))
+    assert [ring["used"] for ring in check["rings"]].count(True) == rings
+    assert check["rms"] < 5e-5
+    assert check["verdict"] == "pass"
+
+
+def pulls(found: dict, task: str, expected) -> np.ndarray:
+    """(found - expected) / error of all frames; expected(q, frame) in normalised counts."""
+    data = f"entry/{task}/data"
+    q = found[f"{data}/radial_axis"]
+    pixels = found[f"{data}/norm"]
+    # Bins of few pixels do not sample the curve evenly.
+    inner = pixels > 0.5 * np.median(pixels[pixels > 0])
+    intensity, errors = found[f"{data}/I"], found[f"{data}/I_errors"]
+    model = np.array([expected(q, frame) for frame in range(len(intensity))])
+    return ((intensity - model) / errors)[:, inner]
+
+
+@pytest.mark.parametrize(
+    ("run", "raw", "tasks"),
+    [
+        ("series/series", "demo/series_master.h5", ["eiger"]),
+        ("scan/swaxs", "demo/sample::1", ["saxs", "waxs"]),
+        ("empty/swaxs", "demo/empty::1", ["saxs", "waxs"]),
+    ],
+)
+def test_profiles_are_those_that_were_simulated(demo, run, raw, tasks):
+    answers = known_answers()
+    truth = answers["runs"][raw]
+    found = numbers(demo.path(f"results/{run}/result.nxs"))
+    assert np.array_equal(found["entry/scalars/ic1"], truth["ic1"])
+    # Frames are normalised to the mean reading of the monitor.
+    scale = np.mean(truth["ic1"]) / answers["reference_rate"] * truth["transmission"]
+    for task in tasks:
+
+        def expected(q, frame, task=task):
+            parts = [truth[name][task] for name in ("sample", "empty") if task in truth[name]]
+            return scale * sum(part(q, frame) for part in parts)
+
+        spread = pulls(found, f"{task}_azimuthal", expected)
+        assert abs(np.mean(spread)) < 0.1, task
+        # Neighbouring bins share pixels when these are split, which narrows the scatter a little.
+        assert 0.75 < np.std(spread) < 1.1, task
+
+
+def test_the_scanned_motor_is_an_axis(demo):
+    with h5py.File(demo.path("results/scan/swaxs/result.nxs")) as file:
+        data = file["entry/saxs_azimuthal/data"]
+        assert np.array_equal(data["samx"], known_answers()["samx_mm"])
+        assert data.attrs["samx_indices"] == 0
+
+
+def test_detector_faults_do_not_show(demo):
+    found = numbers(demo.path("results/series/series/result.nxs"))
+    assert np.nanmax(found["entry/eiger_cake/data/I"]) < 1000  # the sentinel is 4.3e9
+    scan = numbers(demo.path("results/scan/swaxs/result.nxs"))
+    assert np.nanmax(scan["entry/waxs_cake/data/I"]) < 2000  # hot pixels hold 1e6

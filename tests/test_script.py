@@ -1,0 +1,175 @@
+"""The bridge between rules and the library, in processes as Snakemake starts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+JOB = """
+import errno, logging, sys
+from scatterflow.errors import FrameError, UserError
+from scatterflow.script import run
+
+logger = logging.getLogger("scatterflow.some.module")
+
+def main(action):
+    logger.info("began")
+    if action == "user error":
+        raise UserError("it is wrong", "run 1", "mend it")
+    if action == "frame error":
+        raise FrameError("frame is short", "frame 3", "copy it")
+    if action == "bug":
+        raise ZeroDivisionError("a bug here")
+    if action == "memory":
+        raise MemoryError
+    if action == "disk full":
+        raise OSError(errno.ENOSPC, "No space left on device", "results/x")
+    if action == "missing":
+        open("not/there")
+    if action == "odd":
+        raise OSError("something odd")
+    if action == "exit":
+        sys.exit(3)
+    logger.info("done")
+
+run(main, LOG, action=sys.argv[1])
+"""
+
+
+@pytest.fixture
+def job(tmp_path):
+    def start(action: str, log: list[str] | None = None) -> subprocess.CompletedProcess:
+        log = [str(tmp_path / "logs" / "rule" / "1.log")] if log is None else log
+        return subprocess.run(
+            [sys.executable, "-c", JOB.replace("LOG", repr(log)), action],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        )
+
+    return start
+
+
+def log_of(folder: Path) -> str:
+    return (folder / "logs" / "rule" / "1.log").read_text(encoding="utf-8")
+
+
+def test_a_job_that_succeeds_leaves_its_notes_in_the_log(job, tmp_path):
+    done = job("nothing")
+    assert done.returncode == 0
+    lines = log_of(tmp_path).splitlines()
+    assert [line[20:] for line in lines] == ["began", "done"]
+    assert lines[0][:4].isdecimal()  # a date comes first
+    assert done.stderr == log_of(tmp_path)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("action", "lines"),
+    [
+        ("user error", ["error: it is wrong", "where: run 1", "mend:  mend it"]),
+        ("frame error", ["error: frame is short", "where: frame 3", "mend:  copy it"]),
+        ("disk full", ["error: the disk is full (or the quota is used up)", "where: results/x"]),
+        ("missing", ["error: file not found", "where: not/there"]),
+        ("memory", ["error: not enough memory"]),
+    ],
+)
+def test_a_users_mistake_is_three_lines_and_exit_code_1(job, tmp_path, action, lines):
+    done = job(action)
+    assert done.returncode == 1
+    for text in (done.stderr, log_of(tmp_path)):
+        shown = text.splitlines()
+        assert shown[0].endswith("began")
+        assert shown[1 : 1 + len(lines)] == lines
+        assert len(shown) <= 4
+        assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("action", "last"),
+    [("bug", "ZeroDivisionError: a bug here"), ("odd", "OSError: something odd")],
+)
+def test_a_bug_keeps_its_traceback_in_the_log_only(job, tmp_path, action, last):
+    done = job(action)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"error: {last}\n" in done.stderr
+    assert "1.log holds the traceback" in done.stderr
+    log = log_of(tmp_path)
+    # Everything, in order: nothing was written over.
+    assert log.index("began") < log.index("Traceback (most recent call last):")
+    assert log.index("line", log.index("Traceback")) < log.index(f"\n{last}\n")
+    assert log.index(f"\n{last}\n") < log.index(f"error: {last}")
+
+
+def test_a_log_from_before_is_replaced(job, tmp_path):
+    job("bug")
+    job("nothing")
+    assert "Traceback" not in log_of(tmp_path)
+    assert log_of(tmp_path).count("\n") == 2
+
+
+def test_a_rule_without_log_still_says_everything(job):
+    done = job("user error", [])
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == ["error: it is wrong", "where: run 1", "mend:  mend it"]
+    done = job("bug", [])
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_a_log_that_cannot_be_written_is_one_message(job, tmp_path):
+    (tmp_path / "logs").write_text("a file where the folder should be")
+    done = job("nothing")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ")
+
+
+def test_a_full_disk_under_the_log_does_not_hide_the_message(job):
+    if not Path("/dev/full").exists():
+        pytest.skip("no device that is always full")
+    done = job("user error", ["/dev/full"])
+    assert done.returncode == 1
+    assert "error: it is wrong" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Logging error" not in done.stderr
+
+
+def test_an_exit_of_the_job_is_passed_on(job):
+    assert job("exit").returncode == 3
+
+
+def test_arguments_may_have_any_name(tmp_path):
+    code = """
+from scatterflow.script import run
+run(lambda main, log: print(main, log), [], main=1, log=2)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+    )
+    assert done.stdout == "1 2\n"
+
+
+def test_the_bridge_is_cheap_to_import():
+    """Every job pays for it."""
+    code = "import sys, scatterflow.script; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+    )
+    assert not {"numpy", "pydantic", "h5py", "pandas", "yaml"} & set(done.stdout.split())
