@@ -3,9 +3,9 @@ rule simulate_raw:
     output:
         simulated_raw_files(),
     log:
-        "logs/simulate_raw.log",
+        "logs/simulate_raw/demo.log",
     benchmark:
-        "logs/benchmarks/simulate_raw.tsv"
+        "logs/benchmarks/simulate_raw/demo.tsv"
     conda:
         "../envs/integration.yaml"
     threads: 1

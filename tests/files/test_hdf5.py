@@ -94,6 +94,7 @@ def test_numbers_keep_dtype_and_shape(tmp_path, value):
         assert file["x"].dtype == np.asarray(value).dtype
         assert file["x"].shape == np.shape(value)
         assert np.array_equal(file["x"][()], value)
+        assert not file["x"].id.get_create_plist().get_obj_track_times()
         assert dict(file["x"].attrs) == {"units": "mm", "long_name": "x (mm)"}
 
 

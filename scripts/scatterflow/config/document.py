@@ -78,12 +78,10 @@ def configuration_schema() -> dict[str, Any]:
 
 def _close_mappings(node: Any) -> None:
     """Blocks by name accept nothing under what is not a name."""
-    if isinstance(node, dict):
-        if "patternProperties" in node:
-            node["additionalProperties"] = False
-        node = list(node.values())
-    if isinstance(node, list):
-        for item in node:
+    if isinstance(node, dict) and "patternProperties" in node:
+        node["additionalProperties"] = False
+    if isinstance(node, dict | list):
+        for item in node.values() if isinstance(node, dict) else node:
             _close_mappings(item)
 
 
@@ -149,8 +147,8 @@ def _list(field: dict[str, Any]) -> str:
             return f"list of {len(items)} {_plural(items[0])}"
         return f"list of {len(items)}: {', '.join(items)}"
     least = field.get("minItems", 0)
-    items = _plural(_kind(field["items"]))
-    return f"list of {f'at least {least} ' if least > 1 else ''}{items}"
+    number = f"at least {least} " if least > 1 else ""
+    return f"list of {number}{_plural(_kind(field['items']))}"
 
 
 def _mapping(field: dict[str, Any]) -> str:
@@ -162,9 +160,9 @@ def _mapping(field: dict[str, Any]) -> str:
 
 def _plural(kind: str) -> str:
     """`number > 0` as `numbers > 0`."""
-    for word in ("whole number", "number", "block", "name", "path", "list"):
-        if kind == word or kind.startswith(f"{word} "):
-            return f"{word}s{kind.removeprefix(word)}"
+    for noun in ("whole number", "number", "block", "name", "path", "list"):
+        if kind == noun or kind.startswith(f"{noun} "):
+            return f"{noun}s{kind.removeprefix(noun)}"
     return kind
 
 

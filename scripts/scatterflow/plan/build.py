@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -83,7 +84,7 @@ class PlannedReduction:
     def stored_frames(self, task: IntegrationTask) -> int:
         """Frames per stored chunk of a task's arrays."""
         return stored_frames(
-            self.chunk_frames, BYTES_PER_BIN // 3 * _product(task.bins), self.row.frames
+            self.chunk_frames, BYTES_PER_BIN // 3 * math.prod(task.bins), self.row.frames
         )
 
     @property
@@ -257,11 +258,11 @@ def _plan_task(
 def _frame_load(
     configuration: Configuration, detectors: tuple[str, ...], tasks: list[IntegrationTask]
 ) -> FrameLoad:
-    pixels = {name: _product(configuration.detectors[name].shape) for name in detectors}
+    pixels = {name: math.prod(configuration.detectors[name].shape) for name in detectors}
     return FrameLoad(
         pixels=sum(pixels[task.detector] for task in tasks),
         raw_bytes=ASSUMED_BYTES_PER_PIXEL * sum(pixels.values()),
-        result_bytes=sum(BYTES_PER_BIN * _product(task.bins) for task in tasks),
+        result_bytes=sum(BYTES_PER_BIN * math.prod(task.bins) for task in tasks),
         sum_bytes=12 * sum(pixels.values()),
         weights_bytes=WEIGHTS_BYTES_PER_PIXEL * sum(pixels[task.detector] for task in tasks),
     )
@@ -302,10 +303,3 @@ def _check_names(reduction: Any, scalars: dict[str, Any], row: RunRow, name: str
                 f"key reductions.{name}.{key}, run {row.run}",
                 suggestion(scalar, scalars) if scalars else f"add sources.{row.source}.scalars",
             )
-
-
-def _product(numbers: tuple[int, ...]) -> int:
-    result = 1
-    for number in numbers:
-        result *= number
-    return result

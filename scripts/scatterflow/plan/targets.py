@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import PlannedReduction
-from scatterflow.saxswaxs.calibrant_names import find_calibrant
 
 
 def calibrant_of(planned: PlannedReduction) -> str | None:

@@ -12,7 +12,8 @@ from scatterflow.files.json import read_json
 from scatterflow.saxswaxs.container import open_container
 from scatterflow.saxswaxs.corrections import Factor, monitor_factor
 from scatterflow.saxswaxs.merge import frame_sums, verify_receipts
-from scatterflow.saxswaxs.result import Description, DetectorResult, ResultTask, write_result
+from scatterflow.saxswaxs.result import Description, DetectorResult, write_result
+from scatterflow.saxswaxs.result_profiles import ResultTask
 from scatterflow.saxswaxs.weights import Weights, read_weights
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from scatterflow.config.calibrant_names import find_calibrant, known_calibrants
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.atomic import write_text
 from scatterflow.files.json import write_json
-from scatterflow.saxswaxs.calibrant_names import find_calibrant, known_calibrants
 from scatterflow.saxswaxs.ring_fit import FEWEST_BINS, fit_ring
 
 WIDEST_WINDOW = 0.10

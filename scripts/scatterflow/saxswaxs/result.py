@@ -31,25 +31,11 @@ from scatterflow.files.nexus import add_fields, add_group, add_note, add_process
 from scatterflow.files.provenance import now, software
 from scatterflow.progress import progress
 from scatterflow.saxswaxs.corrections import Factor
-from scatterflow.saxswaxs.merge import MeanProfile, frame_sums, profiles
-from scatterflow.saxswaxs.weights import Weights, bin_edges
-from scatterflow.units import axis_unit
+from scatterflow.saxswaxs.merge import frame_sums
+from scatterflow.saxswaxs.result_profiles import ResultTask, write_profiles
 
 REFERENCE = "pyFAI: Kieffer et al., J. Synchrotron Rad. 27 (2020) 558; scatterflow"
 DEFINITIONS = {"azimuthal": "NXazint1d", "cake": "NXazint2d"}
-INTERPRETATIONS = {"azimuthal": "spectrum", "cake": "image", "radial": "spectrum"}
-
-
-@dataclass(frozen=True)
-class ResultTask:
-    """One integration of one detector in the result."""
-
-    name: str
-    detector: str
-    integration: str
-    kind: str
-    error_model: str
-    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -313,132 +299,6 @@ def _write_task(
         {**settings, "error_model": task.error_model},
         reference=REFERENCE,
     )
-    _write_data(subentry, container, task, description, bar)
-
-
-def _write_data(
-    subentry: h5py.Group, container: Any, task: ResultTask, description: Description, bar: Any
-) -> None:
-    axes = _axes(task)
-    frames, *bins = container[f"{task.name}/signal"].shape
-    data = _data_group(subentry, "data", task, axes, leading=".")
-    label = _intensity_label(task, description)
-    intensity = _intensity(data, (frames, *bins), label)
-    errors = _errors(data, (frames, *bins)) if task.error_model != "none" else None
-    totals = np.empty(frames)
-    mean = MeanProfile(tuple(bins))
-    factors = [factor for _, factor in description.corrections]
-    for part in profiles(container, task.name, factors):
-        rows = slice(part.first, part.first + len(part.intensity))
-        intensity[rows] = part.intensity
-        if errors is not None:
-            errors[rows] = np.sqrt(part.variance)
-        totals[rows] = part.total_signal
-        mean.update(part)
-        bar.add(len(part.intensity))
-    write_array(data, "total_signal", totals, units="counts", long_name="counts in all bins")
-    _link_scalars(data, description)
-    average = _data_group(subentry, "mean", task, axes, leading=None)
-    value, error = mean.finalize()
-    _intensity(average, tuple(bins), label)[...] = value
-    if task.error_model != "none":
-        _errors(average, tuple(bins))[...] = error
-
-
-def _axes(task: ResultTask) -> dict[str, np.ndarray]:
-    """Bin axes in their order in the arrays."""
-    both = {"azimuthal_axis": task.weights.azimuthal_axis, "radial_axis": task.weights.radial_axis}
-    return {name: values for name, values in both.items() if values is not None}
-
-
-def _data_group(
-    subentry: h5py.Group,
-    name: str,
-    task: ResultTask,
-    axes: Mapping[str, np.ndarray],
-    leading: str | None,
-) -> h5py.Group:
-    names = [*([leading] if leading else []), *axes]
-    interpretation = INTERPRETATIONS[task.kind]
-    group = add_group(
-        subentry, name, "NXdata", signal="I", axes=names, interpretation=interpretation
+    write_profiles(
+        subentry, container, task, description.corrections, list(description.scalars), bar
     )
-    for position, axis in enumerate(axes, start=1 if leading else 0):
-        group.attrs[f"{axis}_indices"] = position
-    scale = '"linear"' if task.kind == "radial" else '"log"'
-    group.attrs["SILX_style"] = f'{{"signal_scale_type": {scale}}}'
-    settings = task.weights.settings
-    for axis, values in axes.items():
-        code = settings["unit"]
-        if axis == "azimuthal_axis":
-            code = settings.get("azimuthal_unit", "chi_deg")
-        unit = axis_unit(code)
-        text = "azimuthal bin center" if axis == "azimuthal_axis" else unit.quantity
-        edges = f"{text} bin edges" if axis == "radial_axis" else "azimuthal bin edges"
-        attributes = {"units": unit.nexus, "pyfai_unit": code}
-        write_array(group, axis, values, long_name=text, **attributes)
-        write_array(group, f"{axis}_edges", bin_edges(values), long_name=edges, units=unit.nexus)
-    norm = _static_normalisation(task)
-    write_array(
-        group,
-        "norm",
-        norm,
-        long_name="effective number of pixels contributing to the corresponding bin",
-        units="arbitrary units",
-    )
-    return group
-
-
-def _static_normalisation(task: ResultTask) -> np.ndarray:
-    """Normalisation of a frame in which all good pixels are valid, (bins...)."""
-    weights = task.weights
-    total = np.zeros(weights.coefficients.size + 1)
-    np.cumsum(weights.coefficients * weights.weight[weights.indices], out=total[1:])
-    norm = total[weights.indptr[1:]] - total[weights.indptr[:-1]]
-    return norm.reshape([axis.size for axis in _axes(task).values()])
-
-
-def _intensity_label(task: ResultTask, description: Description) -> str:
-    label = "counts per pixel"
-    for name, factor in description.corrections:
-        if name == "monitor_normalisation":
-            label += f", normalised to {factor.parameters['monitor']}"
-    return f"intensity ({label})"
-
-
-def _intensity(group: h5py.Group, shape: tuple[int, ...], label: str) -> h5py.Dataset:
-    dataset = _compressed(group, "I", shape)
-    # Both texts are fixed by the definition; what the scale is, is said beside them.
-    dataset.attrs.update(
-        {"long_name": "intensity", "units": "arbitrary units", "intensity_label": label}
-    )
-    return dataset
-
-
-def _errors(group: h5py.Group, shape: tuple[int, ...]) -> h5py.Dataset:
-    dataset = _compressed(group, "I_errors", shape)
-    dataset.attrs.update({"long_name": "estimated intensity error", "units": "arbitrary units"})
-    return dataset
-
-
-def _compressed(group: h5py.Group, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
-    rows = max(1, min(shape[0], 1_000_000 // max(8 * int(np.prod(shape[1:])), 1)))
-    return group.create_dataset(
-        name,
-        shape=shape,
-        dtype="float64",
-        chunks=(rows, *shape[1:]),
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
-        fillvalue=np.nan,
-        track_times=False,
-    )
-
-
-def _link_scalars(data: h5py.Group, description: Description) -> None:
-    """Per-frame scalars as further coordinates of the frame axis."""
-    for name in description.scalars:
-        if name not in data:
-            data[name] = h5py.SoftLink(f"/entry/scalars/{name}")
-            data.attrs[f"{name}_indices"] = 0
