@@ -1,6 +1,6 @@
 """Integrate one chunk of frames into the container and write its receipt."""
 
-from scatterflow.script import run
+from scatterflow.script import logger, run
 
 
 def main(
@@ -18,7 +18,12 @@ def main(
     """location: of the raw data; calibrations: valid range and dark image per detector."""
     from scatterflow.detectors.images import load_image
     from scatterflow.files.json import write_json
-    from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk, read_tasks
+    from scatterflow.saxswaxs.integrate import (
+        Calibration,
+        integrate_chunk,
+        read_tasks,
+        run_progress,
+    )
     from scatterflow.sources.base import RunLocation
     from scatterflow.sources.open import open_source
 
@@ -43,6 +48,7 @@ def main(
         label=f"run {location['run']}, frames {start} to {stop - 1}",
     )
     write_json(receipt, written)
+    logger.info(run_progress(receipt, container, location["run"]))
 
 
 if "snakemake" in globals():

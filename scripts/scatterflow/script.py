@@ -65,8 +65,8 @@ def _log_to(path: Path | None) -> None:
         logger.removeHandler(handler)
     logger.setLevel(logging.INFO)
     terminal = logging.StreamHandler(sys.stderr)
-    # Progress and notes go to the log; the terminal shows them only where nobody draws a bar on it.
-    terminal.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)
+    if sys.stderr.isatty():  # a bar is drawn there instead of the lines at intervals
+        terminal.addFilter(lambda record: record.name != "scatterflow.progress")
     _add(terminal)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

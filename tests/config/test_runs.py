@@ -198,13 +198,24 @@ def test_a_table_that_cannot_be_opened_is_one_message(tmp_path):
 
 def test_references_to_sources_and_reductions_are_checked(table):
     (row,) = read_run_table(table(HEADER + line(reduction="swaxs,fast")))
-    check_references(row, {"tiff"}, {"swaxs", "fast"}, "runs.tsv")
+    check_references(row, {"tiff"}, {"swaxs", "fast"}, {"a", "b"}, "runs.tsv")
     with pytest.raises(UserError, match="source 'tiff' is not configured") as caught:
-        check_references(row, {"tif"}, {"swaxs", "fast"}, "runs.tsv")
+        check_references(row, {"tif"}, {"swaxs", "fast"}, {"a", "b"}, "runs.tsv")
     assert "did you mean 'tif'?" in caught.value.how
     assert caught.value.where == "runs.tsv, run r1, column source"
     with pytest.raises(UserError, match="reduction 'fast' is not configured"):
-        check_references(row, {"tiff"}, {"swaxs"}, "runs.tsv")
+        check_references(row, {"tiff"}, {"swaxs"}, {"a", "b"}, "runs.tsv")
+
+
+def test_a_background_must_be_another_run(table):
+    columns = HEADER.rstrip("\n") + "\tbackground\n"
+    for background, runs in (("r2", {"r1"}), ("r1", {"r1", "r2"})):
+        (row,) = read_run_table(table(columns + line().rstrip("\n") + f"\t{background}\n"))
+        with pytest.raises(UserError, match="no other run") as caught:
+            check_references(row, {"tiff"}, {"swaxs"}, runs, "runs.tsv")
+        assert "column background" in caught.value.where
+    (row,) = read_run_table(table(columns + line().rstrip("\n") + "\tr2\n"))
+    check_references(row, {"tiff"}, {"swaxs"}, {"r1", "r2"}, "runs.tsv")
 
 
 CELLS = st.text(max_size=12) | st.sampled_from(["r1", "x/y", "3", "swaxs", '"', "#", "a\tb", "-"])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import collections
+import json
+import re
 import shutil
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -99,3 +104,47 @@ def test_detector_faults_do_not_show(demo):
     assert np.nanmax(found["entry/eiger_cake/data/I"]) < 1000  # the sentinel is 4.3e9
     scan = numbers(demo.path("results/scan/swaxs/result.nxs"))
     assert np.nanmax(scan["entry/waxs_cake/data/I"]) < 2000  # hot pixels hold 1e6
+
+
+def test_the_python_of_the_readme_runs(demo, monkeypatch):
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(demo.folder)
+    names: dict = {}
+    exec(code, names)
+    assert names["intensity"].shape == names["error"].shape == (11, names["q"].size)
+    assert names["position"].shape == (11,)
+
+
+def test_the_whole_run_shows_its_progress(demo):
+    logs = sorted(demo.path("logs/integrate_chunk/series/series").glob("*.log"))
+    found = [re.search(r"run series: (\d+) of 60 frames integrated", p.read_text()) for p in logs]
+    assert sorted(int(match[1]) for match in found if match)[-1] == 60
+
+
+def test_discovery_finds_the_demo_runs_again(demo):
+    table = demo.path("config/runs.tsv")
+    before = table.read_bytes()
+    command = [sys.executable, "scripts/scatterflow", "discover"]
+    done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True, check=True)
+    assert "0 runs added, 5 there already" in done.stdout
+    assert table.read_bytes() == before
+    table.write_bytes(before[: before.index(b"agbh")])  # the first run stays
+    done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True, check=True)
+    assert "4 runs added, 1 there already" in done.stdout
+    found = {tuple(line.split("\t")[2:5]) for line in table.read_text().splitlines()[2:]}
+    table.write_bytes(before)
+    wanted = {tuple(line.split("\t")[2:5]) for line in table.read_text().splitlines()[2:]}
+    assert found == wanted
+
+
+def test_the_plan_report_counts_what_snakemake_plans(demo):
+    command = [sys.executable, "scripts/scatterflow", "plan", "--json"]
+    done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True, check=True)
+    costs = {cost["rule"]: cost for cost in json.loads(done.stdout)}
+    planned = collections.Counter(job.rule for job in demo.plan("--forceall").jobs)
+    assert {rule: cost["jobs"] for rule, cost in costs.items()} == {
+        rule: count for rule, count in planned.items() if rule != "all"
+    }
+    assert all(cost["done"] == cost["jobs"] for cost in costs.values())
+    assert costs["integrate_chunk"]["rate"]["jobs"] == 7  # measured, not assumed

@@ -14,7 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from scatterflow.files.checksums import array_sha256, file_sha256, mask_sha256, value_digest
+from scatterflow.files.checksums import (
+    array_sha256,
+    file_sha256,
+    mask_sha256,
+    rows_sha256,
+    value_digest,
+)
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -151,3 +157,13 @@ def test_digests_are_the_same_in_every_process():
 @given(st.dictionaries(st.text(max_size=4), st.integers() | st.floats() | st.text(max_size=4)))
 def test_the_order_of_keys_never_matters(value):
     assert value_digest(value) == value_digest(dict(reversed(value.items())))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "uint32", "bool"])
+@pytest.mark.parametrize(("start", "stop"), [(0, 7), (2, 5), (6, 7), (3, 3)])
+def test_rows_have_the_checksum_of_their_array(tmp_path, dtype, start, stop):
+    import zarr
+
+    values = (np.arange(7 * 3 * 2).reshape(7, 3, 2) % 5).astype(dtype)
+    array = zarr.create_array(tmp_path / "a.zarr", data=values, chunks=(2, 3, 2))
+    assert rows_sha256(array, start, stop) == array_sha256(values[start:stop])

@@ -6,12 +6,11 @@ names of kinds between the keys. Here each key gets one message.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from scatterflow.errors import UserError, shortened, suggestion
 
@@ -69,7 +68,7 @@ def _key(path: tuple[str, ...]) -> str:
     return f"key {'.'.join(path)}" if path else "top level"
 
 
-def _problem(item: ErrorDetails, data: Any) -> _Problem:
+def _problem(item: Mapping[str, Any], data: Any) -> _Problem:
     path, extra = _path_in(data, item["loc"], item["type"] == "missing")
     message, expected = _message(item)
     if "[key]" in extra:
@@ -99,7 +98,7 @@ def _holds(data: Any, part: str | int) -> bool:
     return isinstance(data, dict) and part in data
 
 
-def _message(item: ErrorDetails) -> tuple[str, str | None]:
+def _message(item: Mapping[str, Any]) -> tuple[str, str | None]:
     kind, context = item["type"], item.get("ctx", {})
     if kind == "value_error":
         return item["msg"].removeprefix("Value error, "), None

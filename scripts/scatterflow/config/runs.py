@@ -11,7 +11,7 @@ from scatterflow.config.base import check_name, check_relative_path, check_text
 from scatterflow.errors import UserError, from_os_error, shortened, suggestion
 
 REQUIRED_COLUMNS = ("run", "reduction", "source", "raw", "frames")
-OPTIONAL_COLUMNS = ("sample", "background", "dark")
+OPTIONAL_COLUMNS = ("sample", "background")
 # Stand beside the runs in results/.
 RESERVED_NAMES = ("catalogue", "report.html")
 MOST_FRAMES = 100_000_000
@@ -21,7 +21,7 @@ MOST_FRAMES = 100_000_000
 class RunRow:
     """One row of the run table.
 
-    reductions: names of the reductions wanted, none for a run that is only a background or dark.
+    reductions: names of the reductions wanted, none for a run that is only a background.
     columns: every cell of the row as text, by column name.
     """
 
@@ -168,8 +168,10 @@ def _refuse_duplicates(rows: list[RunRow], path: Path) -> None:
         seen[key] = row.run
 
 
-def check_references(row: RunRow, sources: set[str], reductions: set[str], path: str) -> None:
-    """Raise UserError unless the row's source and reductions are configured."""
+def check_references(
+    row: RunRow, sources: set[str], reductions: set[str], runs: set[str], path: str
+) -> None:
+    """Raise UserError unless the row's source and reductions are configured and its background is a run."""
     where = f"{path}, run {row.run}"
     if row.source not in sources:
         raise UserError(
@@ -184,3 +186,10 @@ def check_references(row: RunRow, sources: set[str], reductions: set[str], path:
                 f"{where}, column reduction",
                 f"add it to `reductions`; {suggestion(name, reductions)}",
             )
+    background = row.columns.get("background", "")
+    if background and (background not in runs or background == row.run):
+        raise UserError(
+            f"background {shortened(background)} is no other run of the table",
+            f"{where}, column background",
+            suggestion(background, runs - {row.run}),
+        )

@@ -170,6 +170,8 @@ class CalibrantCheck(Model):
 
     integration: Name | None = None
     """The azimuthal integration to use; left out: the first."""
+    detectors: list[Name] | None = None
+    """Detectors that see rings of the calibrant; left out: all of the integration."""
     calibrant: Text | None = None
     """pyFAI's name of the calibrant; left out: recognised by the run's `sample`."""
     tolerance: Annotated[float, Field(gt=0, lt=0.1), Exponent] = 1e-3

@@ -31,7 +31,6 @@ import numpy as np
 
 from scatterflow.detectors.mask_files import REASON_BITS, USER_BIT, read_mask_file
 from scatterflow.errors import UserError
-from scatterflow.files.atomic import whole_file
 from scatterflow.files.checksums import array_sha256, mask_sha256
 from scatterflow.files.json import to_json
 
@@ -252,9 +251,9 @@ def _check_gaps(good: np.ndarray, gaps: np.ndarray | None, name: str) -> list[st
 
 def write_mask(path: str | Path, mask: GoodMask) -> None:
     """Write a mask as one HDF5 file, whole; equal masks give equal bytes."""
-    import h5py
+    from scatterflow.files.hdf5 import writing
 
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with writing(path) as file:
         file.attrs["default"] = "mask"
         group = file.create_group("mask")
         group.attrs["NX_class"] = "NXcollection"

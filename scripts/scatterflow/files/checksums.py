@@ -38,6 +38,18 @@ def array_sha256(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def rows_sha256(array: Any, start: int, stop: int) -> str:
+    """`array_sha256` of rows start..stop-1 of a chunked array (Zarr), one stored chunk at a time."""
+    first = np.asarray(array[start:start])
+    shape = (stop - start, *first.shape[1:])
+    dtype = first.dtype.newbyteorder("<")
+    digest = hashlib.sha256(f"{dtype.str}{shape}".encode())
+    for row in range(start, stop, array.chunks[0]):
+        part = np.asarray(array[row : min(row + array.chunks[0], stop)])
+        digest.update(np.ascontiguousarray(part, dtype=dtype).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
 def mask_sha256(good: np.ndarray) -> str:
     """Identity of a good mask: SHA-256 of its shape and packed bits."""
     digest = hashlib.sha256(f"good{good.shape}".encode())

@@ -156,7 +156,7 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
     plan = Plan(configuration=base, rows={row.run: row for row in rows})
     for row in rows:
         configuration = configurations.for_run(row)
-        check_references(row, set(base.sources), set(base.reductions), base.runs)
+        check_references(row, set(base.sources), set(base.reductions), set(plan.rows), base.runs)
         for name in row.reductions:
             plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
     return plan

@@ -110,7 +110,7 @@ def memory_estimate_mb(load: FrameLoad, per_chunk: int) -> int:
     results = 2 * min(
         per_chunk * load.result_bytes, max(8 * STORED_CHUNK_BYTES, block * load.result_bytes)
     )
-    # For its checksum one array (signal, variance or normalisation) of the chunk is read back whole.
-    read_back = per_chunk * load.result_bytes // 3
+    # For its checksum each array is read back, one stored chunk at a time.
+    read_back = min(per_chunk * load.result_bytes // 3, max(STORED_CHUNK_BYTES, load.result_bytes))
     total = frames + results + read_back + load.sum_bytes + load.weights_bytes
     return math.ceil(BASE_MEMORY_MB + total / 1e6)

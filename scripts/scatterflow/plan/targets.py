@@ -17,12 +17,13 @@ def result_files(planned: PlannedReduction) -> list[str]:
     plots = [f"{detector}_frames" for detector in planned.detectors] + ["monitors"]
     checks = []
     checked = _checked_integration(planned)
+    only = planned.reduction.calibrant.detectors
     for task in planned.tasks:
         if task.kind == "cake":
             plots.append(f"{task.name}_map")
             continue
         plots += [f"{task.name}_profiles", f"{task.name}_mean"]
-        if task.integration == checked:
+        if task.integration == checked and task.detector in (only or planned.detectors):
             checks.append(f"{folder}/{task.name}_rings.tsv")
     return [f"{folder}/result.nxs", *(f"{folder}/plots/{name}.png" for name in plots), *checks]
 

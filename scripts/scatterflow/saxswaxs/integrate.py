@@ -112,6 +112,14 @@ def integrate_chunk(
     }
 
 
+def run_progress(receipt: str | Path, container_path: str | Path, run: str) -> str:
+    """`run a: 40 of 100 frames integrated (40 %)`, from the receipts beside this one."""
+    container: Any = open_container(container_path)
+    frames, per_chunk = int(container.attrs["frames"]), int(container.attrs["chunk_frames"])
+    done = min(frames, per_chunk * len(list(Path(receipt).parent.glob("*.json"))))
+    return f"run {run}: {done} of {frames} frames integrated ({100 * done / frames:.0f} %)"
+
+
 def _integrate_detector(
     container: Any,
     source: Source,

@@ -5,8 +5,7 @@ Equal arguments give equal bytes: no dates, no object times. Every file appears 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.files.atomic import whole_file
+from scatterflow.files.hdf5 import writing
 
 if TYPE_CHECKING:
     import h5py
@@ -79,17 +79,9 @@ def write_eiger(
         path = master.with_name(master.name.replace("_master.h5", f"_data_{number:06d}.h5"))
         _write_data_file(path, frames[first : first + frames_per_data_file], first, compressed)
         written.append(path)
-    with _new_hdf5(master) as file:
+    with writing(master) as file:
         _write_master(file, frames, written, detector or {}, beam or {}, scalars or {}, pixel_mask)
     return [*written, master]
-
-
-@contextmanager
-def _new_hdf5(path: Path) -> Iterator[h5py.File]:
-    import h5py
-
-    with whole_file(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
-        yield file
 
 
 def _write_data_file(path: Path, frames: np.ndarray, first: int, compressed: bool) -> None:
@@ -98,7 +90,7 @@ def _write_data_file(path: Path, frames: np.ndarray, first: int, compressed: boo
         import hdf5plugin
 
         filters = dict(hdf5plugin.Bitshuffle(cname="lz4"))
-    with _new_hdf5(path) as file:
+    with writing(path) as file:
         data = _group(file, "entry", "NXentry").create_group("data", track_order=False)
         data.attrs["NX_class"] = "NXdata"
         chunks = (1, *frames.shape[1:])
