@@ -31,7 +31,7 @@ demo: runtime ## simulate raw data, reduce it and write a report
 
 .PHONY: test
 test: dev ## run all tests
-	$(PYTHON) -m pytest -n $(CORES) tests
+	$(PYTHON) -m pytest -n $(CORES) --dist loadfile tests
 
 .PHONY: lint
 lint: dev ## check style, format, types and the workflow

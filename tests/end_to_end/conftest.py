@@ -89,7 +89,7 @@ class Project:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
-    def snakemake(self, *arguments: str, timeout: float = 300) -> Finished:
+    def snakemake(self, *arguments: str, timeout: float = 1200) -> Finished:
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
