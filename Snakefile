@@ -5,10 +5,13 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+include: "rules/start.smk"
+
+
 # A configuration given with --configfile stands alone, it is not merged into the demo's.
 if not workflow.overwrite_configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: DEFAULT_CONFIGURATION
 
 
 report: "rules/report/workflow.rst"
@@ -29,3 +32,11 @@ rule all:
     default_target: True
     input:
         all_results,
+
+
+onsuccess:
+    print_verdicts()
+
+
+onerror:
+    print_verdicts()

@@ -1,14 +1,7 @@
 # From the plan to the input functions and parameters of the rules. No rules here.
-import sys
-from functools import wraps
-from pathlib import Path
-
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
-
 from scatterflow.config.base import NAME_PATTERN
-from scatterflow.config.load import read_yaml
 from scatterflow.detectors.geometry import geometry_files
-from scatterflow.errors import UserError
+from scatterflow.files.json import read_json
 from scatterflow.plan.build import build_plan
 from scatterflow.plan.chunks import block_frames
 from scatterflow.plan.code import code_digest
@@ -27,25 +20,9 @@ wildcard_constraints:
     stop=r"\d+",
 
 
-def mendable(function):
-    """The function, with a `UserError` printed in three lines and exit code 1, not as a traceback."""
-
-    @wraps(function)
-    def call(*arguments):
-        try:
-            return function(*arguments)
-        except UserError as error:
-            print(error, file=sys.stderr)
-            sys.exit(1)
-
-    return call
-
-
 @mendable
 def make_plan():
     """The plan, from the configuration that Snakemake has merged."""
-    for path in workflow.configfiles:
-        read_yaml(path)  # refuses keys that stand twice, which merging would hide
     origin = ", ".join(map(str, workflow.configfiles)) or "the configuration"
     return build_plan(config, origin)
 
@@ -54,6 +31,24 @@ if workflow.is_main_process:
     release_stale_locks()
 
 PLAN = make_plan()
+
+if workflow.is_main_process:
+    for note in PLAN.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def print_verdicts():
+    """The verdict of every calibrant check, when the workflow ends."""
+    for reduction in PLAN.reductions.values():
+        for path in result_files(reduction):
+            verdict = Path(path).with_suffix(".json")
+            if path.endswith("_rings.tsv") and verdict.exists():
+                check = read_json(verdict)
+                print(
+                    f"calibrant check {check['verdict']}: run {reduction.row.run}, {verdict.stem}: "
+                    f"{check['sentence']}",
+                    file=sys.stderr,
+                )
 
 
 # The planned reduction of a job --------------------------------------------------------------------

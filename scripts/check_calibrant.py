@@ -1,6 +1,6 @@
 """Compare the rings of a calibrant run with the calibrant's d-spacings: table, plot, verdict."""
 
-from scatterflow.script import run
+from scatterflow.script import logger, run
 
 
 def main(
@@ -34,6 +34,8 @@ def main(
     plot_rings(
         check, axis.values, intensity, errors, png, svg, shown.heading, shown.intensity_label
     )
+    if check.verdict != "pass":
+        logger.warning(f"calibrant check: {check.verdict}: {check.sentence} See {png}")
     write_ring_verdict(verdict, check)
     write_ring_table(table, check)
 

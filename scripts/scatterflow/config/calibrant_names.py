@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 _ALIASES = {
     "AgBh": ("agbeh", "silver behenate", "ag behenate", "silver docosanoate"),
     "Al": ("aluminium", "aluminum"),
@@ -59,6 +61,16 @@ def find_calibrant(sample_name: str | None) -> str | None:
     case, blanks, `_` and `-` do not matter. Does not import pyFAI: cheap enough for planning.
     """
     return _calibrant_by_name().get(_bare(sample_name or ""))
+
+
+def nearest_calibrant(sample_name: str) -> str | None:
+    """The name of a calibrant that a sample's name is a slip of, None if it is one or is unlike all."""
+    bare = _bare(sample_name)
+    names = {_bare(alias): alias for key, aliases in _ALIASES.items() for alias in (key, *aliases)}
+    if len(bare) < 4 or bare in names:
+        return None
+    near = get_close_matches(bare, [name for name in names if len(name) >= 4], n=1, cutoff=0.85)
+    return names[near[0]] if near else None
 
 
 def _bare(name: str) -> str:

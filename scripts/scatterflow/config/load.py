@@ -110,6 +110,15 @@ class RunConfigurations:
             self._cache[applied] = validate(data, f"{self._origin} with {names} applied")
         return self._cache[applied]
 
+    def unused_overrides(self) -> list[str]:
+        """A note for each override that no run so far was chosen by."""
+        used = {index for applied in self._cache for index in applied}
+        return [
+            f"overrides[{index}] (runs: {override.runs}, where: {override.where}) matches no run"
+            for index, override in enumerate(self.base.overrides)
+            if index not in used
+        ]
+
     def _where(self, index: int, key: str) -> str:
         return f"{self._origin}, key overrides[{index}].{key}"
 

@@ -106,6 +106,12 @@ def _row(header: list[str], cells: list[str], where: str) -> RunRow:
             where,
             "remove the extra tabs",
         )
+    if len(cells) <= max(header.index(column) for column in ("source", "raw", "frames")):
+        raise UserError(
+            f"{len(cells)} cells where the header has {len(header)} columns",
+            where,
+            "separate columns by tabs (not by spaces)",
+        )
     cells = cells + [""] * (len(header) - len(cells))  # editors strip trailing tabs
     columns = dict(zip(header, cells, strict=True))
     run = _checked(check_name, columns["run"], f"{where}, column run")

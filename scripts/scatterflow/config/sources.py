@@ -79,7 +79,8 @@ class Scalar(Model):
     name: Text | None = None
     """Name of the dataset, column or motor; the text of an expression."""
     unit: Text = ""
-    """Unit of the values as stored (`counts`, `s`, `mm`, `K`, ...); empty: dimensionless."""
+    """Unit of the values as stored (`counts`, `s`, `mm`, `K`, ...); empty: that of the HDF5 dataset, if it
+    states one, else dimensionless."""
 
     @model_validator(mode="after")
     def _name_where_needed(self) -> Scalar:

@@ -100,6 +100,11 @@ def build_mask(
         if mask["type"] != "gaps" and member_good.all():
             warnings.append(f"mask {mask['name']!r} of detector {name} masks no pixel")
     _check_fraction(good, members, detector.get("most_masked", 0.95), name)
+    if masked_fraction(good) > 0.5:
+        warnings.append(
+            f"the masks of detector {name} mask {masked_fraction(good):.0%} of its pixels: "
+            "check their polarity, unless so many are meant"
+        )
     warnings += _check_gaps(good, known_gaps(integrator, shape), name)
     return GoodMask(good, reasons, members, warnings)
 

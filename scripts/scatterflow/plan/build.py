@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from scatterflow.config.base import NAME_LENGTH
+from scatterflow.config.calibrant_names import nearest_calibrant
 from scatterflow.config.load import RunConfigurations
 from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow, check_references, read_run_table
@@ -123,6 +124,7 @@ class Plan:
     """All reductions, and the products that they share, by key.
 
     masks, weights: parameters of each shared product; the key holds a digest of them.
+    notes: what looks odd but may be meant.
     """
 
     configuration: Configuration
@@ -130,6 +132,7 @@ class Plan:
     reductions: dict[tuple[str, str], PlannedReduction] = field(default_factory=dict)
     masks: dict[str, dict[str, Any]] = field(default_factory=dict)
     weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def find(self, run: str, reduction: str) -> PlannedReduction:
         """One planned reduction; raises UserError with the nearest name if there is none."""
@@ -159,7 +162,20 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
         check_references(row, set(base.sources), set(base.reductions), set(plan.rows), base.runs)
         for name in row.reductions:
             plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
+    plan.notes += configurations.unused_overrides() + _nearly_calibrants(rows)
     return plan
+
+
+def _nearly_calibrants(rows: list[RunRow]) -> list[str]:
+    """Samples whose name is nearly that of a calibrant: their rings will not be checked."""
+    notes = []
+    for sample in dict.fromkeys(row.sample for row in rows):
+        meant = nearest_calibrant(sample)
+        if meant is not None:
+            notes.append(
+                f"sample {sample!r} is not checked as a calibrant; if it is one, did you mean {meant!r}?"
+            )
+    return notes
 
 
 def _plan_reduction(

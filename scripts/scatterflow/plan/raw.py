@@ -8,6 +8,7 @@ from pathlib import Path
 from scatterflow.errors import UserError, from_os_error
 from scatterflow.files.json import to_json
 from scatterflow.plan.build import PlannedReduction
+from scatterflow.plan.targets import result_path
 from scatterflow.sources.base import RunLocation, Source
 
 
@@ -32,7 +33,10 @@ def scalar_files(planned: PlannedReduction) -> list[str]:
     simulated = _simulated(planned)
     if simulated is not None:
         return [path for path, detector, _, _ in simulated if detector is None]
-    return _existing(list(map(str, _source(planned, scalars=True).scalar_files())), planned)
+    source = _source(planned, scalars=True)
+    if not Path(result_path(planned)).exists():
+        source.scalars()  # a wrong name or unit is better known before hours of integration
+    return _existing(list(map(str, source.scalar_files())), planned)
 
 
 def _simulated(planned: PlannedReduction) -> list[tuple[str, str | None, int, int]] | None:
@@ -49,6 +53,9 @@ def _simulated(planned: PlannedReduction) -> list[tuple[str, str | None, int, in
 
 
 def _source(planned: PlannedReduction, *, scalars: bool) -> Source:
+    raw = planned.configuration.raw
+    if not Path(raw).is_dir():
+        raise UserError(f"the raw folder {raw} does not exist", "key raw", "correct the path")
     return _open(to_json(planned.location(scalars=scalars)))
 
 

@@ -6,6 +6,11 @@ from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import PlannedReduction
 
 
+def result_path(planned: PlannedReduction) -> str:
+    """The result file of one reduction of one run."""
+    return f"results/{planned.row.run}/{planned.name}/result.nxs"
+
+
 def calibrant_of(planned: PlannedReduction) -> str | None:
     """pyFAI's name of the calibrant that a run's sample is, or None."""
     return planned.reduction.calibrant.calibrant or find_calibrant(planned.row.sample)
@@ -14,7 +19,9 @@ def calibrant_of(planned: PlannedReduction) -> str | None:
 def result_files(planned: PlannedReduction) -> list[str]:
     """Result file, plots and checks of one reduction of one run."""
     folder = f"results/{planned.row.run}/{planned.name}"
-    plots = [f"{detector}_frames" for detector in planned.detectors] + ["monitors"]
+    plots = [f"{detector}_frames" for detector in planned.detectors]
+    if planned.configuration.sources[planned.row.source].scalars:
+        plots.append("monitors")
     checks = []
     checked = _checked_integration(planned)
     only = planned.reduction.calibrant.detectors
@@ -25,7 +32,7 @@ def result_files(planned: PlannedReduction) -> list[str]:
         plots += [f"{task.name}_profiles", f"{task.name}_mean"]
         if task.integration == checked and task.detector in (only or planned.detectors):
             checks.append(f"{folder}/{task.name}_rings.tsv")
-    return [f"{folder}/result.nxs", *(f"{folder}/plots/{name}.png" for name in plots), *checks]
+    return [result_path(planned), *(f"{folder}/plots/{name}.png" for name in plots), *checks]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

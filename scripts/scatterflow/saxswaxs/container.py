@@ -13,6 +13,7 @@ The attribute `uid` tells one container from its re-creation.
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -76,6 +77,8 @@ def setup_container(
 
 def open_container(path: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
     """An existing container; raises UserError if there is none."""
+    # Snakemake marks the folders that it made with a file that Zarr does not know.
+    warnings.filterwarnings("ignore", "Object at .snakemake_timestamp", UserWarning)
     try:
         return zarr.open_group(path, mode=mode, zarr_format=3)
     except (FileNotFoundError, KeyError, ValueError) as error:

@@ -81,7 +81,7 @@ def integrate_chunk(
     container = open_container(container_path, "r+")
     missing: dict[str, dict[str, str]] = {}
     detectors = list(dict.fromkeys(task.detector for task in tasks))
-    with progress((stop - start) * len(detectors), label) as bar:
+    with progress((stop - start) * len(detectors), label, "images") as bar:
         for detector in detectors:
             own = [task for task in tasks if task.detector == detector]
             missing[detector] = _integrate_detector(

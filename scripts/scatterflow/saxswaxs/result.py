@@ -90,7 +90,8 @@ def write_result(
         _write_processes(entry, tasks, description, date)
         _write_provenance(entry, detectors, description)
         frames = int(container.attrs["frames"])
-        with progress(frames * len(tasks), f"{description.run}/{description.reduction}") as bar:
+        label = f"write {description.run}/{description.reduction}"
+        with progress(frames * len(tasks), label, "integrated frames") as bar:
             for task in tasks:
                 _write_task(entry, container, task, description, date, bar)
         _link_default(entry, _default(tasks))

@@ -88,6 +88,7 @@ def _data_group(
     group = add_group(
         subentry, name, "NXdata", signal="I", axes=names, interpretation=interpretation
     )
+    write_array(group, "title", f"{task.detector}, {task.integration}")
     for position, axis in enumerate(axes, start=1 if leading else 0):
         group.attrs[f"{axis}_indices"] = position
     scale = '"linear"' if task.kind == "radial" else '"log"'

@@ -1,0 +1,36 @@
+# What comes before the configuration is read: the library, errors without tracebacks, YAML with line numbers.
+import sys
+from functools import wraps
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from scatterflow.config.load import read_yaml
+from scatterflow.errors import UserError
+
+DEFAULT_CONFIGURATION = "config/config.yaml"
+
+
+def mendable(function):
+    """The function, with a `UserError` printed in three lines and exit code 1, not as a traceback."""
+
+    @wraps(function)
+    def call(*arguments):
+        try:
+            return function(*arguments)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
+
+    return call
+
+
+@mendable
+def check_yaml(paths):
+    """Refuse what is no YAML, with its line, and keys that stand twice, which Snakemake would merge."""
+    for path in paths:
+        read_yaml(path)
+
+
+# A workflow that uses this one as a module hands its configuration over.
+check_yaml(workflow.overwrite_configfiles or ([] if config else [DEFAULT_CONFIGURATION]))
