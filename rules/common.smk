@@ -212,7 +212,7 @@ def description(wildcards):
         "reduction": wildcards.reduction,
         "sample": reduction.row.sample,
         "experiment": reduction.configuration.experiment.model_dump(),
-        "parameters": reduction.reduction.model_dump(),
+        "parameters": reduction.parameters,
     }
 
 

@@ -74,7 +74,7 @@ rule assemble_result:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        runtime=lambda wildcards, attempt: attempt * planned(wildcards).assembly_minutes,
     params:
         weights=weights_keys,
         masks=lambda wildcards: list(planned(wildcards).masks),

@@ -28,7 +28,7 @@ def main(
         errors,
         axis.pyfai_unit,
         calibrant,
-        read_wavelength(result),
+        read_wavelength(result, detector),
         tolerance,
     )
     plot_rings(

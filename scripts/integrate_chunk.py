@@ -18,12 +18,8 @@ def main(
     """location: of the raw data; calibrations: valid range and dark image per detector."""
     from scatterflow.detectors.images import load_image
     from scatterflow.files.json import write_json
-    from scatterflow.saxswaxs.integrate import (
-        Calibration,
-        integrate_chunk,
-        read_tasks,
-        run_progress,
-    )
+    from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk, run_progress
+    from scatterflow.saxswaxs.tasks import read_tasks
     from scatterflow.sources.base import RunLocation
     from scatterflow.sources.open import open_source
 

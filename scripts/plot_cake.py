@@ -10,7 +10,7 @@ def main(
     from scatterflow.plots.cake import plot_cake
     from scatterflow.plots.results import read_wavelength
 
-    plot_cake(result, detector, integration, png, svg, calibrant, read_wavelength(result))
+    plot_cake(result, detector, integration, png, svg, calibrant, read_wavelength(result, detector))
 
 
 if "snakemake" in globals():

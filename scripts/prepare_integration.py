@@ -8,13 +8,15 @@ def main(detector: str, settings: dict, mask: str, weights: str) -> None:
     from scatterflow.detectors.geometry import load_geometry
     from scatterflow.detectors.images import load_image
     from scatterflow.detectors.masks import read_mask
+    from scatterflow.detectors.unusable import image_sha256
     from scatterflow.saxswaxs.weights import describe_weights, prepare_weights, write_weights
 
     integrator = load_geometry(settings, detector)
     good = read_mask(mask)
     flat = settings["flat"] and load_image(settings["flat"], tuple(settings["shape"]), "flat")
     prepared = prepare_weights(integrator, good.good, settings["integration"], flat)
-    write_weights(weights, describe_weights(prepared, integrator, good.sha256))
+    identity = describe_weights(prepared, integrator, good.sha256, image_sha256(good, "flat"))
+    write_weights(weights, identity)
 
 
 if "snakemake" in globals():

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import psutil
 import pytest
 
@@ -111,9 +112,13 @@ def test_killed_ten_times(project, tmp_path):
 
 
 def test_jobs_that_outlive_a_killed_workflow_do_no_harm(project, tmp_path):
-    undisturbed = Project(tmp_path / "undisturbed", project.config, project.rows)
-    shutil.copytree(project.folder, undisturbed.folder)
-    undisturbed.run(*TARGETS)
+    """The mask changes while jobs of the killed workflow still run with the old one."""
+    changed = Project(tmp_path / "undisturbed", project.config, project.rows)
+    shutil.copytree(project.folder, changed.folder)
+    other_mask = np.load(project.path("saxs_mask.npy"))
+    other_mask[:10] = 1
+    np.save(changed.path("saxs_mask.npy"), other_mask)
+    changed.run(*TARGETS)
 
     process = subprocess.Popen(
         project.command(*TARGETS),
@@ -123,12 +128,29 @@ def test_jobs_that_outlive_a_killed_workflow_do_no_harm(project, tmp_path):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    while process.poll() is None and not receipts(project):
-        time.sleep(0.02)
+    orphan = None
+    while process.poll() is None and orphan is None:
+        chunks = [
+            job for job in scripts_of(process.pid) if "integrate_chunk" in " ".join(job.cmdline())
+        ]
+        orphan = chunks[0] if chunks else None
+    assert orphan is not None
+    orphan.suspend()
     process.kill()
     process.wait()
-    project.run(*TARGETS)  # while the orphans may still be writing
-    same_numbers(project.results(), undisturbed.results())
+    np.save(project.path("saxs_mask.npy"), other_mask)
+    project.run(*TARGETS)
+    orphan.resume()  # and now it writes, with the old mask, over what the newer job wrote
+    psutil.wait_procs([orphan], timeout=60)
+    project.path(TARGETS[0]).unlink()
+    project.path(TARGETS[1]).unlink()
+    again = project.snakemake(*TARGETS)
+    if again.code != 0:
+        assert "delete the receipt" in again.text, again.text
+        for path in receipts(project):
+            project.path(path).unlink()
+        project.run(*TARGETS)
+    same_numbers(project.results(), changed.results())
 
 
 def test_a_second_workflow_does_not_break_into_a_running_one(project):

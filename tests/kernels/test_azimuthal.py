@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scatterflow.kernels.azimuthal import add_frames, integrate_frames
+from scatterflow.kernels.azimuthal import integrate_frames
 
 
 def matrix_of(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -122,25 +122,3 @@ def test_a_frame_does_not_depend_on_its_neighbours_or_threads():
 def test_frames_of_another_size_are_refused():
     with pytest.raises(ValueError, match="5 pixels, weights for 4"):
         integrate_frames(np.ones((1, 5)), (0, 1), *matrix_of(np.ones((1, 4))), np.ones(4))
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.lists(st.integers(-3, 70000), min_size=6, max_size=6), min_size=1, max_size=8),
-    st.integers(0, 8),
-)
-def test_frame_sums_are_exact_and_merge(values, cut):
-    stack = np.array(values, np.int32).reshape(-1, 2, 3)
-    valid = (stack >= 0) & (stack <= 65534)
-
-    def sums(part):
-        total, count = np.zeros((2, 3), np.int64), np.zeros((2, 3), np.uint32)
-        add_frames(part, (0, 65534), total, count)
-        return total, count
-
-    whole = sums(stack)
-    assert np.array_equal(whole[0], np.where(valid, stack.astype(np.int64), 0).sum(axis=0))
-    assert np.array_equal(whole[1], valid.sum(axis=0))
-    first, second = sums(stack[:cut]), sums(stack[cut:])
-    assert np.array_equal(whole[0], first[0] + second[0])
-    assert np.array_equal(whole[1], first[1] + second[1])

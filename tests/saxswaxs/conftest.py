@@ -15,7 +15,8 @@ from scatterflow.detectors.masks import build_mask, write_mask
 from scatterflow.files.json import write_json
 from scatterflow.saxswaxs.assemble import assemble_result
 from scatterflow.saxswaxs.container import setup_container
-from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk, read_tasks
+from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk
+from scatterflow.saxswaxs.tasks import read_tasks
 from scatterflow.saxswaxs.weights import describe_weights, prepare_weights, write_weights
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source

@@ -62,6 +62,14 @@ def test_the_reference_is_that_of_the_valid_frames_of_the_run():
     assert np.isnan(factor.values[1])
 
 
+def test_a_reading_counts_although_a_frame_is_missing():
+    """What one detector lacks may be there on another, and needs its factor."""
+    factor = monitor_factor(
+        np.array([1.0, 4.0, 3.0]), SETTINGS, np.array([True, False, True]), "run a"
+    )
+    assert factor.values.tolist() == [2.0, 0.5, 2.0 / 3.0]
+
+
 @pytest.mark.parametrize(
     ("readings", "minimum", "words"),
     [

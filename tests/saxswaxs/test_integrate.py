@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import h5py
 import numpy as np
@@ -18,7 +19,7 @@ def arrays_of(run) -> dict[str, np.ndarray]:
     return {
         name: np.asarray(container[name][:])
         for name in array_names(container)
-        if not name.endswith(("frame_sum", "valid_count"))
+        if not name.endswith(("frame_sum", "frame_sum_rest", "valid_count"))
     }
 
 
@@ -60,9 +61,14 @@ def receipts_of(paths) -> list[dict]:
     return [json.loads(path.read_text()) for path in paths]
 
 
+def verify(receipts: list[dict], container) -> None:
+    """Against what the receipts themselves say that they were made from."""
+    verify_receipts(container, receipts, receipts[0]["made_from"], "run r1")
+
+
 def test_receipts_that_agree_are_accepted(small_run):
     paths = small_run.integrate(4)
-    verify_receipts(open_container(small_run.container), receipts_of(paths), "run r1")
+    verify(receipts_of(paths), open_container(small_run.container))
 
 
 def test_a_chunk_changed_behind_its_receipt_is_named(small_run):
@@ -70,7 +76,7 @@ def test_a_chunk_changed_behind_its_receipt_is_named(small_run):
     container = open_container(small_run.container, "r+")
     container["area_cake/signal"][5, 0, 0] = 1e9
     with pytest.raises(UserError) as caught:
-        verify_receipts(container, receipts_of(paths), "run r1")
+        verify(receipts_of(paths), container)
     assert "area_cake/signal" in caught.value.what
     assert "chunk 000004-000008" in caught.value.where
 
@@ -81,14 +87,14 @@ def test_a_lost_chunk_is_noticed(small_run):
         if file.is_file():
             file.unlink()
     with pytest.raises(UserError, match="differ from the receipt: area_azimuthal/signal"):
-        verify_receipts(open_container(small_run.container), receipts_of(paths), "run r1")
+        verify(receipts_of(paths), open_container(small_run.container))
 
 
 def test_a_new_container_does_not_take_old_receipts(small_run):
     old = receipts_of(small_run.integrate(4))
     small_run.integrate(4)
     with pytest.raises(UserError, match="container that is gone"):
-        verify_receipts(open_container(small_run.container), old, "run r1")
+        verify(old, open_container(small_run.container))
 
 
 @pytest.mark.parametrize("left_out", [0, 1, 2])
@@ -96,7 +102,32 @@ def test_a_missing_receipt_is_named(small_run, left_out):
     paths = small_run.integrate(4)
     del paths[left_out]
     with pytest.raises(UserError, match="no receipt for frames"):
-        verify_receipts(open_container(small_run.container), receipts_of(paths), "run r1")
+        verify(receipts_of(paths), open_container(small_run.container))
+
+
+@pytest.mark.parametrize(
+    "what", ["weights of area_cake", "valid range of area", "dark image of area"]
+)
+def test_a_chunk_made_from_something_else_is_refused(small_run, what):
+    """As a job leaves it that outlived its workflow, and wrote after the one of a newer configuration."""
+    receipts = receipts_of(small_run.integrate(4))
+    made_from = {**receipts[0]["made_from"], what: "another"}
+    with pytest.raises(UserError, match=f"another {what}") as caught:
+        verify_receipts(open_container(small_run.container), receipts, made_from, "run r1")
+    assert "chunk 000000-000004" in caught.value.where
+
+
+def test_a_raw_file_changed_since_is_refused_a_touched_one_is_not(small_run):
+    receipts = receipts_of(small_run.integrate(4))
+    raw = small_run.folder / "run.h5"
+    os.utime(raw, (1, 1))
+    verify(receipts, open_container(small_run.container))
+    with h5py.File(raw, "r+") as file:
+        file["entry/data/data"][0, 0, 0] = 7
+    with pytest.raises(UserError, match=r"run\.h5 has changed"):
+        verify(receipts, open_container(small_run.container))
+    raw.unlink()  # raw data that was archived meanwhile does not spoil the result
+    verify(receipts, open_container(small_run.container))
 
 
 def replace_frames(run, keep: int) -> None:

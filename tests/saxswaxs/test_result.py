@@ -212,3 +212,20 @@ def test_missing_frames_are_named_in_the_result(small_run):
         np.testing.assert_allclose(mean, intensity[:9].mean(axis=0), rtol=1e-12)
         assert set(read_note(file["entry/provenance/missing_frames"])["area"]) == {"9"}
         assert file["entry/instrument/area/frame_valid"][()].tolist() == [True] * 9 + [False]
+
+
+def test_figures_of_an_older_result_do_not_stay_beside_the_new_one(small_run):
+    (small_run.folder / "plots").mkdir()
+    old = ["plots/area_gone_mean.png", "plots/monitors.svg", "area_gone_rings.json"]
+    kept = ["plots/notes.txt", "plots/mine.png", "notes.json"]
+    for name in (*old, *kept):
+        (small_run.folder / name).touch()
+    small_run.assemble(small_run.integrate(10))
+    assert not [name for name in old if (small_run.folder / name).exists()]
+    assert all((small_run.folder / name).exists() for name in kept)
+
+
+def test_each_detector_has_its_wavelength(result):
+    with h5py.File(result) as file:
+        assert file["entry/instrument/area/wavelength"][()] == pytest.approx(1.0)
+        assert file["entry/instrument/area/wavelength"].attrs["units"] == "angstrom"

@@ -23,6 +23,13 @@ from scatterflow.config.sources import SourceConfig
 Reduction = SaxswaxsReduction
 
 
+# Fields and groups beside which detectors, and integrations named after them, stand in result files.
+RESERVED_DETECTORS = {
+    *("source", "name", "monochromator", "process", "user", "entry", "experiment", "start", "end"),
+    *("reduction", "processed", "solid", "polarization", "normalization", "monitor"),
+}
+
+
 class Experiment(Model):
     """What every result file says about the experiment."""
 
@@ -107,6 +114,21 @@ class Configuration(Model):
         refuse_alike(self.sources, "the sources")
         refuse_alike(self.detectors, "the detectors")
         refuse_alike(self.reductions, "the reductions")
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Configuration:
+        for name in self.detectors:
+            if name.lower() in RESERVED_DETECTORS:
+                raise ValueError(
+                    f"detectors: {name!r} has a meaning in result files; choose another name"
+                )
+        for title, source in self.sources.items():
+            if "frame_number" in source.scalars:
+                raise ValueError(
+                    f"sources.{title}.scalars: every result has a scalar 'frame_number'; "
+                    "choose another name"
+                )
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from scatterflow.detectors.images import load_image
-from scatterflow.detectors.masks import GoodMask
+from scatterflow.detectors.masks import GoodMask, masked_fraction
+from scatterflow.files.checksums import array_sha256, mask_sha256
 
 DEAD_BIT = np.uint32(1 << 1)
 
@@ -16,13 +17,31 @@ DEAD_BIT = np.uint32(1 << 1)
 def mask_unusable(mask: GoodMask, detector: dict[str, Any]) -> GoodMask:
     """The mask without the pixels whose dark or flat value is unusable.
 
-    detector: `DetectorConfig.model_dump()`; its `dark` and `flat` are read if given.
+    detector: `DetectorConfig.model_dump()`; its `dark` and `flat` are read if given, and named with
+    their checksum among the members.
     """
-    good, reasons = mask.good, mask.reasons
+    good, reasons, members = mask.good, mask.reasons, list(mask.members)
     for what in ("dark", "flat"):
         if detector[what] is None:
             continue
-        unusable = ~np.isfinite(load_image(detector[what], good.shape, what))
-        good = good & ~unusable
-        reasons = np.where(unusable, reasons | DEAD_BIT, reasons)
-    return replace(mask, good=good, reasons=reasons)
+        image = load_image(detector[what], good.shape, what)
+        usable = np.isfinite(image)
+        good = good & usable
+        reasons = np.where(usable, reasons, reasons | DEAD_BIT)
+        members.append(
+            {
+                "name": what,
+                "type": f"{what} image",
+                "path": detector[what],
+                "sha256": mask_sha256(usable),
+                "masked_fraction": masked_fraction(usable),
+                "image_sha256": array_sha256(image),
+            }
+        )
+    return replace(mask, good=good, reasons=reasons, members=members)
+
+
+def image_sha256(mask: GoodMask, what: str) -> str | None:
+    """Identity of the dark or flat image that a mask was made with, None without one."""
+    found = [member["image_sha256"] for member in mask.members if member["type"] == f"{what} image"]
+    return found[0] if found else None

@@ -26,9 +26,23 @@ def raw_file_record(path: str | Path) -> dict[str, Any]:
     return {
         "path": str(path),
         "size": status.st_size,
-        "mtime": datetime.fromtimestamp(status.st_mtime, UTC).isoformat(),
+        "mtime": _time_of_change(status),
         "sha256": file_sha256(path) if status.st_size <= CHEAP_BYTES else None,
     }
+
+
+def _time_of_change(status: os.stat_result) -> str:
+    return datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
+
+
+def is_same_file(path: Path, record: dict[str, Any]) -> bool:
+    """Whether a file is still that of its `raw_file_record`: by size and time, or by checksum if touched."""
+    status = path.stat()
+    if status.st_size != record["size"]:
+        return False
+    if _time_of_change(status) == record["mtime"]:
+        return True
+    return record["sha256"] is not None and file_sha256(path) == record["sha256"]
 
 
 @cache

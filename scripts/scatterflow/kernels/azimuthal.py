@@ -97,7 +97,7 @@ def integrate_frames(
     bins = indptr.size - 1
     signal, variance, normalisation = (np.empty((len(frames), bins)) for _ in range(3))
     empty = np.empty(0)
-    low, high = _comparable(limits, frames.dtype)
+    low, high = comparable(limits, frames.dtype)
 
     def run(part: slice) -> None:
         _integrate(
@@ -120,28 +120,7 @@ def integrate_frames(
     return signal, variance, normalisation
 
 
-@njit(nogil=True, cache=True)
-def _add(frames: np.ndarray, low: float, high: float, total: np.ndarray, count: np.ndarray) -> None:
-    for frame in range(frames.shape[0]):
-        for pixel in range(frames.shape[1]):
-            stored = frames[frame, pixel]
-            if stored >= low and stored <= high:
-                total[pixel] += total.dtype.type(stored)
-                count[pixel] += 1
-
-
-def add_frames(
-    frames: np.ndarray, limits: tuple[float, float], total: np.ndarray, count: np.ndarray
-) -> None:
-    """Add the valid pixel values of frames to `total`, and 1 to `count`, in place.
-
-    total: (rows, columns) int64 for integer frames (exact), float64 for others; count: uint32.
-    """
-    low, high = _comparable(limits, frames.dtype)
-    _add(frames.reshape(len(frames), total.size), low, high, total.reshape(-1), count.reshape(-1))
-
-
-def _comparable(limits: tuple[float, float], dtype: np.dtype) -> tuple[np.generic, np.generic]:
+def comparable(limits: tuple[float, float], dtype: np.dtype) -> tuple[np.generic, np.generic]:
     """Limits as scalars of the frames' own type, so that comparison is exact and compiled once."""
     return dtype.type(limits[0]), dtype.type(limits[1])
 

@@ -82,11 +82,23 @@ class PlannedReduction:
         """Memory of a chunk job, MB."""
         return memory_estimate_mb(self.load, self.chunk_frames)
 
+    @property
+    def assembly_minutes(self) -> int:
+        """Time to allow for writing the result, minutes: twice the 0.3 us per bin and frame measured, and a
+        start."""
+        bins = self.load.result_bytes // BYTES_PER_BIN * self.row.frames
+        return 30 + math.ceil(2 * 0.3e-6 * bins / 60)
+
     def stored_frames(self, task: IntegrationTask) -> int:
         """Frames per stored chunk of a task's arrays."""
         return stored_frames(
             self.chunk_frames, BYTES_PER_BIN // 3 * math.prod(task.bins), self.row.frames
         )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the result depends on: not how it is plotted or checked."""
+        return self.reduction.model_dump(include={"technique", "integrations", "corrections"})
 
     @property
     def calibrations(self) -> dict[str, dict[str, Any]]:
@@ -105,7 +117,7 @@ class PlannedReduction:
         recipe = self.configuration.sources[self.row.source].model_dump()
         recipe["frames"] = {name: recipe["frames"][name] for name in self.detectors}
         if not scalars:
-            for key in ("scalars", "table", "par_file"):
+            for key in ("scalars", "table", "par_file", "time_zone"):
                 del recipe[key]
         return {
             "run": self.row.run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from scatterflow.plots.profiles import bin_edges
-from scatterflow.plots.results import Integration, read_integration, read_mean
+from scatterflow.plots.axes import around_data, bin_edges, continued, in_order, label_of
+from scatterflow.plots.results import Integration, PlotAxis, read_integration, read_mean
 from scatterflow.plots.rings import rings_on_axis
 from scatterflow.plots.style import (
     MASKED,
     RED,
     WIDTH,
-    axis_label,
     colour_norm,
     house_style,
     intensity_colours,
@@ -56,7 +56,7 @@ def cake_figure(
     wavelength_m: float | None = None,
 ) -> Figure:
     """Mean cake, radial axis across, azimuth upwards, log colours, grey: no pixel."""
-    azimuthal, radial = shown.axes
+    azimuthal, radial, intensity = part_with_data(*shown.axes, intensity)
     figure = Figure(figsize=(WIDTH, 5.6))
     axes = figure.subplots()
     axes.grid(False)
@@ -72,8 +72,8 @@ def cake_figure(
         rasterized=True,
     )
     axes.set_facecolor(MASKED)
-    axes.set_xlabel(axis_label(radial.name, radial.unit, radial.pyfai_unit))
-    axes.set_ylabel(axis_label(azimuthal.name, azimuthal.unit, azimuthal.pyfai_unit))
+    axes.set_xlabel(label_of(radial))
+    axes.set_ylabel(label_of(azimuthal))
     label = plain_text(shown.intensity_label)
     figure.colorbar(mesh, ax=axes, label=label, extend=extend, pad=0.02, aspect=30)
     handles = []
@@ -97,3 +97,23 @@ def cake_figure(
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def part_with_data(
+    azimuthal: PlotAxis, radial: PlotAxis, intensity: np.ndarray
+) -> tuple[PlotAxis, PlotAxis, np.ndarray]:
+    """The part of a cake that holds data, in one piece: (azimuthal axis, radial axis, intensity).
+
+    intensity: (azimuth, radius), NaN where a bin has no valid pixel. A cake without any is returned
+    as it is.
+    """
+    valid = np.isfinite(intensity)
+    azimuthal, order = continued(azimuthal, valid.any(axis=1))
+    intensity = in_order(intensity.T, order).T
+    valid = np.isfinite(intensity)
+    rows, columns = around_data(valid.any(axis=1)), around_data(valid.any(axis=0))
+    return (
+        replace(azimuthal, values=azimuthal.values[rows]),
+        replace(radial, values=radial.values[columns]),
+        intensity[rows, columns],
+    )

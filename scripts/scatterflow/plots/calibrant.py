@@ -27,6 +27,8 @@ from scatterflow.plots.style import (
 from scatterflow.saxswaxs.calibrant import RingCheck
 
 PER_MILLE = 1e-3
+REASON_DISTANCE = 0.04
+"""Unused rings closer than this fraction of the axis have no room for their reasons (two lines)."""
 VERDICT_COLOURS = {"pass": GREEN, "warn": ORANGE, "fail": RED}
 
 
@@ -60,13 +62,14 @@ def rings_figure(
     figure = Figure(figsize=(WIDTH, 6.4))
     top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [1.6, 1]})
     _draw_profile(top, check, radial, intensity, sigma, intensity_label)
-    _draw_offsets(bottom, check)
     bottom.set_xlabel(axis_label("", "", check.unit))
     bottom.set_xlim(radial[0], radial[-1])
+    _draw_offsets(bottom, check)
     number_rings(
         top, np.array([r.number for r in check.rings]), np.array([r.expected for r in check.rings])
     )
-    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    handles = top.get_legend_handles_labels()[0] + bottom.get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     _write_verdict(figure, check, heading)
     return figure
 
@@ -124,8 +127,7 @@ def _draw_offsets(axes: Axes, check: RingCheck) -> None:
         capsize=3,
         linewidth=1.2,
     )
-    unused = [ring.expected for ring in check.rings if not ring.used]
-    axes.plot(unused, np.zeros(len(unused)), "x", color=GREY, markersize=7)
+    _name_unused(axes, check)
     axes.set_ylabel("(found − expected)\n/ expected (10⁻³)")
     axes.text(
         0.995,
@@ -137,6 +139,39 @@ def _draw_offsets(axes: Axes, check: RingCheck) -> None:
         fontsize=9,
         color=GREY,
     )
+
+
+def _name_unused(axes: Axes, check: RingCheck) -> None:
+    """Crosses at the lower edge, away from any offset, with the reason where there is room."""
+    unused = [ring for ring in check.rings if not ring.used]
+    axes.plot(
+        [ring.expected for ring in unused],
+        np.full(len(unused), 0.05),
+        "x",
+        color=GREY,
+        markersize=7,
+        transform=axes.get_xaxis_transform(),
+        label="not used",
+    )
+    to_axes = axes.transData + axes.transAxes.inverted()
+    last = -np.inf
+    for ring in unused:
+        across = float(to_axes.transform((ring.expected, 0.0))[0])
+        if across - last < REASON_DISTANCE:
+            continue
+        last = across
+        axes.annotate(
+            "\n".join(textwrap.wrap(plain_text(ring.why, 60), 30)),
+            xy=(ring.expected, 0.05),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 7),
+            textcoords="offset points",
+            rotation=90,
+            ha="center",
+            va="bottom",
+            fontsize=8,
+            color=GREY,
+        )
 
 
 def _write_verdict(figure: Figure, check: RingCheck, heading: str) -> None:

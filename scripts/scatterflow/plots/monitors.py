@@ -52,9 +52,10 @@ def monitors_figure(heading: str, scalars: list[Scalar]) -> Figure:
         _draw_scalar(axes, frame.values, scalar)
     for axes in panels.flat[len(shown) or 1 :]:
         axes.set_visible(False)
-    for column in range(columns):
-        lowest = [axes for axes in panels[:, column] if axes.get_visible()][-1]
-        lowest.tick_params(labelbottom=True)
+    if len(shown) % columns:
+        # A panel above the empty place needs numbers; on one row alone they would widen its gap.
+        for axes in panels.flat:
+            axes.tick_params(labelbottom=True)
     figure.supxlabel("frame number", fontsize=11)
     panels[0, 0].xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
     return figure

@@ -1,4 +1,4 @@
-"""Profiles of a run: all frames, and their mean."""
+"""Profiles of all frames of a run: a few as lines, many as a heat map."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.patches import Patch
 
 from scatterflow.errors import UserError, suggestion
+from scatterflow.plots.axes import bin_edges, draw_x_axis, shade_bins
+from scatterflow.plots.drawn import LEFT_OUT, Drawn, select_bins
 from scatterflow.plots.results import (
     Integration,
-    PlotAxis,
     Scalar,
     read_grouped_frames,
     read_integration,
-    read_mean,
+    read_norm,
     read_scalars,
 )
-from scatterflow.plots.rings import draw_rings
 from scatterflow.plots.style import (
-    BLUE,
     GREY,
+    MASKED,
     WIDTH,
     axis_label,
     colour_norm,
     house_style,
     intensity_colours,
     is_log,
-    is_log_radial,
     no_data_note,
     plain_text,
     robust_limits,
@@ -89,8 +88,9 @@ def plot_profiles(
         axis_label(scalar.name.replace("_", " "), scalar.unit),
         -(-shown.frames // max(1, len(profiles))),
     )
+    norm = read_norm(result_path, detector, integration, (shown.axes[0].values.size,))
     draw = lines_figure if shown.frames <= MOST_LINES else heat_map_figure
-    save(draw(shown, series, f"{detector}, {integration}"), png, svg)
+    save(draw(shown, series, f"{detector}, {integration}", norm), png, svg)
 
 
 def _scanned(scalars: list[Scalar], name: str, result_path: str | Path) -> Scalar:
@@ -124,8 +124,13 @@ def _group_means(values: np.ndarray, groups: np.ndarray, rows: int) -> np.ndarra
 
 
 @house_style()
-def lines_figure(shown: Integration, series: Series, what: str) -> Figure:
-    """A few profiles as lines; below, each divided by the mean of all."""
+def lines_figure(
+    shown: Integration, series: Series, what: str, norm: np.ndarray | None = None
+) -> Figure:
+    """A few profiles as lines; below, each divided by the mean of all.
+
+    norm: (bins,) effective number of pixels, None if not known.
+    """
     rows = len(series.profiles)
     figure = Figure(figsize=(WIDTH, 6.0 if rows > 1 else 4.6))
     panels = figure.subplots(
@@ -136,76 +141,122 @@ def lines_figure(shown: Integration, series: Series, what: str) -> Figure:
         gridspec_kw={"height_ratios": [3, 1.2]} if rows > 1 else None,
     )[:, 0]
     title(figure, shown.heading, f"{what}: {rows} frame{'s' if rows != 1 else ''}")
-    x = shown.axes[0]
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, max(rows, 2)))
+    drawn = select_bins(shown, series.profiles, norm)
+    colours = line_colours(rows)
     names = position_texts(series.positions)
-    for profile, colour, name in zip(series.profiles, colours, names, strict=False):
-        panels[0].plot(x.values, profile, color=colour, label=name)
+    for profile, colour, name in zip(drawn.profiles, colours, names, strict=True):
+        panels[0].plot(drawn.x.values, profile, color=colour, label=name)
     panels[0].set_ylabel(plain_text(shown.intensity_label))
-    logarithmic = is_log(series.profiles)
+    limits = drawn.profiles[:, drawn.steady]
+    logarithmic = is_log(limits)
     panels[0].set_yscale("log" if logarithmic else "linear")
-    robust_limits(panels[0], series.profiles, logarithmic)
-    if rows:
+    robust_limits(panels[0], limits, logarithmic)
+    if rows > 1:
         figure.legend(
             *panels[0].get_legend_handles_labels(),
             title=series.label.replace(" (", "\n("),
             loc="outside right center",
         )
-    if not np.isfinite(series.profiles).any():
+    if not np.isfinite(drawn.profiles).any():
         no_data_note(panels[0], "no valid data in any frame")
+    draw_x_axis(panels[-1], drawn.x)
     if rows > 1:
-        _draw_ratios(panels[1], x.values, series.profiles, colours)
-    _x_axis(panels[-1], x)
+        _draw_ratios(panels[1], drawn, colours)
+    if drawn.left_out.any():
+        for axes in panels:
+            shade_bins(axes, drawn.x, drawn.left_out)
+        left_out = Patch(color=MASKED, alpha=0.5, linewidth=0, label=LEFT_OUT)
+        figure.legend(handles=[left_out], loc="outside lower center")
     return figure
 
 
-def _draw_ratios(axes: Axes, x: np.ndarray, profiles: np.ndarray, colours: np.ndarray) -> None:
+def line_colours(rows: int) -> np.ndarray:
+    """(rows, 4) colours from dark to light, told apart and not too light for white paper."""
+    return matplotlib.colormaps["plasma"](np.linspace(0, 0.9, max(rows, 2)))[:rows]
+
+
+def _draw_ratios(axes: Axes, drawn: Drawn, colours: np.ndarray) -> None:
     """Each profile over the mean of all: drifts and damage that a log scale hides."""
+    profiles, x = drawn.profiles, drawn.x.values
     known = np.isfinite(profiles)
     total = np.where(known, profiles, 0.0).sum(axis=0)
     mean = np.divide(total, known.sum(axis=0), out=np.full(x.size, np.nan), where=known.any(axis=0))
     ratios = np.divide(profiles, mean, out=np.full(profiles.shape, np.nan), where=mean > 0)
     axes.axhline(1.0, color=GREY, linewidth=0.8)
-    for ratio, colour in zip(ratios, colours, strict=False):
+    for ratio, colour in zip(ratios, colours, strict=True):
         axes.plot(x, ratio, color=colour, linewidth=1.0)
-    finite = np.abs(ratios[np.isfinite(ratios)] - 1)
+    steady = np.where(drawn.steady, ratios, np.nan)
+    finite = np.abs(steady[np.isfinite(steady)] - 1)
     reach = max(0.01, 1.3 * float(np.percentile(finite, 98))) if finite.size else 0.01
-    axes.set_ylim(max(1 - reach, 0.0), 1 + reach)
+    low, high = max(1 - reach, 0.0), 1 + reach
+    axes.set_ylim(low, high)
     axes.set_ylabel("frame / mean")
+    for ratio, colour in zip(steady, colours, strict=True):
+        for beyond, height, marker in ((ratio > high, 1.0, "^"), (ratio < low, 0.0, "v")):
+            if (place := _where_cut(beyond)) is not None:
+                axes.plot(
+                    [x[place]],
+                    [height],
+                    marker,
+                    color=colour,
+                    markersize=6,
+                    transform=axes.get_xaxis_transform(),
+                    clip_on=False,
+                    zorder=4,
+                )
+
+
+def _where_cut(beyond: np.ndarray) -> int | None:
+    """The bin to mark where a curve leaves the panel: the inner end of its longest absence."""
+    steps = np.flatnonzero(np.diff(np.concatenate([[False], beyond, [False]]).astype(int)))
+    if steps.size == 0:
+        return None
+    start, stop = max(steps.reshape(-1, 2), key=lambda run: run[1] - run[0])
+    if start == 0 and stop < beyond.size:
+        return int(stop) - 1
+    return int(start) if stop == beyond.size else int(start + stop) // 2
 
 
 @house_style()
-def heat_map_figure(shown: Integration, series: Series, what: str) -> Figure:
-    """Many profiles as a heat map: bins across, scanned axis upwards."""
+def heat_map_figure(
+    shown: Integration, series: Series, what: str, norm: np.ndarray | None = None
+) -> Figure:
+    """Many profiles as a heat map: bins across, scanned axis upwards.
+
+    norm: (bins,) effective number of pixels, None if not known.
+    """
     figure = Figure(figsize=(WIDTH, 6.0))
     axes = figure.subplots()
     axes.grid(False)
     averaged = series.frames_per_row
     note = f", about {averaged} per row" if averaged > 1 else ""
     title(figure, shown.heading, f"{what}: {shown.frames} frames{note}")
-    x = shown.axes[0]
+    drawn = select_bins(shown, series.profiles, norm)
     edges, scale = row_edges(series.positions)
     rows = np.arange(len(series.positions) + 1) - 0.5 if edges is None else edges
     axes.set_yscale(scale)
     axes.set_ylim(rows[0], rows[-1])
-    norm, extend = colour_norm(series.profiles)
+    colours, extend = colour_norm(drawn.profiles[:, drawn.steady])
     mesh = axes.pcolormesh(
-        bin_edges(x.values),
+        bin_edges(drawn.x.values),
         rows,
-        np.ma.masked_invalid(series.profiles),
-        norm=norm,
+        np.ma.masked_invalid(drawn.profiles),
+        norm=colours,
         cmap=intensity_colours(),
         rasterized=True,
     )
-    axes.set_facecolor(intensity_colours().get_bad())
+    axes.set_facecolor(MASKED)
     axes.set_ylabel(series.label if edges is not None else f"{series.label}, in order of value")
     if edges is None:
         _value_ticks(axes, series.positions)
-    if not np.isfinite(series.profiles).any():
+    if not np.isfinite(drawn.profiles).any():
         no_data_note(axes, "no valid data in any frame")
     label = plain_text(shown.intensity_label)
     figure.colorbar(mesh, ax=axes, label=label, extend=extend, pad=0.02, aspect=30)
-    _x_axis(axes, x)
+    draw_x_axis(axes, drawn.x)
+    if drawn.left_out.any():
+        left_out = Patch(facecolor=MASKED, label=f"no data or {LEFT_OUT}")
+        figure.legend(handles=[left_out], loc="outside lower center")
     return figure
 
 
@@ -230,14 +281,6 @@ def _rows_visible(positions: np.ndarray) -> bool:
     return bool(np.diff(positions).min() > least)
 
 
-def bin_edges(centres: np.ndarray) -> np.ndarray:
-    """(n + 1,) edges halfway between centres; the outer ones mirror their neighbours."""
-    if centres.size == 1:
-        return np.array([centres[0] - 0.5, centres[0] + 0.5])
-    middle = 0.5 * (centres[1:] + centres[:-1])
-    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
-
-
 def _value_ticks(axes: Axes, positions: np.ndarray) -> None:
     """Ticks that give the value of every so manieth row."""
     rows = np.unique(np.linspace(0, positions.size - 1, min(9, positions.size)).astype(int))
@@ -251,85 +294,3 @@ def position_texts(positions: np.ndarray) -> list[str]:
         if len(set(texts)) >= len(np.unique(positions)):
             break
     return texts
-
-
-def _x_axis(axes: Axes, x: PlotAxis) -> None:
-    """Label, scale and limits of the axis that profiles are drawn over."""
-    axes.set_xlabel(axis_label(x.name, x.unit, x.pyfai_unit))
-    if is_log_radial(x.values, x.pyfai_unit):
-        axes.set_xscale("log")
-        axes.set_xlim(x.values[x.values > 0][0], x.values[-1])
-        axes.xaxis.set_minor_formatter(FuncFormatter(_few_minor_labels))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        return
-    axes.set_xlim(*(x.values[[0, -1]] if x.values.size > 1 else (None, None)))
-
-
-def _few_minor_labels(value: float, _: int | None = None) -> str:
-    """Labels at 2 and 5 of each decade."""
-    leading = round(value / 10 ** np.floor(np.log10(value)))
-    return f"{value:g}" if leading in (2, 5) else ""
-
-
-def plot_mean_profile(
-    result_path: str | Path,
-    detector: str,
-    integration: str,
-    png: str | Path,
-    svg: str | Path,
-    calibrant: str | None = None,
-    wavelength_m: float | None = None,
-) -> None:
-    """Draw the mean profile with its error band, and the ring positions of a calibrant.
-
-    calibrant: pyFAI's name. wavelength_m: needed for rings on a 2theta axis.
-    Raises UserError if the integration is not in the result, or for a cake.
-    """
-    shown = read_integration(result_path, detector, integration, ("azimuthal", "radial"))
-    intensity, errors = read_mean(result_path, detector, integration, (shown.axes[0].values.size,))
-    figure = mean_profile_figure(
-        shown, intensity, errors, f"{detector}, {integration}", calibrant, wavelength_m
-    )
-    save(figure, png, svg)
-
-
-@house_style()
-def mean_profile_figure(
-    shown: Integration,
-    intensity: np.ndarray,
-    errors: np.ndarray,
-    what: str,
-    calibrant: str | None = None,
-    wavelength_m: float | None = None,
-) -> Figure:
-    """Mean profile, band of one standard error, calibrant lines."""
-    figure = Figure(figsize=(WIDTH, 5.4))
-    axes = figure.subplots()
-    frames = f"mean of {shown.frames} frames" if shown.frames != 1 else "1 frame"
-    x = shown.axes[0]
-    logarithmic = is_log(intensity)
-    axes.set_yscale("log" if logarithmic else "linear")
-    known_errors = np.nan_to_num(errors, nan=0.0, posinf=0.0)
-    lowest = intensity if logarithmic else intensity - known_errors
-    robust_limits(axes, np.concatenate([lowest, intensity + known_errors]), logarithmic)
-    axes.plot(x.values, intensity, color=BLUE, label=frames, zorder=3)
-    if np.isfinite(errors).any():
-        axes.fill_between(
-            x.values,
-            intensity - errors,
-            intensity + errors,
-            color=BLUE,
-            alpha=0.3,
-            linewidth=0,
-            label="± 1 standard error",
-            zorder=2,
-        )
-    if not np.isfinite(intensity).any():
-        no_data_note(axes, "no valid data in any frame")
-    axes.set_ylabel(plain_text(shown.intensity_label))
-    _x_axis(axes, x)
-    if calibrant is not None and shown.kind == "azimuthal":
-        draw_rings(axes, x, calibrant, wavelength_m)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    title(figure, shown.heading, f"{what}: mean profile")
-    return figure

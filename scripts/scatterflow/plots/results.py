@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
+from scatterflow.files.hdf5 import reading
 
 BLOCK_BYTES = 64_000_000
 """Frames are read in blocks of about this size: a long series does not fit into memory."""
@@ -40,12 +41,16 @@ class FrameSum:
 
 @dataclass(frozen=True)
 class PlotAxis:
-    """One axis: values, name and unit as in the file, pyFAI's unit where there is one."""
+    """One axis: values, name and unit as in the file, pyFAI's unit where there is one.
+
+    note: what the label says besides name and unit.
+    """
 
     values: np.ndarray
     name: str
     unit: str
     pyfai_unit: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,27 @@ def read_mean(
         return intensity, errors
 
 
+def read_norm(
+    result_path: str | Path, detector: str, integration: str, shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """Effective number of pixels of each bin, None if the result does not say.
+
+    shape: as the axes have it; anything else raises UserError.
+    """
+    with _open(result_path) as file:
+        data = _member(_subentry(file, detector, integration), "data")
+        if "norm" not in data:
+            return None
+        norm = _read(data, "norm").astype(np.float64)
+        if norm.shape != shape:
+            raise UserError(
+                f"norm of shape {norm.shape} on axes of shape {shape}",
+                f"{result_path}, {data.name}",
+                "delete the result and run snakemake again",
+            )
+        return norm
+
+
 def read_grouped_frames(
     result_path: str | Path, detector: str, integration: str, group_of_frame: np.ndarray
 ) -> np.ndarray:
@@ -219,19 +245,22 @@ def read_scalars(result_path: str | Path) -> tuple[str, list[Scalar]]:
         return _heading(file), scalars
 
 
+def read_wavelength(result_path: str | Path, detector: str) -> float | None:
+    """Wavelength of a detector's geometry in metres, None if the result does not say.
+
+    Older results have one wavelength for all detectors, in the monochromator.
+    """
+    with _open(result_path) as file:
+        for group in (detector, "monochromator"):
+            field = file.get(f"entry/instrument/{group}/wavelength")
+            if field is not None:
+                return float(field[()]) * 1e-10  # written in angstrom
+    return None
+
+
 @contextmanager
 def _open(path: str | Path) -> Iterator[h5py.File]:
-    if not Path(path).is_file():
-        raise UserError("there is no such result file", str(path), "run snakemake to make it")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise UserError(
-            f"not a readable HDF5 file ({error})",
-            str(path),
-            "delete the result and run snakemake again",
-        ) from error
-    with file:
+    with reading(path) as file:
         _member(file, "entry")
         yield file
 
@@ -304,10 +333,3 @@ def _heading(file: h5py.File) -> str:
             value = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
             parts.append(value)
     return " · ".join(part for part in parts if part) or Path(file.filename).parent.name
-
-
-def read_wavelength(result_path: str | Path) -> float | None:
-    """Wavelength in metres, None if the result does not say."""
-    with _open(result_path) as file:
-        field = file.get("entry/instrument/monochromator/wavelength")
-        return None if field is None else float(field[()]) * 1e-10

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scatterflow.detectors.masks import read_mask
+from scatterflow.detectors.masks import GoodMask, read_mask
+from scatterflow.detectors.unusable import image_sha256
 from scatterflow.files.json import read_json
 from scatterflow.saxswaxs.container import open_container
 from scatterflow.saxswaxs.corrections import Factor, monitor_factor
 from scatterflow.saxswaxs.merge import frame_sums, verify_receipts
 from scatterflow.saxswaxs.result import Description, DetectorResult, write_result
-from scatterflow.saxswaxs.result_profiles import ResultTask
+from scatterflow.saxswaxs.tasks import ResultTask, made_from
 from scatterflow.saxswaxs.weights import Weights, read_weights
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source
+
+FIGURES = ("_frames", "_profiles", "_mean", "_map", "_rings", "monitors")
 
 
 def assemble_result(
@@ -40,22 +44,24 @@ def assemble_result(
     where = f"run {description['run']}, reduction {description['reduction']}"
     container = open_container(container_path)
     receipts = sorted((read_json(path) for path in receipt_paths), key=lambda item: item["start"])
-    verify_receipts(container, receipts, where)
+    prepared = {key: read_weights(path) for key, path in weights.items()}
+    read = {name: read_mask(path) for name, path in masks.items()}
+    result_tasks = [_result_task(task, prepared) for task in tasks]
+    darks = {name: image_sha256(mask, "dark") for name, mask in read.items()}
+    verify_receipts(container, receipts, made_from(result_tasks, valid, darks), where)
 
     source = open_source(RunLocation.from_fields(location))
     table = source.scalars()
     scalars = {"frame_number": np.arange(location["frames"], dtype=np.int64)}
     scalars.update({name: table[name].to_numpy() for name in table.columns})
-
-    prepared = {key: read_weights(path) for key, path in weights.items()}
-    result_tasks = [_result_task(task, prepared) for task in tasks]
     detectors = {
         name: _detector_result(
-            path, next(t for t in result_tasks if t.detector == name), valid[name]
+            mask, next(t for t in result_tasks if t.detector == name), valid[name]
         )
-        for name, path in masks.items()
+        for name, mask in read.items()
     }
-    frame_valid = np.all([frame_sums(container, name)[2] for name in detectors], axis=0)
+    # A frame that one detector lacks may be there on another.
+    frame_valid = np.any([frame_sums(container, name)[2] for name in detectors], axis=0)
     write_result(
         result,
         container,
@@ -74,6 +80,18 @@ def assemble_result(
             corrections=_corrections(description["parameters"], scalars, frame_valid, where),
         ),
     )
+    _remove_outdated_figures(result)
+
+
+def _remove_outdated_figures(result: str) -> None:
+    """Figures and checks of the result before: those that are still wanted are drawn anew, the others, of
+    integrations or calibrants given up, would stand beside a result that they do not show."""
+    folder = Path(result).parent
+    for ending in FIGURES:
+        for path in (*folder.glob(f"plots/*{ending}.png"), *folder.glob(f"plots/*{ending}.svg")):
+            path.unlink(missing_ok=True)
+    for path in (*folder.glob("*_rings.tsv"), *folder.glob("*_rings.json")):
+        path.unlink(missing_ok=True)
 
 
 def _result_task(task: Mapping[str, Any], prepared: Mapping[str, Weights]) -> ResultTask:
@@ -87,8 +105,7 @@ def _result_task(task: Mapping[str, Any], prepared: Mapping[str, Weights]) -> Re
     )
 
 
-def _detector_result(path: str, task: ResultTask, valid: Mapping[str, Any]) -> DetectorResult:
-    mask = read_mask(path)
+def _detector_result(mask: GoodMask, task: ResultTask, valid: Mapping[str, Any]) -> DetectorResult:
     settings = task.weights.settings
     row, column = settings["beam_centre"]
     return DetectorResult(

@@ -303,21 +303,32 @@ def _judge(
         )
     offsets = np.array([ring.relative_offset for ring in used])
     errors = np.array([ring.relative_error for ring in used])
+    one = " (1 ring only: weak evidence)" if len(used) == 1 else ""
     measured = (
-        f"{len(used)} of {len(rings)} rings of {calibrant} found, rms offset {_short(rms)} "
-        f"(tolerance {_short(tolerance)})"
+        f"{len(used)} of {len(rings)} rings of {calibrant} found{one}, rms offset {_short(rms)} "
+        f"(tolerance {_short(tolerance)}{_uncertainty(errors, rms, tolerance)})"
     )
     if rms > tolerance:
         if np.all(np.abs(offsets) < 3 * errors):
             return "warn", f"{measured}: larger than allowed, but the rings are too noisy to tell."
-        return "fail", f"{measured}: {_likely_cause(offsets)}"
+        return "fail", f"{measured}: {_likely_cause(offsets, errors)}"
     worst = used[int(np.argmax(np.abs(offsets)))]
     if abs(worst.relative_offset) > tolerance:
         off = _short(worst.relative_offset, "+")
         return "warn", f"{measured}, but ring {worst.number} is off by {off}."
+    if errors.min() > tolerance:
+        return "warn", f"{measured}: no ring is measured well enough to tell."
     if len(used) < len(measurable) / 2:
         return "warn", f"{measured}, but more than half of the rings were not usable."
     return "pass", f"{measured}."
+
+
+def _uncertainty(errors: np.ndarray, rms: float, tolerance: float) -> str:
+    """How uncertain the offsets are, where that is more than the offsets or than the tolerance."""
+    typical = float(np.sqrt(np.mean(errors**2)))
+    if typical <= min(rms, tolerance):
+        return ""
+    return f", offset{'s' if errors.size > 1 else ''} uncertain by {_short(typical)}"
 
 
 def _short(value: float, sign: str = "") -> str:
@@ -329,7 +340,7 @@ def _without_data(ring: Ring) -> bool:
     return ring.why.startswith(("no data", "too near the end", "the next ring"))
 
 
-def _likely_cause(offsets: np.ndarray) -> str:
+def _likely_cause(offsets: np.ndarray, errors: np.ndarray) -> str:
     mean = float(np.mean(offsets))
     if np.sqrt(np.mean((offsets - mean) ** 2)) < 0.3 * abs(mean):
         lie = "all lie" if offsets.size > 1 else "it lies"
@@ -338,7 +349,11 @@ def _likely_cause(offsets: np.ndarray) -> str:
             f"distance or the wavelength in the geometry were too "
             f"{'small' if mean > 0 else 'large'}."
         )
-    return "the offsets differ from ring to ring: check beam centre, tilt and orientation."
+    # At wide angles a wrong distance L moves the rings by different amounts, but all to one side:
+    # dq / q = -cos(theta)^2 cos(2 theta) dL / L.
+    one_side = np.all(offsets > -2 * errors) or np.all(offsets < 2 * errors)
+    suspects = "distance, beam centre" if one_side else "beam centre"
+    return f"the offsets differ from ring to ring: check {suspects}, tilt and orientation."
 
 
 TABLE_COLUMNS = (

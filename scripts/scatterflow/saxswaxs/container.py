@@ -3,7 +3,8 @@
 Each chunk job fills exactly its own stored chunks. Layout:
 
     <detector>_<integration>/{signal,variance,normalisation}   float64 (frames, bins...)
-    <detector>/frame_sum       float64 (chunks, rows, columns)  sum of valid pixel values
+    <detector>/frame_sum       float64 (chunks, rows, columns)  sum of valid pixel values, and
+    <detector>/frame_sum_rest  float64 (chunks, rows, columns)  what float64 lacks of it
     <detector>/valid_count     uint32  (chunks, rows, columns)  frames in which the pixel was valid
     <detector>/frame_valid     bool    (frames,)                False: the frame is missing
 
@@ -26,6 +27,7 @@ from scatterflow.files.atomic import whole_folder
 from scatterflow.files.checksums import rows_sha256
 
 SUMS = ("signal", "variance", "normalisation")
+PER_CHUNK = {"frame_sum": "float64", "frame_sum_rest": "float64", "valid_count": "uint32"}
 
 
 def setup_container(
@@ -58,7 +60,7 @@ def setup_container(
                     fill_value=np.nan,
                 )
         for detector, shape in shapes.items():
-            for name, dtype in (("frame_sum", "float64"), ("valid_count", "uint32")):
+            for name, dtype in PER_CHUNK.items():
                 root.create_array(
                     f"{detector}/{name}",
                     shape=(chunks, *shape),
@@ -96,7 +98,7 @@ def array_names(container: zarr.Group) -> list[str]:
 
 def slice_of(array: zarr.Array, name: str, start: int, stop: int, chunk: int) -> slice:
     """The part of an array that belongs to one chunk job."""
-    per_chunk = name.endswith(("/frame_sum", "/valid_count"))
+    per_chunk = name.rsplit("/", 1)[-1] in PER_CHUNK
     return slice(chunk, chunk + 1) if per_chunk else slice(start, stop)
 
 

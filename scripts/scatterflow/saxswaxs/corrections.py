@@ -34,7 +34,7 @@ def monitor_factor(
     """The factor that normalises frames to their monitor.
 
     readings: (frames,) in the monitor's unit; settings: the configuration's `corrections.monitor`;
-    valid: (frames,) bool, False for frames that are missing and need no reading.
+    valid: (frames,) bool, False for frames that all detectors lack and that need no reading.
     Raises UserError, naming the frames, for readings that are missing or too low.
     """
     readings = np.asarray(readings, dtype=np.float64)
@@ -53,7 +53,7 @@ def monitor_factor(
     reference = settings["reference"]
     if reference == "mean":
         reference = float(np.mean(readings[valid])) if valid.any() else 1.0
-    safe = np.where(valid, readings, np.nan)
+    safe = np.where(readings > minimum, readings, np.nan)
     return Factor(
         values=reference / safe,
         relative_variance=_relative_variance(safe, settings["uncertainty"]),

@@ -16,22 +16,14 @@ import numpy as np
 
 from scatterflow.detectors.valid_range import valid_limits
 from scatterflow.errors import FrameError
+from scatterflow.files.checksums import array_sha256
 from scatterflow.files.provenance import raw_file_record
-from scatterflow.kernels.azimuthal import add_frames, integrate_frames
+from scatterflow.kernels.azimuthal import integrate_frames
+from scatterflow.kernels.moments import FrameSum
 from scatterflow.progress import progress
 from scatterflow.saxswaxs.container import SUMS, checksums, open_container
-from scatterflow.saxswaxs.weights import Weights, read_weights
+from scatterflow.saxswaxs.tasks import Task, made_from
 from scatterflow.sources.base import Source
-
-
-@dataclass(frozen=True)
-class Task:
-    """One integration of one detector: name in the container, prepared weights, error model."""
-
-    name: str
-    detector: str
-    weights: Weights
-    error_model: str
 
 
 @dataclass(frozen=True)
@@ -45,18 +37,10 @@ class Calibration:
     valid: dict[str, Any]
     dark: np.ndarray | None = None
 
-
-def read_tasks(tasks: list[Mapping[str, Any]], weights: Mapping[str, str]) -> list[Task]:
-    """Tasks from rule parameters; weights: path by key."""
-    return [
-        Task(
-            name=item["name"],
-            detector=item["detector"],
-            weights=read_weights(weights[item["weights"]]),
-            error_model=item["error_model"],
-        )
-        for item in tasks
-    ]
+    @property
+    def dark_sha256(self) -> str | None:
+        """Identity of the dark image."""
+        return None if self.dark is None else array_sha256(self.dark)
 
 
 def integrate_chunk(
@@ -102,6 +86,11 @@ def integrate_chunk(
     )
     return {
         "container": container.attrs["uid"],
+        "made_from": made_from(
+            tasks,
+            {name: calibrations[name].valid for name in detectors},
+            {name: calibrations[name].dark_sha256 for name in detectors},
+        ),
         "start": start,
         "stop": stop,
         "checksums": checksums(container, start, stop),
@@ -135,8 +124,7 @@ def _integrate_detector(
     bar: Any,
 ) -> dict[str, str]:
     shape = container[f"{detector}/frame_sum"].shape[1:]
-    total: np.ndarray | None = None
-    count = np.zeros(shape, dtype=np.uint32)
+    total = FrameSum(shape)
     valid = np.ones(stop - start, dtype=bool)
     missing: dict[str, str] = {}
     writers = {
@@ -150,9 +138,7 @@ def _integrate_detector(
             valid[frame - start] = False
         present = valid[first - start : first - start + len(frames)]
         limits = valid_limits(calibration.valid, frames.dtype)
-        if total is None:
-            total = np.zeros(shape, np.int64 if frames.dtype.kind in "iub" else np.float64)
-        add_frames(np.ascontiguousarray(frames[present]), limits, total, count)
+        total.update(frames if present.all() else frames[present], limits)
         for task in tasks:
             sums = integrate_frames(
                 frames,
@@ -172,8 +158,9 @@ def _integrate_detector(
     for writer in writers.values():
         writer.flush()
     chunk = start // int(container.attrs["chunk_frames"])
-    container[f"{detector}/frame_sum"][chunk] = np.zeros(shape) if total is None else total
-    container[f"{detector}/valid_count"][chunk] = count
+    container[f"{detector}/frame_sum"][chunk] = total.high
+    container[f"{detector}/frame_sum_rest"][chunk] = total.rest
+    container[f"{detector}/valid_count"][chunk] = total.count
     container[f"{detector}/frame_valid"][start:stop] = valid
     return missing
 

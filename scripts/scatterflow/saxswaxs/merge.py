@@ -6,15 +6,20 @@ are taken frame by frame in order, so they do not depend on how the run was cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scatterflow.errors import UserError
-from scatterflow.saxswaxs.container import array_names, checksums
+from scatterflow.files.provenance import is_same_file
+from scatterflow.kernels.moments import FrameSum
+from scatterflow.saxswaxs.container import PER_CHUNK, array_names, checksums
 from scatterflow.saxswaxs.corrections import Factor, apply_factor
+
+HOW = "delete the receipt (work/RUN/REDUCTION/chunks/*.json) and run snakemake again"
 
 
 @dataclass(frozen=True)
@@ -50,31 +55,48 @@ class MeanProfile:
             return self._sum / self._count, np.sqrt(self._variance) / self._count
 
 
-def verify_receipts(container: Any, receipts: Sequence[dict[str, Any]], where: str) -> None:
-    """Raise UserError naming the chunk unless the store holds what every receipt says."""
+def verify_receipts(
+    container: Any,
+    receipts: Sequence[dict[str, Any]],
+    made_from: Mapping[str, str],
+    where: str,
+) -> None:
+    """Raise UserError naming the chunk unless the store holds what every receipt says, and every chunk was
+    made from what the result is assembled with (`integrate.made_from`) and the raw files that are there."""
     uid, frames = container.attrs["uid"], int(container.attrs["frames"])
     expected = 0
     for receipt in receipts:
         start, stop = receipt["start"], receipt["stop"]
         name = f"{where}, chunk {start:06d}-{stop:06d}"
-        how = "delete its receipt (.json) and run snakemake again"
         if start > expected:
-            raise UserError(f"no receipt for frames {expected} to {start - 1}", where, how)
+            raise UserError(f"no receipt for frames {expected} to {start - 1}", where, HOW)
         if start < expected:
-            raise UserError(f"two receipts for frames {start} to {expected - 1}", where, how)
+            raise UserError(f"two receipts for frames {start} to {expected - 1}", where, HOW)
         if receipt["container"] != uid:
-            raise UserError("the receipt belongs to a container that is gone", name, how)
+            raise UserError("the receipt belongs to a container that is gone", name, HOW)
+        _check_inputs(receipt, made_from, name)
         found = checksums(container, start, stop)
         wrong = [
             key for key in array_names(container) if found[key] != receipt["checksums"].get(key)
         ]
         if wrong:
             raise UserError(
-                f"the stored arrays differ from the receipt: {', '.join(wrong)}", name, how
+                f"the stored arrays differ from the receipt: {', '.join(wrong)}", name, HOW
             )
         expected = stop
     if expected != frames:
-        raise UserError(f"no receipt for frames {expected} to {frames - 1}", where, "run snakemake")
+        raise UserError(f"no receipt for frames {expected} to {frames - 1}", where, HOW)
+
+
+def _check_inputs(receipt: dict[str, Any], made_from: Mapping[str, str], name: str) -> None:
+    """What the chunk was made from is what is there now; raw files that are gone are believed."""
+    differs = [key for key in made_from if receipt["made_from"].get(key) != made_from[key]]
+    if differs:
+        raise UserError(f"the chunk was made with another {', another '.join(differs)}", name, HOW)
+    for record in receipt["raw_files"]:
+        path = Path(record["path"])
+        if path.exists() and not is_same_file(path, record):
+            raise UserError(f"{path} has changed since the chunk was integrated", name, HOW)
 
 
 def profiles(container: Any, task: str, factors: Sequence[Factor]) -> Iterator[Profiles]:
@@ -98,10 +120,8 @@ def profiles(container: Any, task: str, factors: Sequence[Factor]) -> Iterator[P
 def frame_sums(container: Any, detector: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sum of valid pixel values (rows, columns) float64, how often each pixel was valid (uint32), and which
     frames are there (frames,) bool. Sums of integer frames are exact."""
-    parts, counts = container[f"{detector}/frame_sum"], container[f"{detector}/valid_count"]
-    total = np.zeros(parts.shape[1:])
-    count = np.zeros(counts.shape[1:], dtype=np.uint32)
-    for chunk in range(parts.shape[0]):
-        total += parts[chunk]
-        count += counts[chunk]
-    return total, count, container[f"{detector}/frame_valid"][:]
+    parts = [container[f"{detector}/{name}"] for name in PER_CHUNK]
+    total = FrameSum(parts[0].shape[1:])
+    for chunk in range(parts[0].shape[0]):
+        total.merge(*(part[chunk] for part in parts))
+    return total.finalize(), total.count, container[f"{detector}/frame_valid"][:]

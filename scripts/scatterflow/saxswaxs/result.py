@@ -32,7 +32,8 @@ from scatterflow.files.provenance import now, software
 from scatterflow.progress import progress
 from scatterflow.saxswaxs.corrections import Factor
 from scatterflow.saxswaxs.merge import frame_sums
-from scatterflow.saxswaxs.result_profiles import ResultTask, write_profiles
+from scatterflow.saxswaxs.result_profiles import write_profiles
+from scatterflow.saxswaxs.tasks import ResultTask
 
 REFERENCE = "pyFAI: Kieffer et al., J. Synchrotron Rad. 27 (2020) 558; scatterflow"
 DEFINITIONS = {"azimuthal": "NXazint1d", "cake": "NXazint2d"}
@@ -167,6 +168,7 @@ def _write_detector(
             "y_pixel_size": (geometry["pixel1_m"], "m"),
             "beam_center_x": (detector.beam_centre[1], "pixel"),
             "beam_center_y": (detector.beam_centre[0], "pixel"),
+            "wavelength": (geometry["wavelength_m"] * 1e10, "angstrom"),
             "pixel_mask": detector.pixel_mask,
         },
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import h5py
@@ -13,22 +12,11 @@ from scatterflow.files.hdf5 import write_array
 from scatterflow.files.nexus import add_group
 from scatterflow.saxswaxs.corrections import Factor
 from scatterflow.saxswaxs.merge import MeanProfile, profiles
-from scatterflow.saxswaxs.weights import Weights, bin_edges
+from scatterflow.saxswaxs.tasks import ResultTask
+from scatterflow.saxswaxs.weights import bin_edges
 from scatterflow.units import axis_unit
 
 INTERPRETATIONS = {"azimuthal": "spectrum", "cake": "image", "radial": "spectrum"}
-
-
-@dataclass(frozen=True)
-class ResultTask:
-    """One integration of one detector in the result."""
-
-    name: str
-    detector: str
-    integration: str
-    kind: str
-    error_model: str
-    weights: Weights
 
 
 def write_profiles(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scatterflow.errors import UserError
+from scatterflow.files.checksums import value_digest
 from scatterflow.files.hdf5 import mapped, reading, write_array, writing
 from scatterflow.files.json import to_json
 
@@ -42,6 +43,11 @@ class Weights:
     radial_axis: np.ndarray | None
     azimuthal_axis: np.ndarray | None
     settings: dict[str, Any]
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything that the weights were made from."""
+        return value_digest(self.settings, length=32)
 
     @property
     def bins(self) -> int:
@@ -170,9 +176,12 @@ def _row_sums(indptr: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
 
 
 def describe_weights(
-    weights: Weights, integrator: AzimuthalIntegrator, mask_sha256: str
+    weights: Weights,
+    integrator: AzimuthalIntegrator,
+    mask_sha256: str,
+    flat_sha256: str | None = None,
 ) -> Weights:
-    """The weights with the identities of the geometry and mask that made them in `settings`."""
+    """The weights with the identities of the geometry, mask and flat that made them in `settings`."""
     from scatterflow.detectors.geometry import beam_centre, geometry_description, geometry_sha256
 
     identities = {
@@ -180,6 +189,7 @@ def describe_weights(
         "geometry_sha256": geometry_sha256(integrator),
         "beam_centre": [float(value) for value in beam_centre(integrator)],
         "mask_sha256": mask_sha256,
+        "flat_sha256": flat_sha256,
     }
     return replace(weights, settings={**weights.settings, **identities})
 

@@ -9,14 +9,20 @@ two spaces apart, then one line of numbers per point. Lines of multi-channel dat
 passed over.
 
 A file may hold a scan number more than once: "12.2" is the second scan 12.
+
+A file of a whole beamtime holds hundreds of scans, and each run wants one: the places of the scans
+in the file are found once per process, and only the wanted scan's text is taken apart.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,6 +31,9 @@ import numpy as np
 from scatterflow.errors import UserError
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# Latin-1 never fails and keeps the control words; comments may be in any encoding.
+ENCODING = "latin-1"
+INDEXED_FILES = 8
 _SCAN = re.compile(r"#S\s+(\d+)\s*(.*)")
 _SCAN_NAME = re.compile(r"(\d+)(?:\.(\d+))?\Z", re.ASCII)
 _DATE = re.compile(r"\w+ +(\w{3}) +(\d+) +(\d+):(\d+):(\d+) +(\d{4})")
@@ -38,6 +47,7 @@ class SpecHeader:
     epoch: `#E`, seconds since 1970 UTC; the `Epoch` column of a scan counts from it. None: no `#E`.
     motor_lines: the names of the motors, one text per `#O` line.
     mnemonics: short names in the same order, all lines together; empty: the file has none.
+    text: its lines as in the file, without blank lines at the end.
     """
 
     name: str = ""
@@ -47,6 +57,7 @@ class SpecHeader:
     user: str = ""
     motor_lines: tuple[str, ...] = ()
     mnemonics: tuple[str, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,14 +103,19 @@ class SpecScan:
 
 @dataclass(frozen=True)
 class ScanText:
-    """A scan of a file, not yet parsed: cheap, for a file of many scans."""
+    """Where a scan of a file is, not yet parsed: cheap, for a file of many scans.
+
+    number, order, command, header, line: as in `SpecScan`.
+    start, stop: its bytes in the file, from `#S` to what follows the scan.
+    """
 
     number: int
     order: int
     command: str
     header: SpecHeader
     line: int
-    lines: list[str] = field(repr=False)
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True)
@@ -117,43 +133,87 @@ def is_spec_file(path: str | Path) -> bool:
 
 
 def read_spec_file(path: str | Path) -> SpecFile:
-    """Read a SPEC file and find its scans; raises UserError if it is no SPEC file."""
+    """Find the scans of a SPEC file, anew only if it has changed since this process last did.
+
+    Raises UserError if it is no SPEC file.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError("SPEC file not found", str(path), "check the run table's `raw` entry")
+    status = path.stat()
+    indexed = _index(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+    return replace(indexed, path=path)
+
+
+@lru_cache(maxsize=INDEXED_FILES)
+def _index(path: str, size: int, mtime_ns: int) -> SpecFile:
+    # Size and time of last change tell a file from its earlier states.
     if not is_spec_file(path):
         raise UserError(
-            "this is no SPEC file", str(path), "its first line must start with `#F` or `#S`"
+            "this is no SPEC file", path, "its first line must start with `#F` or `#S`"
         )
-    # Latin-1 never fails and keeps the control words; comments may be in any encoding.
-    lines = path.read_text(encoding="latin-1").split("\n")
-    return SpecFile(path, tuple(_split_scans(lines)))
+    content = Path(path).read_bytes()
+    return SpecFile(Path(path), tuple(_find_scans(content)))
 
 
-def _split_scans(lines: list[str]) -> Iterator[ScanText]:
-    header_lines: list[str] = []
+def _find_scans(content: bytes) -> Iterator[ScanText]:
     header = SpecHeader()
-    current: ScanText | None = None
     seen: dict[int, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if line.startswith("#F"):
-            if current:
-                yield current
-            header_lines, current = [line], None
-        elif match := _SCAN.match(line):
-            if current:
-                yield current
-            if header_lines:
-                header, header_lines = _parse_header(header_lines), []
-            scan = int(match.group(1))
-            seen[scan] = seen.get(scan, 0) + 1
-            current = ScanText(scan, seen[scan], match.group(2).strip(), header, number, [])
-        elif current:
-            current.lines.append(line.rstrip("\r"))
-        elif header_lines:
-            header_lines.append(line.rstrip("\r"))
-    if current:
-        yield current
+    line = 1
+    headers = [(start, None) for start in _line_starts(content, b"#F")]
+    scans = [(start, _scan_line(content, start)) for start in _line_starts(content, b"#S")]
+    parts = sorted(
+        [*headers, *((start, match) for start, match in scans if match)], key=itemgetter(0)
+    )
+    stops = [start for start, _ in parts[1:]] + [len(content)]
+    for (start, match), stop in zip(parts, stops, strict=True):
+        if match is None:
+            header = _parse_header(_lines(content[start:stop]))
+        else:
+            number = int(match[1])
+            seen[number] = seen.get(number, 0) + 1
+            yield ScanText(number, seen[number], match[2].strip(), header, line, start, stop)
+        line += content.count(b"\n", start, stop)
+
+
+def _line_starts(content: bytes, word: bytes) -> Iterator[int]:
+    if content.startswith(word):
+        yield 0
+    place = content.find(b"\n" + word)
+    while place >= 0:
+        yield place + 1
+        place = content.find(b"\n" + word, place + 1)
+
+
+def _scan_line(content: bytes, start: int) -> re.Match | None:
+    end = content.find(b"\n", start)
+    return _SCAN.match(content[start : end if end >= 0 else len(content)].decode(ENCODING))
+
+
+def _lines(text: bytes) -> list[str]:
+    """Lines without line ends, blank lines at the end left out: the next scan adds one."""
+    lines = [line.rstrip("\r") for line in text.decode(ENCODING).split("\n")]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+def scan_lines(path: str | Path, text: ScanText) -> list[str]:
+    """The lines of a scan as in the file, `#S` first, without blank lines at the end.
+
+    Raises UserError if the scan is no longer where it was found.
+    """
+    with Path(path).open("rb") as stream:
+        stream.seek(text.start)
+        found = _lines(stream.read(text.stop - text.start))
+    match = _SCAN.match(found[0]) if found else None
+    if not match or int(match[1]) != text.number:
+        raise UserError(
+            "the SPEC file was changed while it was read",
+            f"{path}, scan {text.number}",
+            "run snakemake again",
+        )
+    return found
 
 
 def _parse_header(lines: list[str]) -> SpecHeader:
@@ -168,6 +228,7 @@ def _parse_header(lines: list[str]) -> SpecHeader:
         user=user.group(1).strip() if user else "",
         motor_lines=tuple(_numbered(lines, "#O")),
         mnemonics=tuple(" ".join(_numbered(lines, "#o")).split()),
+        text="\n".join(lines),
     )
 
 
@@ -226,9 +287,10 @@ def _ranges(numbers: Iterable[int]) -> str:
 def parse_scan(path: str | Path, text: ScanText) -> SpecScan:
     """Parse one scan of a file; raises UserError (file, scan, line) for lines that do not fit."""
     where = f"{path}, scan {text.number}"
-    control = [line for line in text.lines if line.startswith("#")]
+    lines = scan_lines(path, text)
+    control = [line for line in lines[1:] if line.startswith("#")]
     first = {line[:2]: line[2:].strip() for line in reversed(control)}
-    rows = _data_lines(text)
+    rows = _data_lines(lines, text.line)
     labels = _labels(first.get("#L", ""), first.get("#N", ""), rows, where)
     motors, mnemonics = _motors(text.header, _numbered(control, "#P"))
     return SpecScan(
@@ -247,10 +309,10 @@ def parse_scan(path: str | Path, text: ScanText) -> SpecScan:
     )
 
 
-def _data_lines(text: ScanText) -> list[tuple[int, str]]:
+def _data_lines(lines: list[str], first: int) -> list[tuple[int, str]]:
     """The lines of numbers with their line numbers; control and multi-channel lines left out."""
     rows, continued = [], False
-    for number, line in enumerate(text.lines, start=text.line + 1):
+    for number, line in enumerate(lines[1:], start=first + 1):
         channels = continued or line.startswith("@")
         if not channels and line.strip() and not line.startswith("#"):
             rows.append((number, line))
