@@ -17,7 +17,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # started as a folder: its parent holds the package
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from scatterflow.errors import UserError, from_os_error
+from scatterflow.errors import UserError, from_os_error, suggestion
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,6 +86,12 @@ def _discover(options: argparse.Namespace) -> int:
     from scatterflow.plan.discovery import discover, extend_run_table
 
     configuration = validate(read_yaml(options.configfile), options.configfile)
+    if options.reduction and options.reduction not in configuration.reductions:
+        raise UserError(
+            f"reduction {options.reduction!r} is not configured",
+            "--reduction",
+            suggestion(options.reduction, configuration.reductions),
+        )
     found = discover(
         configuration.raw,
         {name: source.model_dump() for name, source in configuration.sources.items()},

@@ -24,6 +24,8 @@ from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
 from scatterflow.config.load import RunConfigurations, read_yaml, validate
 from scatterflow.config.model import Configuration
 from scatterflow.config.runs import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, read_run_table
+from scatterflow.plan.build import build_plan
+from scatterflow.plan.targets import result_files
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = REPOSITORY / "config" / "README.md"
@@ -142,7 +144,7 @@ def test_all_columns_of_the_run_table_are_told():
 
 def test_the_examples_are_valid(tmp_path):
     whole = blocks("yaml")
-    assert len(whole) == 2
+    assert len(whole) == 3
     for number, text in enumerate(whole):
         path = tmp_path / f"{number}.yaml"
         path.write_text(text, encoding="utf-8")
@@ -151,7 +153,7 @@ def test_the_examples_are_valid(tmp_path):
 
 def test_the_example_of_overrides_applies_to_the_first_example(tmp_path):
     (overrides,) = blocks("yaml override")
-    (table,) = blocks("tsv")
+    table = blocks("tsv")[0]
     path = tmp_path / "config.yaml"
     path.write_text(blocks("yaml")[0] + overrides, encoding="utf-8")
     runs = tmp_path / "runs.tsv"
@@ -167,6 +169,16 @@ def test_the_example_of_overrides_applies_to_the_first_example(tmp_path):
     assert [c.reductions["saxs"].integrations["azimuthal"].bins for c in found] == [500, 1000]
     assert [c.detectors["saxs"].masks[0].radius for c in found] == [20, 3]
     assert {c.detectors["saxs"].geometry for c in found} == {"config/geometry/saxs_moved.poni"}
+
+
+def test_the_example_of_a_calibrant_is_checked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/runs.tsv").write_text(blocks("tsv")[1], encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(blocks("yaml")[2], encoding="utf-8")
+    plan = build_plan(read_yaml("config.yaml"))
+    files = result_files(plan.find("lab6", "calibration"))
+    assert "results/lab6/calibration/waxs_azimuthal_rings.tsv" in files
 
 
 def test_the_commands_that_the_reference_names_exist():

@@ -108,7 +108,7 @@ def test_detector_faults_do_not_show(demo):
 
 def test_the_python_of_the_readme_runs(demo, monkeypatch):
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     monkeypatch.chdir(demo.folder)
     names: dict = {}
     exec(code, names)

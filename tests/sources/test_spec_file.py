@@ -16,13 +16,8 @@ from scatterflow.sources.spec_command import (
     runs_as_snake,
     step_indices,
 )
-from scatterflow.sources.spec_file import (
-    find_scan,
-    is_spec_file,
-    parse_scan,
-    read_spec_file,
-    seconds_since_1970,
-)
+from scatterflow.sources.spec_dates import seconds_since_1970
+from scatterflow.sources.spec_file import find_scan, is_spec_file, parse_scan, read_spec_file
 
 TWO_HEADERS = r"""#F sample
 #E 1790000000

@@ -76,4 +76,14 @@ class Source(Protocol):
         """The files that hold these frames of a detector (all detectors: None), in order."""
 
     def scalar_files(self) -> list[Path]:
-        """The files that `scalars` and `metadata` read."""
+        """The files that `scalars` and `metadata` read, less those of `shared_files`."""
+
+    def shared_files(self) -> list[Path]:
+        """Files that this run shares with others, read in part: `fingerprint` stands for them."""
+
+    def fingerprint(self, *, scalars: bool) -> str | None:
+        """Digest of this run's part of files that other runs share; None: the files themselves tell.
+
+        scalars: of all that `scalars` and `metadata` read of them; else of what says which frame is
+        where, no more.
+        """

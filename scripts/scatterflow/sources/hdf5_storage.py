@@ -10,11 +10,21 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from itertools import pairwise, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scatterflow.sources.hdf5_links import LinkedFiles, MissingFile
+import numpy as np
+
+from scatterflow.sources.hdf5_links import (
+    MOST_OPEN,
+    LinkedFiles,
+    MissingFile,
+    VirtualPiece,
+    check_depth,
+)
+from scatterflow.sources.raw_faults import system_errors_reported
 
 if TYPE_CHECKING:
     import h5py
@@ -26,18 +36,19 @@ DAMAGED = "the compressed frame is damaged: it states a size that is not a frame
 
 
 def storage_faults(
-    files: LinkedFiles, dataset: h5py.Dataset, holder: Path, first: int, stop: int
+    files: LinkedFiles, dataset: h5py.Dataset, holder: Path, first: int, stop: int, depth: int = 0
 ) -> dict[int, str]:
     """Frames of first..stop-1 of a dataset that cannot be read, and why: {frame: reason}."""
     if not dataset.is_virtual:
         return _stored_faults(dataset, first, stop)
-    wanted = range(first, stop)
-    faults = dict.fromkeys(wanted, NEVER_WRITTEN)
+    check_depth(depth, f"{holder}, {dataset.name}")
+    faults = dict.fromkeys(range(first, stop), NEVER_WRITTEN)
     found: dict[int, str] = {}
     for piece in files.virtual_pieces(dataset, holder):
-        frames = {s: f for f, s in zip(piece.frames, piece.sources, strict=True) if f in wanted}
-        if not frames:
+        if not piece.overlaps(first, stop):
             continue
+        inside = piece.within(first, stop)
+        frames = dict(zip(piece.sources[inside], piece.frames[inside], strict=True))
         for frame in frames.values():
             faults.pop(frame, None)
         try:
@@ -47,9 +58,48 @@ def storage_faults(
             found.update(dict.fromkeys(frames.values(), reason))
             continue
         for low, high in _ranges(sorted(frames)):
-            inside = storage_faults(files, source, inner, low, high)
-            found.update({frames[i]: reason for i, reason in inside.items()})
+            reasons = storage_faults(files, source, inner, low, high, depth + 1)
+            found.update({frames[i]: reason for i, reason in reasons.items()})
     return faults | found
+
+
+def read_stored(
+    files: LinkedFiles, name: str, first: int, out: np.ndarray, path: Path | None = None
+) -> None:
+    """Read frames first..first + len(out) - 1 of a dataset into `out`, found free of faults before.
+
+    HDF5 keeps the source files of a virtual dataset open as long as the dataset, and leaves the fill
+    value where it cannot open one more: so few at a time, and a look whether there was room.
+    Raises OSError as h5py does; UserError: too many open files.
+    """
+    dataset, holder = files.dataset(name, path)
+    if not dataset.is_virtual:
+        _read_into(dataset, first, out)
+        return
+    steps = list(_steps(files.virtual_pieces(dataset, holder), first, first + len(out)))
+    for low, high in steps:
+        dataset, holder = files.dataset(name, path)  # closes the former
+        _read_into(dataset, low, out[low - first : high - first])
+        with system_errors_reported(holder), open(os.devnull, "rb"):
+            pass
+
+
+def _steps(pieces: list[VirtualPiece], first: int, stop: int) -> Iterator[tuple[int, int]]:
+    # Ranges of frames that need few files each.
+    inside = [piece for piece in pieces if piece.overlaps(first, stop)]
+    if len({piece.path for piece in inside}) <= MOST_OPEN or stop - first == 1:
+        yield first, stop
+        return
+    middle = (first + stop) // 2
+    yield from _steps(inside, first, middle)
+    yield from _steps(inside, middle, stop)
+
+
+def _read_into(dataset: h5py.Dataset, first: int, out: np.ndarray) -> None:
+    if dataset.ndim == 2:
+        dataset.read_direct(out[0])
+    else:
+        dataset.read_direct(out, np.s_[first : first + len(out)])
 
 
 def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
@@ -103,4 +153,5 @@ def _chunk_stream(dataset: h5py.Dataset) -> int | None:
     compresses = len(options) > 4 and options[4] != 0
     if number != BITSHUFFLE or count != 1 or not compresses:
         return None
-    return os.open(dataset.file.filename, os.O_RDONLY)
+    with system_errors_reported(dataset.file.filename):
+        return os.open(dataset.file.filename, os.O_RDONLY)

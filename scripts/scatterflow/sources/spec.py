@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scatterflow.errors import FrameError, UserError, suggestion
+from scatterflow.files.checksums import value_digest
 from scatterflow.sources.base import DetectorInfo, RunLocation
 from scatterflow.sources.patterns import path_below
 from scatterflow.sources.spec_command import ScanCommand, parse_command, runs_as_snake
+from scatterflow.sources.spec_dates import iso_local, seconds_since_1970
 from scatterflow.sources.spec_file import (
+    ScanText,
     SpecScan,
     find_scan,
     parse_scan,
     read_spec_file,
-    seconds_since_1970,
+    scan_lines,
 )
 from scatterflow.sources.spec_frames import FramePlace, detector_files, place_frames
 from scatterflow.sources.spec_images import FrameReader, count_frames
@@ -62,9 +65,13 @@ class SpecSource:
     # The scan
 
     @cached_property
+    def _text(self) -> ScanText:
+        return find_scan(read_spec_file(self.path), self.scan_name)
+
+    @cached_property
     def scan(self) -> SpecScan:
         """The scan as in the file; raises UserError if it is shorter than the run table says."""
-        scan = parse_scan(self.path, find_scan(read_spec_file(self.path), self.scan_name))
+        scan = parse_scan(self.path, self._text)
         command = parse_command(scan.command, self.where)
         points = scan.points_done or command.points or 0
         if points < self.frames:
@@ -226,12 +233,34 @@ class SpecSource:
         )
 
     def scalar_files(self) -> list[Path]:
-        """The SPEC file, the table and the .par file with its .json, as far as configured."""
-        from scatterflow.sources.spec_scalars import par_paths
+        """The table and the detectors' logs, as far as configured."""
+        from scatterflow.sources.spec_scalars import log_paths
+
+        if not self.location.recipe.get("table"):
+            return log_paths(self)
         from scatterflow.sources.tables import table_path
 
-        table = self.location.recipe.get("table") and table_path(self.table_location())
-        return [self.path, *([table] if table else []), *par_paths(self)]
+        table = table_path(self.table_location())
+        return [*([table] if table else []), *log_paths(self)]
+
+    def shared_files(self) -> list[Path]:
+        """The SPEC file; the .par file with its .json if a scalar is read from it."""
+        from scatterflow.sources.spec_scalars import par_paths, reads_par_file
+
+        return [self.path, *(par_paths(self) if reads_par_file(self) else ())]
+
+    def fingerprint(self, *, scalars: bool) -> str:
+        """Digest of this scan's part of the `shared_files`; scans appended to them leave it alone.
+
+        scalars: of the scan's text, its header and its rows of the .par file; else of what places
+        the frames: the command, the points done, and whether rows ran backwards.
+        """
+        if not scalars:
+            return value_digest([self.scan.command, self.scan.points_done, self.snake])
+        from scatterflow.sources.spec_scalars import par_rows, reads_par_file
+
+        header, lines = self.scan.header.text, scan_lines(self.path, self._text)
+        return value_digest([header, lines, par_rows(self) if reads_par_file(self) else None])
 
     def table_location(self) -> RunLocation:
         """The run's location as the `table` pattern sees it: `{raw}` is the scan's folder."""
@@ -240,8 +269,9 @@ class SpecSource:
     def metadata(self) -> dict[str, Any]:
         """What the SPEC file says of the scan.
 
-        title, user, command, date (ISO 8601, UTC; "" if the scan has none), scan_number,
-        count_time_s, points_asked (None: not said), points_done, motors {name: position before the
+        title, user, command, date (ISO 8601, UTC; "" if the scan has none), start_time and end_time
+        (ISO 8601, local time with UTC offset; the end is the last point's `Epoch`; each left out if
+        not known), scan_number, count_time_s, points_asked (None: not said), points_done, motors {name: position before the
         scan}, comments; scan {axes, shape, snake}: motors and points of a grid, slowest axis first,
         so that n values in order of acquisition reshape to `shape`; empty without scanned motors.
         """
@@ -253,6 +283,7 @@ class SpecSource:
             "user": scan.header.user,
             "command": scan.command,
             "date": self._iso_date(),
+            **self._times(),
             "scan_number": scan.number,
             "count_time_s": command.count_time_s
             if scan.count_time_s is None
@@ -273,3 +304,21 @@ class SpecSource:
             return ""
         seconds = seconds_since_1970(self.scan.date, self.time_zone, self.where)
         return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+    def _times(self) -> dict[str, str]:
+        seconds: dict[str, float] = {}
+        if self.scan.date:
+            start = seconds_since_1970(self.scan.date, self.time_zone, self.where)
+            seconds["start_time"] = start
+        end = self._last_epoch()
+        if end is not None:
+            seconds["end_time"] = end
+        return {key: iso_local(s, self.time_zone, self.where) for key, s in seconds.items()}
+
+    def _last_epoch(self) -> float | None:
+        """Seconds since 1970 UTC of the last point; None if the file does not say."""
+        scan = self.scan
+        if scan.header.epoch is None or scan.labels.count("Epoch") != 1 or not scan.points_done:
+            return None
+        last = scan.header.epoch + scan.data[-1, scan.labels.index("Epoch")]
+        return float(last) if np.isfinite(last) else None

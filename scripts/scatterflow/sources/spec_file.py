@@ -20,23 +20,19 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from scatterflow.errors import UserError
 
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # Latin-1 never fails and keeps the control words; comments may be in any encoding.
 ENCODING = "latin-1"
 INDEXED_FILES = 8
 _SCAN = re.compile(r"#S\s+(\d+)\s*(.*)")
 _SCAN_NAME = re.compile(r"(\d+)(?:\.(\d+))?\Z", re.ASCII)
-_DATE = re.compile(r"\w+ +(\w{3}) +(\d+) +(\d+):(\d+):(\d+) +(\d{4})")
 _USER = re.compile(r"\s*\bUser\s*=\s*(.*)")
 
 
@@ -140,6 +136,10 @@ def read_spec_file(path: str | Path) -> SpecFile:
     path = Path(path)
     if not path.is_file():
         raise UserError("SPEC file not found", str(path), "check the run table's `raw` entry")
+    if not is_spec_file(path):
+        raise UserError(
+            "this is no SPEC file", str(path), "its first line must start with `#F` or `#S`"
+        )
     status = path.stat()
     indexed = _index(os.path.abspath(path), status.st_size, status.st_mtime_ns)
     return replace(indexed, path=path)
@@ -148,23 +148,18 @@ def read_spec_file(path: str | Path) -> SpecFile:
 @lru_cache(maxsize=INDEXED_FILES)
 def _index(path: str, size: int, mtime_ns: int) -> SpecFile:
     # Size and time of last change tell a file from its earlier states.
-    if not is_spec_file(path):
-        raise UserError(
-            "this is no SPEC file", path, "its first line must start with `#F` or `#S`"
-        )
-    content = Path(path).read_bytes()
-    return SpecFile(Path(path), tuple(_find_scans(content)))
+    return SpecFile(Path(path), tuple(_find_scans(Path(path).read_bytes())))
 
 
 def _find_scans(content: bytes) -> Iterator[ScanText]:
     header = SpecHeader()
     seen: dict[int, int] = {}
-    line = 1
     headers = [(start, None) for start in _line_starts(content, b"#F")]
     scans = [(start, _scan_line(content, start)) for start in _line_starts(content, b"#S")]
     parts = sorted(
         [*headers, *((start, match) for start, match in scans if match)], key=itemgetter(0)
     )
+    line = 1 + content.count(b"\n", 0, parts[0][0] if parts else 0)
     stops = [start for start, _ in parts[1:]] + [len(content)]
     for (start, match), stop in zip(parts, stops, strict=True):
         if match is None:
@@ -378,29 +373,3 @@ def _leading_number(text: str) -> float | None:
         return float(text.split()[0])
     except (ValueError, IndexError):
         return None
-
-
-def seconds_since_1970(date: str, time_zone: str, where: str) -> float:
-    """A `#D` date ("Wed May  4 23:59:49 1988", local time of `time_zone`) in s since 1970 UTC.
-
-    In the hour that occurs twice when summer time ends, the first is meant. Raises UserError.
-    """
-    match = _DATE.match(date)
-    if not match or match[1] not in MONTHS:
-        raise UserError(
-            f"cannot read the date {date!r}" if date else "the scan has no date (`#D`)",
-            where,
-            "a date looks like: #D Wed May  4 23:59:49 1988",
-        )
-    try:
-        zone = ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UserError(
-            f"time zone {time_zone!r} is not known", where, "write for example America/New_York"
-        ) from error
-    day, hour, minute, second, year = (int(match[i]) for i in range(2, 7))
-    try:
-        local = datetime(year, MONTHS.index(match[1]) + 1, day, hour, minute, second, tzinfo=zone)
-    except ValueError as error:
-        raise UserError(f"there is no date {date!r}", where, "correct the `#D` line") from error
-    return local.astimezone(UTC).timestamp()

@@ -20,7 +20,7 @@ import numpy as np
 from scatterflow.errors import UserError, suggestion
 from scatterflow.sources.patterns import path_below
 from scatterflow.sources.spec_command import ScannedMotor, commanded_positions
-from scatterflow.sources.spec_file import MONTHS, seconds_since_1970
+from scatterflow.sources.spec_dates import MONTHS, seconds_since_1970
 from scatterflow.sources.spec_frames import natural_key
 
 if TYPE_CHECKING:
@@ -153,16 +153,10 @@ def detector_log_timestamps(source: SpecSource, name: str | None) -> tuple[np.nd
     name: detector of the configuration; may be left out if the source has only one. Each line with
     a time such as 2026-Sep-21T10:15:00.123 (local time of the beamline) is one frame.
     """
-    if name is None and len(source.location.recipe["frames"]) > 1:
-        raise UserError("which detector's log?", source.where, "give the detector as `name`")
-    names = source.location.recipe["frames"]
-    detector = names.get(name, name) if name else next(iter(names.values()))
-    logs = sorted(
-        _logs(source.folder, detector, source.path.name), key=lambda p: natural_key(p.name)
-    )
+    logs = _logs(source, name)
     if not logs:
         raise UserError(
-            f"no .log file of {detector!r} in {source.folder}",
+            f"no .log file of {_log_detector(source, name)!r} in {source.folder}",
             source.where,
             "the detector's log must lie beside its frames, with the detector's name in its name",
         )
@@ -176,9 +170,18 @@ def detector_log_timestamps(source: SpecSource, name: str | None) -> tuple[np.nd
     return np.array(times[: source.frames]), "s"
 
 
-def _logs(folder: Path, detector: str, prefix: str) -> list[Path]:
-    stems = {path: path.stem.removeprefix(f"{prefix}_") for path in folder.glob("*.log")}
-    return [path for path, stem in stems.items() if f"_{detector}_" in f"_{stem}_"]
+def _logs(source: SpecSource, name: str | None) -> list[Path]:
+    detector, prefix = _log_detector(source, name), source.path.name
+    stems = {path: path.stem.removeprefix(f"{prefix}_") for path in source.folder.glob("*.log")}
+    logs = [path for path, stem in stems.items() if f"_{detector}_" in f"_{stem}_"]
+    return sorted(logs, key=lambda path: natural_key(path.name))
+
+
+def _log_detector(source: SpecSource, name: str | None) -> str:
+    names = source.location.recipe["frames"]
+    if name is None and len(names) > 1:
+        raise UserError("which detector's log?", source.where, "give the detector as `name`")
+    return names.get(name, name) if name else next(iter(names.values()))
 
 
 def _log_times(log: Path, source: SpecSource) -> list[float]:
@@ -194,6 +197,19 @@ def _log_times(log: Path, source: SpecSource) -> list[float]:
     return times
 
 
+def log_paths(source: SpecSource) -> list[Path]:
+    """The detector logs that the configured scalars read, those that are there."""
+    scalars = (source.location.recipe.get("scalars") or {}).values()
+    names = [s.get("name") for s in scalars if s["type"] == "detector_log_timestamps"]
+    return list(dict.fromkeys(log for name in names for log in _logs(source, name)))
+
+
+def reads_par_file(source: SpecSource) -> bool:
+    """Whether a configured scalar is a column of the .par file."""
+    scalars = (source.location.recipe.get("scalars") or {}).values()
+    return any(scalar["type"] == "smb_par" for scalar in scalars)
+
+
 def par_paths(source: SpecSource) -> tuple[Path, ...]:
     """The .par file and the .json that names its columns; none if not configured."""
     name = source.location.recipe.get("par_file")
@@ -205,17 +221,10 @@ def par_paths(source: SpecSource) -> tuple[Path, ...]:
 
 def smb_par(source: SpecSource, name: str) -> np.ndarray:
     """A column of the .par file in the scan's row (column SCAN_N), one number."""
-    paths = par_paths(source)
-    if not paths:
-        raise UserError(
-            "no .par file is given", source.where, "add `par_file` to the source in config.yaml"
-        )
-    par, names = paths
-    columns = _par_columns(names)
-    for needed in ("SCAN_N", name):
-        if needed not in columns:
-            raise UserError(f"no column {needed!r}", str(names), suggestion(needed, columns))
-    rows = _par_rows(par, len(columns), columns["SCAN_N"], source.scan.number)
+    columns, rows = par_rows(source)
+    par, names = par_paths(source)
+    if name not in columns:
+        raise UserError(f"no column {name!r}", str(names), suggestion(name, columns))
     values = {row[columns[name]] for row in rows}
     if len(values) != 1:
         raise UserError(
@@ -225,6 +234,20 @@ def smb_par(source: SpecSource, name: str) -> np.ndarray:
             "the file needs one row for the scan" if not rows else "keep one of the rows",
         )
     return _par_number(values.pop(), name, par)
+
+
+def par_rows(source: SpecSource) -> tuple[dict[str, int], list[list[str]]]:
+    """The columns of the .par file, {name: number}, and the rows of this scan, word by word."""
+    paths = par_paths(source)
+    if not paths:
+        raise UserError(
+            "no .par file is given", source.where, "add `par_file` to the source in config.yaml"
+        )
+    par, names = paths
+    columns = _par_columns(names)
+    if "SCAN_N" not in columns:
+        raise UserError("no column 'SCAN_N'", str(names), suggestion("SCAN_N", columns))
+    return columns, _par_rows(par, len(columns), columns["SCAN_N"], source.scan.number)
 
 
 def _par_columns(path: Path) -> dict[str, int]:

@@ -1,0 +1,85 @@
+"""What an HDF5 file says of its run: single numbers and texts, and when it was measured.
+
+Times: `start_time` and `end_time` of the NXentry (NeXus), `data_collection_date` of an Eiger.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scatterflow.errors import UserError
+from scatterflow.sources.hdf5_links import LinkedFiles, NoSuchDataset, damage_reported
+from scatterflow.sources.times import iso_with_zone
+
+if TYPE_CHECKING:
+    import h5py
+
+MOST_METADATA = 2000
+LONGEST_TEXT = 1000
+EIGER_START = "/entry/instrument/detector/detectorSpecific/data_collection_date"
+
+
+def single_values(file: h5py.File) -> dict[str, Any]:
+    """The single numbers and texts of a file, {path in the file: value}; links are not followed."""
+    import h5py
+
+    values: dict[str, Any] = {}
+
+    def visit(name: str | bytes, item: object) -> None:
+        if len(values) >= MOST_METADATA or not isinstance(item, h5py.Dataset) or item.size != 1:
+            return
+        if item.external is not None or item.is_virtual:
+            return
+        value = _single_value(item)
+        if isinstance(value, int | float | str) and len(str(value)) <= LONGEST_TEXT:
+            # h5py leaves a name that is no UTF-8 as bytes.
+            name = name if isinstance(name, str) else name.decode("latin-1")
+            values["/" + name] = value
+
+    file.visititems(visit)
+    return values
+
+
+def start_time(files: LinkedFiles) -> dict[str, str]:
+    """{"start_time": ISO 8601 with offset}; {} if the file states none, or none with a zone."""
+    return _time(files, "start_time", f"{_default_entry(files)}/start_time", EIGER_START)
+
+
+def end_time(files: LinkedFiles) -> dict[str, str]:
+    """{"end_time": ...}, as `start_time`."""
+    return _time(files, "end_time", f"{_default_entry(files)}/end_time")
+
+
+def _time(files: LinkedFiles, key: str, *names: str) -> dict[str, str]:
+    for name in names:
+        try:
+            dataset, holder = files.dataset(name)
+        except NoSuchDataset:
+            continue
+        with damage_reported(holder):
+            value = _single_value(dataset) if dataset.size == 1 else None
+        time = iso_with_zone(value) if isinstance(value, str) else None
+        if time:
+            return {key: time}
+    return {}
+
+
+def _default_entry(files: LinkedFiles) -> str:
+    root, holder = files.find("/")
+    with damage_reported(holder):
+        name = root.attrs.get("default", "entry")
+        name = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+    try:
+        files.find(name)
+    except UserError:
+        return "/entry"
+    return name
+
+
+def _single_value(dataset: h5py.Dataset) -> Any:
+    value = np.asarray(dataset[()]).reshape(-1)[0]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value.item() if isinstance(value, np.generic) else value
