@@ -6,7 +6,7 @@ from scatterflow.plan.build import build_plan
 from scatterflow.plan.chunks import block_frames
 from scatterflow.plan.code import code_digest
 from scatterflow.plan.lock import release_stale_locks
-from scatterflow.plan.raw import frame_files, scalar_files
+from scatterflow.plan.raw import fingerprint, frame_files, scalar_files, shared_files
 from scatterflow.plan.targets import calibrant_of, chunk_name, result_files
 
 
@@ -136,12 +136,27 @@ def mask_files(wildcards):
 
 @mendable
 def chunk_raw_files(wildcards):
-    return frame_files(planned(wildcards), int(wildcards.start), int(wildcards.stop))
+    """Files that hold a chunk's frames; those shared with other runs are watched by `frames_part`."""
+    reduction = planned(wildcards)
+    own = frame_files(reduction, int(wildcards.start), int(wildcards.stop))
+    return own + [ancient(path) for path in shared_files(reduction) if path not in own]
 
 
 @mendable
 def run_scalar_files(wildcards):
-    return scalar_files(planned(wildcards))
+    """Files that hold a run's scalars and metadata; those shared with other runs as above."""
+    reduction = planned(wildcards)
+    return scalar_files(reduction) + [ancient(path) for path in shared_files(reduction)]
+
+
+@mendable
+def frames_part(wildcards):
+    return fingerprint(planned(wildcards), scalars=False)
+
+
+@mendable
+def scalars_part(wildcards):
+    return fingerprint(planned(wildcards), scalars=True)
 
 
 def dark_files(wildcards):

@@ -50,6 +50,7 @@ rule integrate_chunk:
         block=lambda wildcards: block_frames(
             planned(wildcards).chunk_frames, planned(wildcards).load.raw_bytes
         ),
+        raw_part=frames_part,
         code=frame_code,
     script:
         "../scripts/integrate_chunk.py"
@@ -82,6 +83,7 @@ rule assemble_result:
         description=description,
         tasks=planned_tasks,
         valid=valid_ranges,
+        raw_part=scalars_part,
         code=lambda wildcards: source_code(wildcards, "assemble_result"),
     script:
         "../scripts/assemble_result.py"

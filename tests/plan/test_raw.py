@@ -63,7 +63,7 @@ def test_a_missing_frame_may_be_passed_over(plan_of, configuration, folder):
 
 def test_a_raw_folder_that_is_not_there_is_one_message(plan_of, configuration):
     planned = plan_of({"raw": "nowhere"}).find("1", "swaxs")
-    with pytest.raises(UserError, match="raw folder .* does not exist") as caught:
+    with pytest.raises(UserError, match=r"raw folder .* does not exist") as caught:
         frame_files(planned, 0, 2)
     assert caught.value.where == "key raw"
 

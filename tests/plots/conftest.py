@@ -31,10 +31,14 @@ def write_result(
     profiles: np.ndarray | None = None,
     run: str = "run_0004",
     sample: str = "LaB6",
+    chi: np.ndarray = CHI,
+    norm: np.ndarray | None = None,
 ) -> Path:
-    """Write a result with detector `waxs` and integrations azimuthal, radial and cake."""
+    """Write a result with detector `waxs` and integrations azimuthal, radial and cake.
+
+    norm: of the bins of the radial integration; none is written for None.
+    """
     generator = np.random.default_rng(4)
-    chi = CHI
     if profiles is None:
         factors = 1 + 0.01 * np.arange(frames)[:, None]
         profiles = ring_profile(q) * factors
@@ -75,6 +79,8 @@ def write_result(
             ("cake", cakes, (azimuthal_axis, radial_axis)),
         ):
             _write_integration(entry, kind, signal, axes)
+        if norm is not None:
+            entry["waxs_radial/data/norm"] = norm
     return path
 
 

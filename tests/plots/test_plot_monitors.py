@@ -46,6 +46,24 @@ def test_every_scalar_has_a_panel_with_its_unit(result: Callable[..., Path]) -> 
     assert figure.get_suptitle() == "run_0004 · LaB6\nscalars, 5 frames"
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_rows_are_evenly_spaced_and_every_column_ends_in_numbers(count: int) -> None:
+    frame = Scalar("frame_number", np.arange(4.0), "")
+    scalars = [Scalar(f"s{n}", np.arange(4.0) * 1.5 + n, "") for n in range(count)]
+    figure = monitors_figure("r", [frame, *scalars])
+    figure.canvas.draw()
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    columns: dict[float, list] = {}
+    for axes in shown:
+        columns.setdefault(round(axes.get_position().x0, 3), []).append(axes)
+    for column in columns.values():
+        assert any(
+            label.get_visible() and label.get_text() for label in column[-1].get_xticklabels()
+        )
+    tops = [axes.get_position().y1 for axes in shown if axes.get_subplotspec().colspan.start == 0]
+    np.testing.assert_allclose(np.diff(tops), np.diff(tops)[:1].repeat(len(tops) - 1), atol=0.004)
+
+
 @pytest.mark.parametrize(
     ("values", "flagged"),
     [

@@ -14,15 +14,14 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 
 from scatterflow.errors import UserError
+from scatterflow.plots.axes import bin_edges
 from scatterflow.plots.cake import cake_figure, plot_cake
+from scatterflow.plots.mean_profile import mean_profile_figure, plot_mean_profile
 from scatterflow.plots.profiles import (
     Series,
-    bin_edges,
     group_frames,
     heat_map_figure,
     lines_figure,
-    mean_profile_figure,
-    plot_mean_profile,
     plot_profiles,
     position_texts,
     row_edges,
@@ -108,7 +107,8 @@ def test_few_frames_are_lines_with_their_ratio_to_the_mean() -> None:
     assert top.get_ylabel() == "intensity (counts per pixel)"
     assert bottom.get_xlabel() == "q (Å⁻¹)"
     assert (top.get_xscale(), top.get_yscale()) == ("linear", "log")
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["0", "1", "2"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["0", "1", "2"]
     assert len({line.get_color() if isinstance(line.get_color(), str) else tuple(line.get_color())
                 for line in top.lines}) == 3  # fmt: skip
 
@@ -116,6 +116,7 @@ def test_few_frames_are_lines_with_their_ratio_to_the_mean() -> None:
 def test_small_angle_data_is_log_log() -> None:
     figure = lines_figure(shown(1, SAXS), series(SAXS.values[None] ** -4.0), "saxs")
     (axes,) = figure.axes  # one frame: no ratio panel
+    assert figure.legends == [], "one frame needs no legend"
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert axes.get_xlabel() == "q (nm⁻¹)"
     assert axes.get_xlim() == (0.004, 0.2)

@@ -50,7 +50,16 @@ def test_profile_offsets_and_verdict_are_drawn() -> None:
     (points,) = bottom.containers
     np.testing.assert_allclose(points.lines[0].get_ydata(), [0.2, -0.3])  # in 1e-3
     (unused,) = [line for line in bottom.lines if line.get_marker() == "x"]
-    assert unused.get_xydata().tolist() == [[3.0, 0.0]]
+    assert unused.get_xdata().tolist() == [3.0]
+    across, up = bottom.transAxes.inverted().transform(
+        unused.get_transform().transform(unused.get_xydata())[0]
+    )
+    assert up == pytest.approx(0.05), "at the lower edge: not read as an offset of zero"
+    assert across == pytest.approx(2 / 3)
+    assert [text.get_text() for text in bottom.texts] == ["no data (masked)"]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "no offset: not used" in labels
+    assert "tolerance ±1 · 10⁻³" in labels
     low, high = bottom.get_ylim()
     assert low < -1 < 1 < high, "the tolerance band is in view"
     assert bottom.get_xlabel() == "q (Å⁻¹)"
@@ -58,6 +67,17 @@ def test_profile_offsets_and_verdict_are_drawn() -> None:
     assert top.get_ylabel() == "I (counts)"
     assert figure.get_suptitle().startswith("r1 · LaB6\nVerdict: pass. 2 of 3 rings")
     assert [text.get_text() for text in figure.texts if text.get_text() == "PASS"] == ["PASS"]
+
+
+def test_reasons_that_would_overlap_are_left_out() -> None:
+    rings = tuple(
+        Ring(n, 4.0, 2.0 + 0.01 * n, why=f"too weak: {n} standard errors") for n in (1, 2)
+    )
+    rings += (Ring(3, 3.0, 3.0, why="overlaps the next ring"),)
+    failed = RingCheck("AgBh", "q_A^-1", rings, float("nan"), 1e-3, "fail", "No ring was found.")
+    bottom = rings_figure(failed, RADIAL, INTENSITY, None).axes[1]
+    texts = [text.get_text().replace("\n", " ") for text in bottom.texts]
+    assert texts == ["too weak", "overlaps the next ring"]
 
 
 def test_large_offsets_stay_in_view() -> None:

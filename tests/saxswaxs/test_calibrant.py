@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 
 from scatterflow.errors import UserError
 from scatterflow.saxswaxs.calibrant import (
+    Ring,
     RingCheck,
+    _judge,
+    _uncertainty,
     check_rings,
     find_calibrant,
     known_calibrants,
@@ -244,6 +247,40 @@ def test_offsets_that_scatter_blame_centre_and_tilt() -> None:
     check = check_rings(Q, *powder(Q, positions), "q_A^-1", "LaB6")
     assert check.verdict == "fail"
     assert "beam centre, tilt and orientation" in check.sentence
+
+
+def test_offsets_to_one_side_may_be_the_distance() -> None:
+    # Distance too large by 1 %: dq / q = -cos(theta)^2 cos(2 theta) dL / L, here for 2.2 angstrom.
+    theta = np.arcsin(LAB6_Q * 2.2 / (4 * np.pi))
+    positions = LAB6_Q * (1 - 0.01 * np.cos(theta) ** 2 * np.cos(2 * theta))
+    check = check_rings(Q, *powder(Q, positions), "q_A^-1", "LaB6")
+    assert check.verdict == "fail"
+    assert "check distance, beam centre, tilt and orientation" in check.sentence
+    sides = LAB6_Q * (1 + 4e-3 * np.array([1, -1, 1, -1, 1, -1]))
+    both = check_rings(Q, *powder(Q, sides), "q_A^-1", "LaB6")
+    assert "check beam centre, tilt and orientation" in both.sentence, "no distance does that"
+
+
+def test_one_ring_is_weak_evidence_and_says_so() -> None:
+    intensity, sigma = powder(Q)
+    intensity[np.abs(Q - LAB6_Q[0]) > 0.2] = np.nan
+    check = check_rings(Q, intensity, sigma, "q_A^-1", "LaB6")
+    assert [ring.used for ring in check.rings] == [True] + 5 * [False]
+    assert check.verdict == "pass"
+    assert "1 of 6 rings of LaB6 found (1 ring only: weak evidence), rms" in check.sentence
+    assert "weak evidence" not in lab6().sentence
+
+
+def test_uncertain_offsets_are_said_and_do_not_pass() -> None:
+    assert _uncertainty(np.array([2.4e-4]), 2.8e-5, 1e-3) == ", offset uncertain by 2.4e-4"
+    assert _uncertainty(np.array([3e-3, 4e-3]), 5e-3, 1e-3) == ", offsets uncertain by 3.5e-3"
+    assert _uncertainty(np.array([1.5e-5, 1.5e-5]), 8e-6, 1e-3) == "", "far within the tolerance"
+    assert _uncertainty(np.array([2e-4, 2e-4]), 5e-4, 1e-3) == "", "less than what it is about"
+    ring = Ring(1, 4.0, 1.5, relative_offset=3e-5, relative_error=2e-3, used=True)
+    verdict, sentence = _judge("LaB6", (ring,), 3e-5, 1e-3)
+    assert verdict == "warn"
+    assert "offset uncertain by 2.0e-3" in sentence
+    assert sentence.endswith("no ring is measured well enough to tell.")
 
 
 def test_noise_that_hides_the_tolerance_is_a_warning_not_a_failure() -> None:

@@ -106,7 +106,7 @@ def test_external_storage_behind_a_virtual_dataset_is_refused(tmp_path):
         layout = h5py.VirtualLayout((2, *SHAPE), "u1")
         layout[:] = h5py.VirtualSource("d.h5", "entry/data/data", (2, *SHAPE))
         file.create_virtual_dataset("entry/data/data", layout)
-    with pytest.raises(UserError, match="external storage"):
+    with pytest.raises(UserError, match="external raw storage"):
         source(tmp_path, "m.h5", 2).read("d", 0, 1)
 
 

@@ -155,8 +155,10 @@ def test_no_scalars_still_has_one_row_per_frame():
 
 def test_units_that_contradict_are_refused_and_equal_ones_are_not():
     getters = {"dataset": lambda name: (np.arange(2.0), "um")}
-    with pytest.raises(UserError, match=r"'mm'.*'um'"):
+    with pytest.raises(UserError, match=r"'mm'.*'um'") as caught:
         resolve_scalars({"x": scalar("dataset", "x", "mm")}, 2, getters, "run r1")
+    assert caught.value.where == "run r1, key scalars.x of the source"
+    assert caught.value.how == "leave `unit` out: the file's own is used"
     table = resolve_scalars({"x": scalar("dataset", "x", "um")}, 2, getters)
     assert table.attrs["units"] == {"x": "um"}
 
@@ -174,7 +176,7 @@ def test_units_that_contradict_are_refused_and_equal_ones_are_not():
 def test_values_that_are_not_one_number_per_frame(values, words):
     with pytest.raises(UserError, match=words) as caught:
         resolve_scalars({"m": scalar("column", "m")}, 3, {"column": lambda _: values}, "run r1")
-    assert caught.value.where == "run r1, scalar m"
+    assert caught.value.where == "run r1, key scalars.m of the source"
 
 
 def test_expressions_use_scalars_and_each_other_in_any_order():
@@ -208,7 +210,7 @@ def test_expressions_that_cannot_be_computed(expressions, words):
     scalars["ic1"] = scalar("column", "ic1")
     with pytest.raises(UserError, match=words) as caught:
         resolve_scalars(scalars, 2, {"column": lambda _: np.ones(2)}, "run r1")
-    assert "run r1, scalar" in caught.value.where
+    assert "run r1, key scalars." in caught.value.where
 
 
 # Patterns
@@ -237,3 +239,20 @@ def test_nothing_but_the_known_fields_is_accepted(pattern):
 def test_paths_stay_below_the_raw_folder(tmp_path, relative):
     with pytest.raises(UserError):
         path_below(tmp_path, relative, "here")
+
+
+def test_errors_of_a_column_name_the_key_and_the_run_once(tmp_path):
+    write(tmp_path, "s.csv", "i0,i1\n1,2\n3,4\n")
+    recipe = {"table": "s.csv"}
+    place = RunLocation("r1", "s", str(tmp_path), 2, recipe)
+    for name, frames in (("io", 2), ("i0", 3)):
+        place = RunLocation("r1", "s", str(tmp_path), frames, recipe)
+        with pytest.raises(UserError) as caught:
+            resolve_scalars(
+                {"m": scalar("column", name)}, frames, {"column": table_getter(place)}, "run r1"
+            )
+        expected = f"{tmp_path}/s.csv, run r1, key scalars.m of the source"
+        assert caught.value.where == expected
+    with pytest.raises(UserError) as caught:
+        read_table(tmp_path / "s.tsv")
+    assert caught.value.how.startswith(f"in {tmp_path} there is s.csv; ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -21,10 +23,10 @@ def frame_files(planned: PlannedReduction, start: int, stop: int) -> list[str]:
             for path, detector, first, last in simulated
             if detector is None or (detector in planned.detectors and first < stop and start < last)
         ]
-    source = _source(planned, scalars=False)
     found: dict[str, None] = {}
-    for detector in planned.detectors:
-        found.update(dict.fromkeys(map(str, source.files(detector, start, stop))))
+    with _source(planned, scalars=False) as source:
+        for detector in planned.detectors:
+            found.update(dict.fromkeys(map(str, source.files(detector, start, stop))))
     return _existing(list(found), planned)
 
 
@@ -33,10 +35,28 @@ def scalar_files(planned: PlannedReduction) -> list[str]:
     simulated = _simulated(planned)
     if simulated is not None:
         return [path for path, detector, _, _ in simulated if detector is None]
-    source = _source(planned, scalars=True)
-    if not Path(result_path(planned)).exists():
-        source.scalars()  # a wrong name or unit is better known before hours of integration
-    return _existing(list(map(str, source.scalar_files())), planned)
+    with _source(planned, scalars=True) as source:
+        if not Path(result_path(planned)).exists():
+            source.scalars()  # a wrong name or unit is better known before hours of integration
+        return _existing(list(map(str, source.scalar_files())), planned)
+
+
+def shared_files(planned: PlannedReduction) -> list[str]:
+    """Files that a run shares with others, and that grow with them (SPEC files): `fingerprint` watches the
+    run's part of them, their time stamps say nothing."""
+    if _simulated(planned) is not None:
+        return []
+    with _source(planned, scalars=True) as source:
+        return _existing(list(map(str, source.shared_files())), planned)
+
+
+def fingerprint(planned: PlannedReduction, *, scalars: bool) -> str | None:
+    """Digest of a run's part of its shared files, None where there are none; scalars: for the result, or
+    only what placing the frames needs."""
+    if _simulated(planned) is not None:
+        return None
+    with _source(planned, scalars=scalars) as source:
+        return source.fingerprint(scalars=scalars)
 
 
 def _simulated(planned: PlannedReduction) -> list[tuple[str, str | None, int, int]] | None:
@@ -52,11 +72,17 @@ def _simulated(planned: PlannedReduction) -> list[tuple[str, str | None, int, in
     return [(str(root / path), detector, first, stop) for path, detector, first, stop in files]
 
 
-def _source(planned: PlannedReduction, *, scalars: bool) -> Source:
+@contextmanager
+def _source(planned: PlannedReduction, *, scalars: bool) -> Iterator[Source]:
+    """The source of a run; its files are closed afterwards, a plan may have thousands."""
     raw = planned.configuration.raw
     if not Path(raw).is_dir():
         raise UserError(f"the raw folder {raw} does not exist", "key raw", "correct the path")
-    return _open(to_json(planned.location(scalars=scalars)))
+    source = _open(to_json(planned.location(scalars=scalars)))
+    try:
+        yield source
+    finally:
+        source.close()
 
 
 @cache

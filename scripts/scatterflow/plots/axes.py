@@ -22,9 +22,15 @@ WIDEST_SEAM = 20 / 360
 """Data reach both ends of the azimuth if no more than this part of a turn is empty across them."""
 LEAST_GAP = 90 / 360
 """The azimuth is cut elsewhere if more than this part of a turn is empty there."""
-FEWEST_PIXELS = 0.5
-"""Bins of I(chi) with fewer pixels than this part of the median bin are not drawn: beside gaps and
-masks they have only some of the radial range, and their mean is that of another range."""
+FEWEST_PIXELS, FEWEST_NEARBY = 0.5, 0.7
+"""Bins of I(chi) with fewer pixels than this part of the median bin, or of the median bin nearby,
+are not drawn: beside gaps and masks they have only some of the radial range, and their mean is that
+of another range."""
+FULL, SLOPE = 0.95, 1.03
+"""Nor are the bins beside them, one at least, and on up to this part of the median while the next
+bin has this times as many pixels: the range is cut there as well, if not by as many pixels."""
+NEARBY = 5
+"""Bins on either side that count as nearby."""
 
 
 def too_few_pixels(norm: np.ndarray) -> np.ndarray:
@@ -33,10 +39,32 @@ def too_few_pixels(norm: np.ndarray) -> np.ndarray:
     norm: (bins,) effective number of pixels of each bin, 0 or NaN where there is none.
     """
     norm = np.nan_to_num(norm)
-    filled = norm[norm > 0]
-    if filled.size == 0:
+    if not (norm > 0).any():
         return np.ones(norm.shape, dtype=bool)
-    return norm < FEWEST_PIXELS * np.median(filled)
+    median = np.median(norm[norm > 0])
+    nearby = _median_nearby(norm)
+    fewest = (norm < FEWEST_PIXELS * median) | (norm < FEWEST_NEARBY * nearby)
+    few = fewest.copy()
+    few[1:] |= fewest[:-1]
+    few[:-1] |= fewest[1:]
+    cut = norm < FULL * np.maximum(median, nearby)
+    for outwards in (slice(None), slice(None, None, -1)):
+        rising = np.append(norm[outwards][1:] > SLOPE * norm[outwards][:-1], False)
+        slope = cut[outwards] & rising
+        beside = few[outwards]  # a view: the bins are marked in place
+        for place in range(1, norm.size):
+            beside[place] |= beside[place - 1] and slope[place]
+    return few
+
+
+def _median_nearby(norm: np.ndarray) -> np.ndarray:
+    """(bins,) median over the bins nearby that have pixels, 0 where there is none."""
+    padded = np.pad(np.where(norm > 0, norm, np.nan), NEARBY, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEARBY + 1)
+    median = np.zeros(norm.size)
+    filled = np.isfinite(windows).any(axis=1)
+    median[filled] = np.nanmedian(windows[filled], axis=1)
+    return median
 
 
 def around_data(valid: np.ndarray) -> slice:
@@ -75,12 +103,17 @@ def continued(axis: PlotAxis, valid: np.ndarray) -> tuple[PlotAxis, np.ndarray]:
     order = np.concatenate(
         [np.arange(cut, axis.values.size), np.full(uncovered, -1), np.arange(cut)]
     )
-    if axis.values[places[widest]] + turn > turn * (1 + WIDEST_SEAM):
-        values = values - turn  # around 0 rather than around 360 degrees
-    ends = "−180 to 180" if values[0] < 0 else "0 to 360"
-    if turn < 7:
-        ends = ends.replace("180", "π").replace("360", "2π")
-    return replace(axis, values=values, note=f"from {ends}"), order
+    low, high = axis.values[places[widest + 1]], axis.values[places[widest]] + turn
+    if high > turn * (1 + WIDEST_SEAM):
+        # Around 0 rather than around 360 degrees.
+        values, low, high = values - turn, low - turn, high - turn
+    half = "π" if turn < 7 else "180"
+    note = f"continued beyond {half}"
+    if low >= 0 and high <= turn:
+        note = f"from 0 to {'2π' if turn < 7 else '360'}"
+    elif low >= -turn / 2 and high <= turn / 2:
+        note = f"from −{half} to {half}"
+    return replace(axis, values=values, note=note), order
 
 
 def in_order(values: np.ndarray, order: np.ndarray) -> np.ndarray:

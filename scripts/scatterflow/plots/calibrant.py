@@ -27,7 +27,7 @@ from scatterflow.plots.style import (
 from scatterflow.saxswaxs.calibrant import RingCheck
 
 PER_MILLE = 1e-3
-REASON_DISTANCE = 0.04
+REASON_DISTANCE = 0.035
 """Unused rings closer than this fraction of the axis have no room for their reasons (two lines)."""
 VERDICT_COLOURS = {"pass": GREEN, "warn": ORANGE, "fail": RED}
 
@@ -69,7 +69,7 @@ def rings_figure(
         top, np.array([r.number for r in check.rings]), np.array([r.expected for r in check.rings])
     )
     handles = top.get_legend_handles_labels()[0] + bottom.get_legend_handles_labels()[0]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     _write_verdict(figure, check, heading)
     return figure
 
@@ -110,7 +110,8 @@ def _draw_profile(
 
 def _draw_offsets(axes: Axes, check: RingCheck) -> None:
     band = check.tolerance / PER_MILLE
-    axes.axhspan(-band, band, color=GREEN, alpha=0.15, linewidth=0)
+    label = f"tolerance ±{band:g} · 10⁻³"
+    axes.axhspan(-band, band, color=GREEN, alpha=0.15, linewidth=0, label=label)
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     used = [ring for ring in check.rings if ring.used]
     offsets = np.array([ring.relative_offset for ring in used]) / PER_MILLE
@@ -129,21 +130,13 @@ def _draw_offsets(axes: Axes, check: RingCheck) -> None:
     )
     _name_unused(axes, check)
     axes.set_ylabel("(found − expected)\n/ expected (10⁻³)")
-    axes.text(
-        0.995,
-        (band / reach + 1) / 2,
-        f"tolerance ±{band:g}",
-        transform=axes.transAxes,
-        ha="right",
-        va="bottom" if band < 0.7 * reach else "top",
-        fontsize=9,
-        color=GREY,
-    )
 
 
 def _name_unused(axes: Axes, check: RingCheck) -> None:
     """Crosses at the lower edge, away from any offset, with the reason where there is room."""
     unused = [ring for ring in check.rings if not ring.used]
+    if not unused:
+        return
     axes.plot(
         [ring.expected for ring in unused],
         np.full(len(unused), 0.05),
@@ -151,7 +144,7 @@ def _name_unused(axes: Axes, check: RingCheck) -> None:
         color=GREY,
         markersize=7,
         transform=axes.get_xaxis_transform(),
-        label="not used",
+        label="no offset: not used",
     )
     to_axes = axes.transData + axes.transAxes.inverted()
     last = -np.inf
@@ -159,15 +152,16 @@ def _name_unused(axes: Axes, check: RingCheck) -> None:
         across = float(to_axes.transform((ring.expected, 0.0))[0])
         if across - last < REASON_DISTANCE:
             continue
-        last = across
+        near_edge = "left" if across < 0.02 else "right" if across > 0.98 else "center"
+        last = across + 0.5 * REASON_DISTANCE if near_edge == "left" else across
         axes.annotate(
-            "\n".join(textwrap.wrap(plain_text(ring.why, 60), 30)),
+            textwrap.fill(plain_text(ring.why.split(":")[0]), 20),
             xy=(ring.expected, 0.05),
             xycoords=("data", "axes fraction"),
-            xytext=(0, 7),
+            xytext=(0, 8),
             textcoords="offset points",
             rotation=90,
-            ha="center",
+            ha=near_edge,
             va="bottom",
             fontsize=8,
             color=GREY,

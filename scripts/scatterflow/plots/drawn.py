@@ -67,8 +67,8 @@ def select_bins(
 def steady_bins(profiles: np.ndarray, norm: np.ndarray | None) -> np.ndarray:
     """(bins,) bool: all bins but those at the rim of the detector that hold little but noise.
 
-    Noise is few pixels and, with that, few counts: the innermost bins of small-angle scattering have
-    few pixels, too, but many counts.
+    Noise is few pixels and, with that, few counts: the innermost bins of small-angle scattering
+    have few pixels, too, but many counts.
     """
     if norm is None or not np.isfinite(profiles).any():
         return np.ones(profiles.shape[-1], dtype=bool)

@@ -132,7 +132,9 @@ def lines_figure(
     norm: (bins,) effective number of pixels, None if not known.
     """
     rows = len(series.profiles)
-    figure = Figure(figsize=(WIDTH, 6.0 if rows > 1 else 4.6))
+    drawn = select_bins(shown, series.profiles, norm)
+    legend_height = 0.6 if drawn.left_out.any() else 0.0
+    figure = Figure(figsize=(WIDTH, legend_height + (6.0 if rows > 1 else 4.6)))
     panels = figure.subplots(
         2 if rows > 1 else 1,
         1,
@@ -141,7 +143,6 @@ def lines_figure(
         gridspec_kw={"height_ratios": [3, 1.2]} if rows > 1 else None,
     )[:, 0]
     title(figure, shown.heading, f"{what}: {rows} frame{'s' if rows != 1 else ''}")
-    drawn = select_bins(shown, series.profiles, norm)
     colours = line_colours(rows)
     names = position_texts(series.positions)
     for profile, colour, name in zip(drawn.profiles, colours, names, strict=True):
@@ -171,8 +172,9 @@ def lines_figure(
 
 
 def line_colours(rows: int) -> np.ndarray:
-    """(rows, 4) colours from dark to light, told apart and not too light for white paper."""
-    return matplotlib.colormaps["plasma"](np.linspace(0, 0.9, max(rows, 2)))[:rows]
+    """(rows, 4) colours from dark to light; closer at the light end, where they differ most."""
+    places = 0.93 * np.linspace(0, 1, max(rows, 2)) ** 0.75
+    return matplotlib.colormaps["viridis"](places)[:rows]
 
 
 def _draw_ratios(axes: Axes, drawn: Drawn, colours: np.ndarray) -> None:

@@ -324,9 +324,12 @@ def _judge(
 
 
 def _uncertainty(errors: np.ndarray, rms: float, tolerance: float) -> str:
-    """How uncertain the offsets are, where that is more than the offsets or than the tolerance."""
+    """How uncertain the offsets are, where it matters: beyond the offsets or the tolerance.
+
+    Not where both are far within the tolerance.
+    """
     typical = float(np.sqrt(np.mean(errors**2)))
-    if typical <= min(rms, tolerance):
+    if typical <= max(min(rms, tolerance), tolerance / 10):
         return ""
     return f", offset{'s' if errors.size > 1 else ''} uncertain by {_short(typical)}"
 

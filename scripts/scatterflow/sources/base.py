@@ -78,6 +78,9 @@ class Source(Protocol):
     def scalar_files(self) -> list[Path]:
         """The files that `scalars` and `metadata` read, less those of `shared_files`."""
 
+    def close(self) -> None:
+        """Close all files; reading opens them again."""
+
     def shared_files(self) -> list[Path]:
         """Files that this run shares with others, read in part: `fingerprint` stands for them."""
 

@@ -9,28 +9,42 @@ detector has its own file, `pattern::dataset`, the pattern as for images with {r
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.sources.base import DetectorInfo, RunLocation
-from scatterflow.sources.hdf5_layout import Segment, frame_datasets, segments
-from scatterflow.sources.hdf5_links import LinkedFiles, MissingFile, damage_reported
-from scatterflow.sources.hdf5_storage import storage_faults
+from scatterflow.sources.hdf5_layout import (
+    Segment,
+    frame_datasets,
+    segments,
+    similar_datasets,
+)
+from scatterflow.sources.hdf5_links import (
+    LinkedFiles,
+    MissingFile,
+    NoSuchDataset,
+    OpenFiles,
+    damage_reported,
+)
+from scatterflow.sources.hdf5_metadata import end_time, single_values, start_time, values_and_unit
+from scatterflow.sources.hdf5_storage import read_stored, storage_faults
 from scatterflow.sources.patterns import run_path
+from scatterflow.sources.raw_faults import missing_file_advice, system_error, with_place
 from scatterflow.sources.tables import resolve_scalars, table_getter, table_path
 
 if TYPE_CHECKING:
     import h5py
+    import pandas as pd
 
 SEPARATOR = "::"
-COPY_HINT = "copy it again from the detector, or set `missing: nan` to go on without these frames"
-MOST_METADATA = 2000
-LONGEST_TEXT = 1000
+COPY_HINT = "copy it again from the detector; `missing: nan` goes on without these frames"
+CORRECT_HINT = "put the file there, or correct `raw` in the run table"
 
 
 class Hdf5Source:
@@ -44,14 +58,13 @@ class Hdf5Source:
         self.references = {name: _split(wanted[name]) for name in used}
         for pattern, _ in self.references.values():
             run_path(location, pattern)
+        self._opened = OpenFiles()
         self._linked: dict[Path, LinkedFiles] = {}
         self._segments: dict[str, list[Segment]] = {}
 
     def close(self) -> None:
         """Close the files; they open again when needed."""
-        for files in self._linked.values():
-            files.close()
-        self._linked.clear()
+        self._opened.close()
 
     @cached_property
     def frames(self) -> int:
@@ -77,10 +90,10 @@ class Hdf5Source:
             shape = self.location.shapes.get(detector)
             found: list[Segment] = []
             for path in self._masters(pattern):
-                files = self._files(path)
                 start = found[-1].start + found[-1].frames if found else 0
-                names = frame_datasets(files, wanted, shape, self.location.frames)
-                found += segments(files, names, self.location.frames - start, start)
+                with self._advised(path, f"frames.{detector}", wanted) as files:
+                    names = frame_datasets(files, wanted, shape, self.location.frames)
+                    found += segments(files, names, self.location.frames - start, start)
             self._segments[detector] = found
         return self._segments[detector]
 
@@ -101,14 +114,22 @@ class Hdf5Source:
         return list(dict.fromkeys(paths))
 
     def scalar_files(self) -> list[Path]:
-        """The master files and the run's table."""
+        """The master files, those that their links lead to for scalars, and the run's table."""
         table = table_path(self.location)
         patterns = dict.fromkeys(pattern for pattern, _ in self.references.values())
-        for scalar in self.location.recipe.get("scalars", {}).values():
+        paths = [p for pattern in patterns for p in self._masters(pattern, must_exist=False)]
+        for name, scalar in self.location.recipe.get("scalars", {}).items():
             if scalar["type"] == "dataset":
-                patterns[_split(scalar["name"])[0]] = None
-        masters = [p for pattern in patterns for p in self._masters(pattern, must_exist=False)]
-        return list(dict.fromkeys(masters + ([table] if table else [])))
+                paths += self._files_of_scalar(name, str(scalar["name"]))
+        return list(dict.fromkeys(paths + ([table] if table else [])))
+
+    def shared_files(self) -> list[Path]:
+        """None: no file of this format is shared by runs."""
+        return []
+
+    def fingerprint(self, *, scalars: bool) -> str | None:
+        """None: the files of a run stand for themselves."""
+        return None
 
     def scalars(self) -> pd.DataFrame:
         """One row per frame; see `resolve_scalars`."""
@@ -120,12 +141,19 @@ class Hdf5Source:
         )
 
     def metadata(self) -> dict[str, Any]:
-        """The single numbers and texts of the first master file, {path in the file: value}."""
-        pattern = next(iter(self.references.values()))[0]
-        path = self._masters(pattern)[0]
-        file = self._files(path).open(path)
-        with damage_reported(path):
-            return _single_values(file)
+        """The single numbers and texts of the first master file, {path in the file: value}.
+
+        start_time, end_time: as ISO 8601 with the offset from UTC, where the (last) file states them
+        with a zone.
+        """
+        masters = self._masters(next(iter(self.references.values()))[0])
+        files = self._files(masters[0])
+        with damage_reported(masters[0]):
+            values = single_values(files.open(masters[0]))
+        values |= start_time(files)
+        with suppress(FrameError):  # a damaged last file is told with its frames
+            values |= end_time(self._files(masters[-1]))
+        return values
 
     def check(self) -> None:
         """Raise UserError where the files hold another number of frames than the run table says."""
@@ -149,7 +177,14 @@ class Hdf5Source:
             low = max(start, segment.start)
             high = min(stop, segment.start + segment.frames)
             if low < high:
-                self._read_segment(detector, segment, low, frames[low - start : high - start])
+                try:
+                    self._read_segment(detector, segment, low, frames[low - start : high - start])
+                except FrameError:
+                    raise
+                except UserError as error:
+                    raise with_place(
+                        error, f"run {self.location.run}", f"detector {detector}"
+                    ) from error
                 done = high
         if done < stop:
             raise FrameError(
@@ -179,12 +214,31 @@ class Hdf5Source:
             raise MissingFile(
                 "raw file is missing: nothing matches the pattern",
                 f"{path}, run {self.location.run}",
-                "correct `raw` in the run table",
+                missing_file_advice(path, "correct `raw` in the run table"),
             )
         return matches or [path]
 
     def _files(self, path: Path) -> LinkedFiles:
-        return self._linked.setdefault(path, LinkedFiles(path))
+        return self._linked.setdefault(path, LinkedFiles(path, self._opened))
+
+    @contextmanager
+    def _advised(
+        self, path: Path, key: str, wanted: str, scalar_of: int | None = None
+    ) -> Iterator[LinkedFiles]:
+        # The files from a master on; errors get the configuration key, the run and what is there.
+        run, key = f"run {self.location.run}", f"key {key} of the source" if key else ""
+        files = self._files(path)
+        try:
+            yield files
+        except NoSuchDataset as error:
+            advice = similar_datasets(files, wanted, scalar_of)
+            raise with_place(UserError(error.what, error.where, advice), run, key) from error
+        except MissingFile as error:
+            missing = Path(error.where)
+            advice = error.how if missing.exists() else missing_file_advice(missing, CORRECT_HINT)
+            raise MissingFile(error.what, f"{error.where}, {run}", advice) from error
+        except UserError as error:
+            raise with_place(error, run, key) from error
 
     def _virtual(self, segment: Segment, start: int, stop: int) -> list[Path]:
         # Source files of a virtual dataset for these frames of the run.
@@ -194,22 +248,21 @@ class Hdf5Source:
         dataset, holder = files.dataset(segment.name)
         if not dataset.is_virtual:
             return []
-        wanted = range(start - segment.start, stop - segment.start)
+        first, last = start - segment.start, stop - segment.start
         pieces = files.virtual_pieces(dataset, holder)
-        return [piece.path for piece in pieces if any(i in wanted for i in piece.frames)]
+        return [piece.path for piece in pieces if piece.overlaps(first, last)]
 
     # Frames
 
     def _info(self, detector: str) -> DetectorInfo:
         readable = [s for s in self.segments(detector) if not s.missing]
         if not readable:
-            missing = self.segments(detector)
-            raise FrameError(
-                missing[0].missing if missing else "the raw files hold no frames",
-                f"run {self.location.run}, detector {detector}"
-                + (f", {missing[0].holder}" if missing else ""),
-                COPY_HINT,
-            )
+            place = f"run {self.location.run}, detector {detector}"
+            for segment in self.segments(detector):
+                path = segment.holder
+                how = COPY_HINT if path.exists() else missing_file_advice(path, CORRECT_HINT)
+                raise FrameError(segment.missing, f"{path}, {place}", how)
+            raise FrameError("the raw files hold no frames", place, COPY_HINT)
         dataset, holder = self._files(readable[0].path).dataset(readable[0].name)
         if dataset.dtype.kind not in "iuf":
             raise UserError(
@@ -223,33 +276,46 @@ class Hdf5Source:
     def _read_segment(self, detector: str, segment: Segment, low: int, out: np.ndarray) -> None:
         # Frames low.. of the run, as many as `out` holds, all in this segment.
         high = low + len(out)
-        where = self._where(detector, segment.holder, low, high)
         if segment.missing:
-            raise FrameError(segment.missing, where, COPY_HINT)
+            where = self._where(detector, segment.holder, low, high)
+            raise FrameError(segment.missing, where, self._copy_advice(segment.holder))
+        self._check_segment(detector, segment, low, high)
+        files = self._files(segment.path)
+        try:
+            read_stored(files, segment.name, low - segment.start, out)
+        except OSError as error:
+            if found := system_error(error, segment.holder):
+                raise found from error
+            self._read_one_by_one(detector, segment, low, out)
+
+    def _check_segment(self, detector: str, segment: Segment, low: int, high: int) -> None:
+        # Raise FrameError unless the bytes of frames low..high-1 of the run are there.
         files = self._files(segment.path)
         dataset, holder = files.dataset(segment.name)
-        self._check_kind(detector, dataset, where)
+        self._check_kind(detector, dataset, self._where(detector, segment.holder, low, high))
         first = low - segment.start
         with damage_reported(holder):
-            faults = storage_faults(files, dataset, holder, first, first + len(out))
+            faults = storage_faults(files, dataset, holder, first, first + high - low)
         if faults:
-            worst = min(faults)
-            frame = segment.start + worst
+            frame = segment.start + min(faults)
             where = self._where(detector, holder, frame, frame + 1)
-            raise FrameError(faults[worst], where, COPY_HINT)
-        try:
-            _read_into(dataset, first, out)
-        except OSError:
-            self._read_one_by_one(detector, segment, dataset, low, out)
+            raise FrameError(faults[min(faults)], where, COPY_HINT)
 
-    def _read_one_by_one(
-        self, detector: str, segment: Segment, dataset: h5py.Dataset, low: int, out: np.ndarray
-    ) -> None:
+    def _copy_advice(self, path: Path) -> str:
+        # Under policy `nan` nobody reads it, and looking into a folder for each frame takes long.
+        if self.location.recipe.get("missing", "error") == "nan" or path.exists():
+            return COPY_HINT
+        return missing_file_advice(path, COPY_HINT)
+
+    def _read_one_by_one(self, detector: str, segment: Segment, low: int, out: np.ndarray) -> None:
         # After a failure: which frame is it?
+        files = self._files(segment.path)
         for i in range(len(out)):
             try:
-                _read_into(dataset, low + i - segment.start, out[i : i + 1])
+                read_stored(files, segment.name, low + i - segment.start, out[i : i + 1])
             except OSError as error:
+                if found := system_error(error, segment.holder):
+                    raise found from error
                 raise FrameError(
                     f"the frame cannot be read: {error}",
                     self._where(detector, segment.holder, low + i, low + i + 1),
@@ -277,21 +343,32 @@ class Hdf5Source:
 
     # Scalars
 
+    def _files_of_scalar(self, key: str, name: str) -> list[Path]:
+        # Where the dataset is, links followed; of a file that is not there, its path alone.
+        pattern, dataset_name = _split(name)
+        paths: list[Path] = []
+        for path in self._masters(pattern, must_exist=False):
+            paths.append(path)
+            if not path.exists():
+                continue
+            with self._advised(path, f"scalars.{key}", dataset_name, self.location.frames) as files:
+                try:
+                    dataset, holder = files.dataset(dataset_name)
+                except MissingFile as error:
+                    paths.append(Path(error.where))
+                    continue
+                pieces = files.virtual_pieces(dataset, holder) if dataset.is_virtual else []
+                paths += [holder, *(piece.path for piece in pieces)]
+        return paths
+
     def _scalar(self, name: str | None) -> tuple[np.ndarray, str]:
         pattern, dataset_name = _split(str(name))
         values, unit = [], ""
         for path in self._masters(pattern):
-            dataset, holder = self._files(path).dataset(dataset_name)
-            if dataset.size is None or dataset.size > max(self.location.frames, 1):
-                raise UserError(
-                    f"shape {dataset.shape} does not fit: the run has {self.location.frames} frames",
-                    f"{holder}, {dataset_name}, run {self.location.run}",
-                    "a scalar is one number, or one per frame; or correct `frames` of the run table",
-                )
-            with damage_reported(holder):
-                values.append(np.asarray(dataset[()]))
-                stated = dataset.attrs.get("units", "")
-            unit = stated.decode() if isinstance(stated, bytes) else str(stated)
+            # `resolve_scalars` knows the key.
+            with self._advised(path, "", dataset_name, self.location.frames) as files:
+                value, unit = values_and_unit(files, dataset_name, self.location.frames)
+            values.append(value)
         single = all(value.size == 1 for value in values)
         if single and len({value.item() for value in values}) == 1 and self.location.frames != 1:
             return values[0].reshape(()), unit
@@ -311,33 +388,3 @@ def _by_numbers(path: Path) -> list[tuple[int, int | str]]:
         for part in re.split(r"(\d+)", path.name)
         if part
     ]
-
-
-def _read_into(dataset: h5py.Dataset, first: int, out: np.ndarray) -> None:
-    if dataset.ndim == 2:
-        dataset.read_direct(out[0])
-    else:
-        dataset.read_direct(out, np.s_[first : first + len(out)])
-
-
-def _single_values(file: h5py.File) -> dict[str, Any]:
-    import h5py
-
-    values: dict[str, Any] = {}
-
-    def visit(name: str | bytes, item: object) -> None:
-        if len(values) >= MOST_METADATA or not isinstance(item, h5py.Dataset) or item.size != 1:
-            return
-        if item.external is not None or item.is_virtual:
-            return
-        value = np.asarray(item[()]).reshape(-1)[0]
-        if isinstance(value, bytes):
-            value = value.decode("utf-8", "replace")
-        value = value.item() if isinstance(value, np.generic) else value
-        if isinstance(value, int | float | str) and len(str(value)) <= LONGEST_TEXT:
-            # h5py leaves a name that is no UTF-8 as bytes.
-            name = name if isinstance(name, str) else name.decode("latin-1")
-            values["/" + name] = value
-
-    file.visititems(visit)
-    return values

@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scatterflow.errors import UserError
-from scatterflow.sources.hdf5_links import LinkedFiles, MissingFile, damage_reported
+from scatterflow.sources.hdf5_links import (
+    LinkedFiles,
+    MissingFile,
+    NoSuchDataset,
+    damage_reported,
+)
+
+if TYPE_CHECKING:
+    import h5py
 
 EIGER_GROUP = "/entry/data"
 USUAL_NAMES = ("/entry/data/data", "/entry/instrument/detector/data")
+MOST_NAMES, MOST_TRIED, SHOWN_DATASETS = 2000, 200, 5  # of datasets suggested for a wrong name
+NEAR = 0.6
 _EIGER_LINK = re.compile(r"data_\d{6,}\Z")
 
 
@@ -59,10 +71,14 @@ def frame_datasets(
 def _eiger_links(files: LinkedFiles) -> list[str]:
     try:
         group, holder = files.find(EIGER_GROUP)
-        with damage_reported(holder):
-            names = [name for name in map(str, group) if _EIGER_LINK.match(name)]
-    except (UserError, TypeError):
+    except NoSuchDataset:
         return []
+    import h5py
+
+    if not isinstance(group, h5py.Group):
+        return []
+    with damage_reported(holder):
+        names = [name for name in map(str, group) if _EIGER_LINK.match(name)]
     names.sort(key=lambda name: int(name.rsplit("_", 1)[1]))
     return [f"{EIGER_GROUP}/{name}" for name in names]
 
@@ -132,12 +148,64 @@ def _fits(dims: tuple[int, ...], shape: tuple[int, int] | None, frames: int) -> 
 def _existing(files: LinkedFiles, name: str):
     try:
         return files.find(name)
-    except MissingFile:
-        raise
-    except UserError as error:
-        if "out of the run" in error.what:
-            raise
+    except NoSuchDataset:
         return None, files.first
+
+
+def similar_datasets(files: LinkedFiles, wanted: str, scalar_of: int | None = None) -> str:
+    """For a name that leads to no dataset: which datasets could be meant, the nearest name first.
+
+    scalar_of: number of frames, for a per-frame scalar; None: the dataset of frames.
+    """
+    wanted = wanted.strip("/")
+    names = sorted(_dataset_names(files), key=lambda name: (-_likeness(wanted, name), name))
+    found = []
+    for name in names[:MOST_TRIED]:
+        try:
+            dataset, _ = files.dataset(name)
+        except UserError:
+            continue
+        if dataset.dtype.kind in "iuf" and _could_be(dataset, scalar_of):
+            found.append((name, dataset.shape))
+        if len(found) == SHOWN_DATASETS:
+            break
+    if not found:
+        what = "frames" if scalar_of is None else "one number, or one per frame"
+        return f"no dataset of the file holds {what}: is it the right file?"
+    listed = ", ".join(f"{name} {shape}" for name, shape in found)
+    near = _likeness(wanted, found[0][0]) >= NEAR
+    return f"did you mean {found[0][0]!r}? " * near + f"in the file: {listed}"
+
+
+def _dataset_names(files: LinkedFiles) -> list[str]:
+    # Without the leading "/", as people write them; links to other files as well.
+    import h5py
+
+    names: list[str] = []
+
+    def visit(name: str | bytes, link: object) -> bool | None:
+        if isinstance(name, str) and not isinstance(link, h5py.SoftLink):
+            names.append(name)
+        return True if len(names) >= MOST_NAMES else None
+
+    with damage_reported(files.first):
+        files.open(files.first).visititems_links(visit)
+    return names
+
+
+def _likeness(wanted: str, name: str) -> float:
+    # Of the paths, or of their last parts: a dataset keeps its name when its group is another.
+    ends = wanted.rpartition("/")[2], name.rpartition("/")[2]
+    return max(
+        SequenceMatcher(None, wanted.lower(), name.lower()).ratio(),
+        0.95 * SequenceMatcher(None, ends[0].lower(), ends[1].lower()).ratio(),
+    )
+
+
+def _could_be(dataset: h5py.Dataset, scalar_of: int | None) -> bool:
+    if scalar_of is None:
+        return dataset.ndim in (2, 3) and dataset.size > 0
+    return dataset.size in (1, scalar_of) and dataset.ndim <= 2
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What an HDF5 file says of its run: single numbers and texts, and when it was measured.
+"""What an HDF5 file says of its run: single numbers and texts, per-frame scalars, times.
 
 Times: `start_time` and `end_time` of the NXentry (NeXus), `data_collection_date` of an Eiger.
 """
@@ -40,6 +40,26 @@ def single_values(file: h5py.File) -> dict[str, Any]:
 
     file.visititems(visit)
     return values
+
+
+def values_and_unit(files: LinkedFiles, name: str, frames: int) -> tuple[np.ndarray, str]:
+    """A per-frame scalar: the values of a dataset, in its shape, and its attribute `units`.
+
+    frames: of the run. Raises UserError for a dataset that is larger: it is not read.
+    """
+    dataset, holder = files.dataset(name)
+    if dataset.size is None or dataset.size > max(frames, 1):
+        raise UserError(
+            f"shape {dataset.shape} does not fit: the run has {frames} frames",
+            f"{holder}, {name}",
+            "a scalar is one number, or one per frame; or correct `frames` of the run table",
+        )
+    if dataset.is_virtual:
+        files.check_pieces(dataset, holder)
+    with damage_reported(holder):
+        stated = dataset.attrs.get("units", "")
+        unit = stated.decode() if isinstance(stated, bytes) else str(stated)
+        return np.asarray(dataset[()]), unit
 
 
 def start_time(files: LinkedFiles) -> dict[str, str]:

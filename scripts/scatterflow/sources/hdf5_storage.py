@@ -40,7 +40,8 @@ def storage_faults(
 ) -> dict[int, str]:
     """Frames of first..stop-1 of a dataset that cannot be read, and why: {frame: reason}."""
     if not dataset.is_virtual:
-        return _stored_faults(dataset, first, stop)
+        with system_errors_reported(holder):
+            return _stored_faults(dataset, first, stop)
     check_depth(depth, f"{holder}, {dataset.name}")
     faults = dict.fromkeys(range(first, stop), NEVER_WRITTEN)
     found: dict[int, str] = {}
@@ -68,20 +69,31 @@ def read_stored(
 ) -> None:
     """Read frames first..first + len(out) - 1 of a dataset into `out`, found free of faults before.
 
-    HDF5 keeps the source files of a virtual dataset open as long as the dataset, and leaves the fill
-    value where it cannot open one more: so few at a time, and a look whether there was room.
+    HDF5 keeps the source files of a virtual dataset open as long as the dataset (nobody else may hold
+    it), and leaves the fill value where it cannot open one more: so few at a time, and a look whether
+    there was room.
     Raises OSError as h5py does; UserError: too many open files.
     """
+    for low, high in _steps(_pieces(files, name, path), first, first + len(out)):
+        _read_step(files, name, path, low, out[low - first : high - first])
+
+
+def _read_step(
+    files: LinkedFiles, name: str, path: Path | None, first: int, out: np.ndarray
+) -> None:
     dataset, holder = files.dataset(name, path)
-    if not dataset.is_virtual:
-        _read_into(dataset, first, out)
-        return
-    steps = list(_steps(files.virtual_pieces(dataset, holder), first, first + len(out)))
-    for low, high in steps:
-        dataset, holder = files.dataset(name, path)  # closes the former
-        _read_into(dataset, low, out[low - first : high - first])
+    if dataset.ndim == 2:
+        dataset.read_direct(out[0])
+    else:
+        dataset.read_direct(out, np.s_[first : first + len(out)])
+    if dataset.is_virtual:
         with system_errors_reported(holder), open(os.devnull, "rb"):
             pass
+
+
+def _pieces(files: LinkedFiles, name: str, path: Path | None) -> list[VirtualPiece]:
+    dataset, holder = files.dataset(name, path)
+    return files.virtual_pieces(dataset, holder) if dataset.is_virtual else []
 
 
 def _steps(pieces: list[VirtualPiece], first: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -93,13 +105,6 @@ def _steps(pieces: list[VirtualPiece], first: int, stop: int) -> Iterator[tuple[
     middle = (first + stop) // 2
     yield from _steps(inside, first, middle)
     yield from _steps(inside, middle, stop)
-
-
-def _read_into(dataset: h5py.Dataset, first: int, out: np.ndarray) -> None:
-    if dataset.ndim == 2:
-        dataset.read_direct(out[0])
-    else:
-        dataset.read_direct(out, np.s_[first : first + len(out)])
 
 
 def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
@@ -153,5 +158,4 @@ def _chunk_stream(dataset: h5py.Dataset) -> int | None:
     compresses = len(options) > 4 and options[4] != 0
     if number != BITSHUFFLE or count != 1 or not compresses:
         return None
-    with system_errors_reported(dataset.file.filename):
-        return os.open(dataset.file.filename, os.O_RDONLY)
+    return os.open(dataset.file.filename, os.O_RDONLY)

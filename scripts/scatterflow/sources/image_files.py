@@ -14,7 +14,7 @@ import io
 import logging
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,9 +22,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from scatterflow.sources import cbf, tiff
+from scatterflow.sources.raw_faults import system_number
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PIECE = 1 << 20
+MOST_KEPT = 4  # files; a compressed one is kept in memory, decompressed
 
 
 class BadImage(ValueError):
@@ -58,7 +60,8 @@ def open_image_file(path: Path, largest: int) -> Iterator[ImageFile]:
     largest: most bytes that a compressed file may expand to.
 
     Raises FileNotFoundError; BadImage, BadTiff or BadCbf (together: UNREADABLE) for a file that is
-    incomplete, corrupt or no image. Files of several frames stay lazy: a frame is read when asked.
+    incomplete, corrupt or no image; any other OSError is the computer's. Files of several frames stay
+    lazy: a frame is read when asked.
     """
     with open(path, "rb") as stored:
         stream, compressed = _decompressed(stored, largest)
@@ -81,6 +84,38 @@ def open_image_file(path: Path, largest: int) -> Iterator[ImageFile]:
             return
         with _fabio_file(path, stream, compressed) as image_file:
             yield image_file
+
+
+class KeptImages:
+    """Image files of many frames, kept open between reads: to index one again takes long.
+
+    At most `MOST_KEPT`, the one not used for longest is closed; a file that changed is opened again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Path, tuple[tuple[int, int, int], ExitStack, ImageFile]] = {}
+
+    def open(self, path: Path, largest: int) -> ImageFile:
+        """The file, open; raises as `open_image_file`."""
+        found = path.stat()
+        stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+        kept = self._kept.pop(path, None)
+        if kept and kept[0] != stamp:
+            kept[1].close()
+            kept = None
+        if kept is None:
+            while len(self._kept) >= MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)))[1].close()
+            stack = ExitStack()
+            kept = (stamp, stack, stack.enter_context(open_image_file(path, largest)))
+        self._kept[path] = kept
+        return kept[2]
+
+    def close(self) -> None:
+        """Close all files; they open again when needed."""
+        for _, stack, _ in self._kept.values():
+            stack.close()
+        self._kept.clear()
 
 
 def _start(stream: BinaryIO, count: int = 16) -> bytes:
@@ -107,6 +142,8 @@ def _decompressed(stored: BinaryIO, largest: int) -> tuple[BinaryIO, bool]:
                     f"it expands to more than {largest} bytes, more than its frames need"
                 )
     except (EOFError, OSError, zlib.error) as error:
+        if system_number(error):
+            raise
         raise BadImage(f"the compressed file is cut off or corrupt ({error})") from error
     return content, True
 
@@ -214,6 +251,14 @@ def _as_stated(pixels: np.ndarray, stated: np.dtype) -> np.ndarray:
     return converted
 
 
+def _refuse_system_errors(error: BaseException | None) -> None:
+    # Raise the first error of the operating system among an error and those before it.
+    while error is not None:
+        if isinstance(error, OSError) and system_number(error):
+            raise error
+        error = error.__cause__ or error.__context__
+
+
 @contextmanager
 def _raising(doing: str) -> Iterator[None]:
     """Raise what fabio raises, or only logs as an error, as BadImage; keep its log quiet."""
@@ -232,6 +277,7 @@ def _raising(doing: str) -> Iterator[None]:
     except (BadImage, MemoryError):
         raise
     except Exception as error:  # its readers raise whatever a corrupt file makes them trip over
+        _refuse_system_errors(error)
         reason = messages[0] if messages else f"{type(error).__name__}: {error}"
         raise BadImage(f"{doing} it fails: {reason}") from error
     finally:

@@ -8,20 +8,30 @@ file holds all frames.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.sources.base import DetectorInfo, RunLocation
-from scatterflow.sources.image_files import UNREADABLE, ImageFile, open_image_file
+from scatterflow.sources.image_files import (
+    UNREADABLE,
+    ImageFile,
+    KeptImages,
+    open_image_file,
+)
 from scatterflow.sources.patterns import has_frame, run_path
+from scatterflow.sources.raw_faults import missing_file_advice, system_errors_reported
 from scatterflow.sources.tables import resolve_scalars, table_getter, table_path
+from scatterflow.sources.times import header_time
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+GONE = (FileNotFoundError, NotADirectoryError)
 COUNT_HINT = "put the missing files back, or correct the column `frames` of the run table"
 WORD_BYTES = 8  # no detector stores more per pixel
 HEADER_BYTES = 1 << 20  # generous room for the text headers of a frame
@@ -40,6 +50,11 @@ class ImageSource:
         self.first_frame = int(recipe.get("first_frame", 0))
         self.frames_per_file = int(recipe.get("frames_per_file", 1))
         self.numbered = {name: has_frame(pattern) for name, pattern in self.patterns.items()}
+        self._kept = KeptImages()
+
+    def close(self) -> None:
+        """Close the files; they open again when needed."""
+        self._kept.close()
 
     @cached_property
     def detectors(self) -> dict[str, DetectorInfo]:
@@ -65,6 +80,14 @@ class ImageSource:
         firsts = [self._path(name, 0) for name in self.patterns]
         return ([table] if table else []) + firsts
 
+    def shared_files(self) -> list[Path]:
+        """None: no file of this format is shared by runs."""
+        return []
+
+    def fingerprint(self, *, scalars: bool) -> str | None:
+        """None: the files of a run stand for themselves."""
+        return None
+
     def scalars(self) -> pd.DataFrame:
         """One row per frame; see `resolve_scalars`."""
         return resolve_scalars(
@@ -75,12 +98,18 @@ class ImageSource:
         )
 
     def metadata(self) -> dict[str, Any]:
-        """Per detector the header of its first readable frame, keys as in the file."""
-        headers = {}
+        """Per detector the header of its first readable frame, keys as in the file.
+
+        start_time: as ISO 8601 with the offset from UTC, where a header states it with a zone.
+        """
+        headers: dict[str, Any] = {}
+        times: list[str] = []
         for name in self.patterns:
             with self._first_readable(name) as (image_file, _):
                 headers[name] = image_file.header(0)
-        return headers
+            time = header_time(headers[name])
+            times += [time] if time else []
+        return {**({"start_time": times[0]} if times else {}), **headers}
 
     def read(self, detector: str, start: int, stop: int) -> np.ndarray:
         """Frames start..stop-1; see `Source.read`."""
@@ -138,12 +167,20 @@ class ImageSource:
             return self.frames
         return min(self.frames_per_file, self.frames - number * self.frames_per_file)
 
-    def _open(self, detector: str, number: int) -> AbstractContextManager[ImageFile]:
+    @contextmanager
+    def _open(self, detector: str, number: int) -> Iterator[ImageFile]:
+        # A file of many frames stays open after the block.
         shape = self.location.shapes.get(detector)
         pixels = shape[0] * shape[1] if shape else 1 << 28
-        per_frame = pixels * WORD_BYTES + HEADER_BYTES
-        largest = self._frames_in_file(detector, number) * per_frame
-        return open_image_file(self._path(detector, number), largest)
+        frames = self._frames_in_file(detector, number)
+        largest = frames * (pixels * WORD_BYTES + HEADER_BYTES)
+        path = self._path(detector, number)
+        with system_errors_reported(f"{path}, run {self.location.run}, detector {detector}"):
+            if frames > 1:
+                yield self._kept.open(path, largest)
+                return
+            with open_image_file(path, largest) as image_file:
+                yield image_file
 
     # What is in it
 
@@ -157,7 +194,7 @@ class ImageSource:
             with ExitStack() as stack:
                 try:
                     image_file = stack.enter_context(self._open(detector, number))
-                except FileNotFoundError:
+                except GONE:
                     problems.append("raw file is missing")
                     continue
                 except UNREADABLE as error:
@@ -165,11 +202,11 @@ class ImageSource:
                     continue
                 yield image_file, path
                 return
-        raise FrameError(
-            problems[0],
-            self._where(detector, 0, self._path(detector, 0)),
-            f"no file of the run can be read: check the pattern {self.patterns[detector]!r}",
-        )
+        path = self._path(detector, 0)
+        how = f"no file of the run can be read: check the pattern {self.patterns[detector]!r}"
+        if not path.exists():
+            how = missing_file_advice(path, how)
+        raise FrameError(problems[0], self._where(detector, 0, path), how)
 
     def _first_frame_info(self, detector: str) -> DetectorInfo:
         with self._first_readable(detector) as (image_file, path):
@@ -193,16 +230,21 @@ class ImageSource:
                     frame += i > 0
                     self._check_frame(detector, image_file, index + i, frame, path)
                     out[i] = image_file.read(index + i)
-        except FileNotFoundError:
-            raise FrameError(
-                "raw file is missing", self._where(detector, frame, path), COUNT_HINT
-            ) from None
+        except GONE:
+            where = self._where(detector, frame, path)
+            raise FrameError("raw file is missing", where, self._missing_advice(path)) from None
         except UNREADABLE as error:
             raise FrameError(
                 f"raw file is not a whole image: {error}",
                 self._where(detector, frame, path),
-                "copy it again from the detector, or set `missing: nan` to go on without the frame",
+                "copy it again from the detector; `missing: nan` goes on without the frame",
             ) from error
+
+    def _missing_advice(self, path: Path) -> str:
+        # Under policy `nan` nobody reads it, and looking into a folder for each frame takes long.
+        if self.location.recipe.get("missing", "error") == "nan":
+            return COUNT_HINT
+        return missing_file_advice(path, COUNT_HINT)
 
     def _check_count(self, detector: str, number: int, found: int, path: Path) -> None:
         expected = self._frames_in_file(detector, number)
@@ -253,24 +295,25 @@ class ImageSource:
         found = f"{len(there)} of {len(files)} files"
         if there and len(there) < there[-1] + 1:
             found += f", the last one is number {self.first_frame + there[-1]}"
-        self._wrong_count(detector, found, last)
+        how = missing_file_advice(last, COUNT_HINT) if not there else COUNT_HINT
+        self._wrong_count(detector, found, last, how)
 
     def _check_single(self, detector: str) -> None:
         path = self._path(detector, 0)
         try:
             with self._open(detector, 0) as image_file:
                 found = image_file.frames
-        except (FileNotFoundError, *UNREADABLE):
+        except (*GONE, *UNREADABLE):
             return  # `read` says which frame and why
         nan = self.location.recipe.get("missing", "error") == "nan"
         if found > self.frames or (found < self.frames and not nan):
             self._wrong_count(detector, f"{found} frames in the file", path)
 
-    def _wrong_count(self, detector: str, found: str, path: Path) -> None:
+    def _wrong_count(self, detector: str, found: str, path: Path, how: str = COUNT_HINT) -> None:
         raise UserError(
             f"the run table says {self.frames} frames, the raw files say {found}",
             f"run {self.location.run}, detector {detector}, {path}",
-            COUNT_HINT,
+            how,
         )
 
     def _where(self, detector: str, frame: int, path: Path) -> str:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 
 from scatterflow.errors import UserError, from_os_error
@@ -98,14 +99,20 @@ def missing_file_advice(path: Path, otherwise: str = "") -> str:
 
 def _nearest_names(folder: Path, name: str) -> list[str]:
     with system_errors_reported(folder):
-        names = os.listdir(folder)
+        names = [path.name for path in folder.iterdir()]
     # Those that begin alike are compared; the others can hardly be what is meant.
-    names.sort(key=lambda other: (-len(os.path.commonprefix([other, name])), other))
+    names.sort(key=lambda other: (-_common_start(other, name), other))
     return get_close_matches(name, names[:MOST_COMPARED], n=SHOWN_NAMES, cutoff=0.5)
 
 
+def _common_start(one: str, other: str) -> int:
+    # zip ends with the shorter, on purpose.
+    alike = (a == b for a, b in zip(one, other, strict=False))
+    return sum(1 for _ in takewhile(bool, alike))
+
+
 def with_place(error: UserError, run: str, key: str) -> UserError:
-    """The same error, `where` completed by the configuration key of the source and the run."""
+    """The same error, `where` completed by the run and the key of the source, unless it says them."""
     places = [error.where] if error.where else []
-    places += [place for place in (run, key) if place and place not in error.where]
+    places += [place for place in (run, key) if place and place not in error.where.split(", ")]
     return type(error)(error.what, ", ".join(places), error.how)

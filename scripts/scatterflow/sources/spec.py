@@ -30,7 +30,7 @@ from scatterflow.sources.spec_file import (
     read_spec_file,
     scan_lines,
 )
-from scatterflow.sources.spec_frames import FramePlace, detector_files, place_frames
+from scatterflow.sources.spec_frames import FramePlace, ScanLayout, detector_files, place_frames
 from scatterflow.sources.spec_images import FrameReader, count_frames
 
 if TYPE_CHECKING:
@@ -172,8 +172,9 @@ class SpecSource:
                 "told apart",
             )
         shape = self.command.shape or (self.points,)
+        layout = ScanLayout(self.path.name, self.scan.number, shape, self.points)
         places = place_frames(
-            files, name, shape, self.points, lambda path: count_frames(path, self.location), where
+            files, name, layout, lambda path: count_frames(path, self.location), where
         )
         return places[: self.frames]
 
@@ -243,6 +244,9 @@ class SpecSource:
         table = table_path(self.table_location())
         return [*([table] if table else []), *log_paths(self)]
 
+    def close(self) -> None:
+        """Nothing stays open between two calls."""
+
     def shared_files(self) -> list[Path]:
         """The SPEC file; the .par file with its .json if a scalar is read from it."""
         from scatterflow.sources.spec_scalars import par_paths, reads_par_file
@@ -269,10 +273,10 @@ class SpecSource:
     def metadata(self) -> dict[str, Any]:
         """What the SPEC file says of the scan.
 
-        title, user, command, date (ISO 8601, UTC; "" if the scan has none), start_time and end_time
-        (ISO 8601, local time with UTC offset; the end is the last point's `Epoch`; each left out if
-        not known), scan_number, count_time_s, points_asked (None: not said), points_done, motors {name: position before the
-        scan}, comments; scan {axes, shape, snake}: motors and points of a grid, slowest axis first,
+        title, user, command, date (ISO 8601, UTC; "" if the scan has none), start_time (that of
+        `#D`) and end_time (the last point's `Epoch`), both ISO 8601, local time with UTC offset,
+        left out if not known; scan_number, count_time_s, points_asked (None: not said),
+        points_done, motors {name: position before the scan}, comments; scan {axes, shape, snake}: motors and points of a grid, slowest axis first,
         so that n values in order of acquisition reshape to `shape`; empty without scanned motors.
         """
         scan, command = self.scan, self.command

@@ -1,4 +1,4 @@
-"""Dates of SPEC files (`#D Wed May  4 23:59:49 1988`): local time of the beamline, without time zone.
+"""Dates of SPEC files (`#D Wed May  4 23:59:49 1988`): local time of the beamline, without zone.
 
 Zones and their summer time are those of the IANA time zone database.
 """

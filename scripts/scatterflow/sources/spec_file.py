@@ -16,7 +16,6 @@ in the file are found once per process, and only the wanted scan's text is taken
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -141,7 +140,7 @@ def read_spec_file(path: str | Path) -> SpecFile:
             "this is no SPEC file", str(path), "its first line must start with `#F` or `#S`"
         )
     status = path.stat()
-    indexed = _index(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+    indexed = _index(str(path.absolute()), status.st_size, status.st_mtime_ns)
     return replace(indexed, path=path)
 
 

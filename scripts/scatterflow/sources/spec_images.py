@@ -24,13 +24,13 @@ HEADER_BYTES = 1 << 20
 MOST_PIXELS = 1 << 28
 
 
-def count_frames(path: Path, location: RunLocation) -> int:
-    """Number of frames in an HDF5 file; 1 for one that cannot be opened (reading it says why)."""
+def count_frames(path: Path, location: RunLocation) -> int | None:
+    """Number of frames in an HDF5 file; None for one that is damaged (reading it says why)."""
     try:
         with _hdf5_file(path, location, location.frames) as source:
             return source.count("frames")
     except FrameError:
-        return 1
+        return None
 
 
 class FrameReader:

@@ -10,14 +10,21 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from scatterflow.errors import UserError, suggestion
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.patterns import run_path
+from scatterflow.sources.raw_faults import (
+    missing_file_advice,
+    system_errors_reported,
+    with_place,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # From the name of a dataset, column or motor to its values: one number per frame, or one number (0-d)
 # that holds for all frames; or such values with the unit that the file states.
@@ -32,6 +39,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
     Raises UserError: missing file, no header, two columns of one name, a row of another length.
     """
+    import pandas as pd
+
     path = Path(path)
     lines = [
         (number, line)
@@ -104,13 +113,18 @@ def resolve_scalars(
     Raises UserError: a length that differs, a stated unit that contradicts the configured one,
     anything that is no number, an expression that fails or refers to itself.
     """
+    import pandas as pd
+
     values: dict[str, np.ndarray] = {}
     units: dict[str, str] = {}
     for name, scalar in scalars.items():
         if scalar["type"] == "expression":
             continue
         place = _place(where, name)
-        found = getters[scalar["type"]](scalar.get("name"))
+        try:
+            found = getters[scalar["type"]](scalar.get("name"))
+        except UserError as error:
+            raise with_place(error, where, _key(name)) from error
         array, stated = found if isinstance(found, tuple) else (found, "")
         values[name] = _per_frame(array, frames, place)
         units[name] = _unit(scalar.get("unit") or "", stated, place)
@@ -125,10 +139,12 @@ def resolve_scalars(
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+        with system_errors_reported(path):
+            return path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        hint = "put the table there, or correct `table` in config.yaml"
         raise UserError(
-            "the table is missing", str(path), "put it there, or correct `table` in config.yaml"
+            "the table is missing", str(path), missing_file_advice(path, hint)
         ) from None
     except UnicodeDecodeError as error:
         raise UserError(
@@ -221,7 +237,7 @@ def _unit(configured: str, stated: str, where: str) -> str:
         raise UserError(
             f"the configuration says unit {configured!r}, the file says {stated!r}",
             where,
-            "remove `unit` from the configuration to use the file's",
+            "leave `unit` out: the file's own is used",
         )
     return configured or stated
 
@@ -281,4 +297,8 @@ def _dependency_order(
 
 
 def _place(where: str, name: str) -> str:
-    return f"{where}, scalar {name}" if where else f"scalar {name}"
+    return f"{where}, {_key(name)}" if where else _key(name)
+
+
+def _key(name: str) -> str:
+    return f"key scalars.{name} of the source"
