@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
+import os
+import resource
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -464,3 +468,148 @@ def test_real_calibrant_images(real_data):
         with gzip.open(root / recipe["frames"][name]) as stream:
             stored = np.frombuffer(stream.read()[-frame.nbytes :], "<i4").reshape(shape)
         np.testing.assert_array_equal(frame, stored)
+
+
+# What the computer refuses, what stays open, when it was measured
+
+
+def multi_frame(folder, n, name="a.tif"):
+    frames = np.arange(n, dtype=np.uint16)[:, None, None] + np.arange(6, dtype=np.uint16)
+    (folder / name).write_bytes(tiff(list(frames.reshape(n, 2, 3))))
+    return ImageSource(location(folder, name, n, shape=(2, 3))), frames.reshape(n, 2, 3)
+
+
+def test_a_file_of_many_frames_is_indexed_once(tmp_path):
+    # Indexed for each block, reading 60 blocks would cost some 60 times as much as reading one.
+    _, frames = multi_frame(tmp_path, 3000)
+    spent = {}
+    for block in (3000, 50):
+        source = ImageSource(location(tmp_path, "a.tif", 3000, shape=(2, 3)))
+        begin = time.process_time()
+        blocks = [source.read("d", i, i + block) for i in range(0, 3000, block)]
+        spent[block] = time.process_time() - begin
+        np.testing.assert_array_equal(np.concatenate(blocks), frames)
+        source.close()
+    assert spent[50] < 8 * spent[3000]
+
+
+def test_few_files_of_many_frames_stay_open(tmp_path):
+    for i in range(9):
+        multi_frame(tmp_path, 5, f"a{i}.tif")
+    source = ImageSource(
+        location(tmp_path, "a{frame}.tif", 45, shape=(2, 3), frames_per_file=5, first_frame=0)
+    )
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for start in range(0, 45, 3):
+        assert source.read("d", start, start + 3)[0, 0, 0] == start % 5
+    assert 1 <= len(list(Path("/proc/self/fd").iterdir())) - before <= 4
+    source.close()
+    source.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_file_that_changes_is_read_anew(tmp_path):
+    source, frames = multi_frame(tmp_path, 4)
+    np.testing.assert_array_equal(source.read("d", 0, 2), frames[:2])
+    (tmp_path / "new").write_bytes(tiff([frame + 7 for frame in frames]))
+    (tmp_path / "new").replace(tmp_path / "a.tif")
+    np.testing.assert_array_equal(source.read("d", 2, 4), frames[2:] + 7)
+    (tmp_path / "a.tif").unlink()
+    with pytest.raises(FrameError, match="missing"):
+        source.read("d", 0, 1)
+
+
+def read_or_error(source):
+    try:
+        return source.read("d", 0, source.frames)
+    except UserError as error:
+        return error
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".edf", ".cbf", ".tif.gz"])
+@pytest.mark.parametrize("free", [0, 1])
+def test_too_many_open_files_is_no_missing_frame(tmp_path, suffix, free):
+    content = {".tif": tiff([pixels()]), ".edf": edf([pixels()]), ".cbf": cbf(pixels(), tmp_path)}
+    content[".tif.gz"] = gzip.compress(content[".tif"])
+    source = single(tmp_path, "a" + suffix, content[suffix], missing="nan")
+    np.testing.assert_array_equal(source.read("d", 0, 1)[0], pixels())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open("/dev/null", os.O_RDONLY))
+        for _ in range(free):
+            os.close(held.pop())
+        found = read_or_error(source)
+    finally:
+        for number in held:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if free == 1 and suffix != ".edf":  # fabio opens the file once more
+        np.testing.assert_array_equal(found[0], pixels())
+    else:
+        assert isinstance(found, UserError)
+        assert not isinstance(found, FrameError)
+        assert "too many open files" in found.what
+        assert "run r1, detector d" in found.where
+
+
+def test_a_disk_error_is_no_missing_frame(tmp_path):
+    (tmp_path / "a0.tif").write_bytes(tiff([pixels()]))
+    (tmp_path / "a1.tif").symlink_to("/proc/self/mem")  # opens, and cannot be read at its start
+    source = ImageSource(location(tmp_path, "a{frame}.tif", 2, missing="nan"))
+    with pytest.raises(UserError, match="gave an error while reading") as caught:
+        source.read("d", 0, 2)
+    assert not isinstance(caught.value, FrameError)
+    assert "a1.tif" in caught.value.where
+
+
+def test_a_missing_image_tells_what_is_there(tmp_path):
+    (tmp_path / "s").mkdir()
+    for i in (1, 2, 3):
+        (tmp_path / f"s/ag_{i:04d}.tif").write_bytes(tiff([pixels()]))
+    source = ImageSource(location(tmp_path, "s/ag_{frame:03d}.tif", 3))
+    for ask in (source.check, lambda: source.detectors):
+        with pytest.raises(UserError) as caught:
+            ask()
+        assert caught.value.how.startswith(f"in {tmp_path}/s there are ag_000")
+    source = ImageSource(location(tmp_path, "t/u/ag_{frame:03d}.tif", 3))
+    with pytest.raises(UserError) as caught:
+        source.check()
+    assert caught.value.how.startswith(f"the folder {tmp_path}/t is not there; ")
+    for path in (tmp_path / "s").iterdir():
+        path.rename(path.with_name(path.name.replace("_0", "_")))
+    (tmp_path / "s/ag_002.tif").rename(tmp_path / "s/ag_002.tif.part")
+    source = ImageSource(location(tmp_path, "s/ag_{frame:03d}.tif", 3, first_frame=1))
+    with pytest.raises(FrameError, match="missing") as caught:
+        source.read("d", 0, 3)
+    assert "ag_002.tif.part" in caught.value.how.split("; ")[0]
+
+
+@pytest.mark.parametrize(
+    ("stated", "given"),
+    [
+        ("2021-03-01T12:00:00+01:00", "2021-03-01T12:00:00+01:00"),
+        ("2021-03-01 12:00:00 UTC", "2021-03-01T12:00:00+00:00"),
+        ("2021-03-01T12:00:00", None),
+        ("2021:03:01 12:00:00", None),
+    ],
+)
+def test_a_time_in_a_header_needs_a_zone(tmp_path, stated, given):
+    content = edf([pixels()]).replace(b"exposure = 0.5 ;", f"Date = {stated} ;".encode())
+    begin = content.index(b"}\n")  # the header has 1024 bytes, whatever it says
+    content = content[:begin].rstrip().ljust(1022) + content[begin:]
+    source = single(tmp_path, "a.edf", content)
+    assert source.metadata().get("start_time") == given
+    assert source.metadata()["d"]["Date"] == stated
+
+
+def test_the_time_in_the_header_of_a_cbf(tmp_path):
+    content = cbf(pixels(), tmp_path)
+    for stated, time_ in ((b"+02:00", "2019-05-14T12:34:56.500000+02:00"), (b"", None)):
+        text = b"# Detector: PILATUS\r\n# 2019-05-14T12:34:56.500" + stated + b"\r\n"
+        at = content.index(b"--CIF-BINARY-FORMAT-SECTION--")
+        source = single(tmp_path, "b.cbf", content[:at] + text + content[at:])
+        assert source.metadata().get("start_time") == time_

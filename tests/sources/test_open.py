@@ -103,12 +103,13 @@ def test_an_unknown_format():
         new_source(RunLocation("r1", "x", "/x", 1, {"format": "hdf", "frames": {}}))
 
 
-def test_a_job_imports_only_what_its_format_needs():
+@pytest.mark.parametrize("form", ["images", "hdf5"])
+def test_a_job_imports_only_what_its_format_needs(form):
     code = (
         "import sys; from scatterflow.sources import open;"
         "from scatterflow.sources.base import RunLocation;"
-        "open.new_source(RunLocation('r', 'x', '/x', 1, {'format': 'images', 'frames': {}}));"
-        "heavy = {'h5py', 'hdf5plugin', 'fabio', 'pyFAI', 'PIL', 'pydantic', 'scatterflow.config'};"
+        f"open.new_source(RunLocation('r', 'x', '/x', 1, {{'format': '{form}', 'frames': {{}}}}));"
+        "heavy = {'h5py', 'pandas', 'hdf5plugin', 'fabio', 'pyFAI', 'PIL', 'pydantic', 'scatterflow.config'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -118,3 +119,16 @@ def test_a_job_imports_only_what_its_format_needs():
         text=True,
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("make", [images, eiger])
+def test_a_source_closes_more_than_once_and_reads_again(tmp_path, make):
+    location, stack = make(tmp_path)
+    source = open_source(location)
+    name = next(iter(location.shapes))
+    for _ in range(2):
+        np.testing.assert_array_equal(source.read(name, 0, 3), stack)
+        source.close()
+        source.close()
+    assert source.shared_files() == []
+    assert source.fingerprint(scalars=False) is None

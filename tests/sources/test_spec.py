@@ -102,7 +102,8 @@ def test_frames_in_order(line_scan):
     names = [path.name for path in opened.files("waxs", 1, 3)]
     assert names == ["sample_PIL9_012_001.tiff", "sample_PIL9_012_002.tiff"]
     assert len(opened.files()) == 6
-    assert opened.scalar_files() == [line_scan / "sample"]
+    assert opened.shared_files() == [line_scan / "sample"]
+    assert opened.scalar_files() == []
 
 
 def test_detector_names_are_whole_words(line_scan):
@@ -145,6 +146,50 @@ def test_detector_name_of_two_words(tmp_path):
 )
 def test_step_numbers_of_names(name, count, numbers):
     assert trailing_numbers(name, count) == numbers
+
+
+def test_detector_ahead_of_an_aborted_scan_and_its_first_frame_lost(tmp_path):
+    """5 points asked for, 4 done, frames 1 to 4 there: as many as points, but not of these."""
+    text = scan_text(12, "ascan phi 0 4 4 1", {"phi": range(4)})
+    (tmp_path / "sample").write_text(HEADER + text)
+    for i in range(1, 5):
+        write_image(tmp_path / "sample_012" / f"sample_PIL9_012_{i:03d}.tiff", frame(i))
+    opened = source(tmp_path, frames=4)
+    with pytest.raises(FrameError, match="no raw file for this point") as error:
+        opened.read("waxs", 0, 4)
+    assert "frame 0" in error.value.where
+    np.testing.assert_array_equal(opened.read("waxs", 1, 4), [frame(1), frame(2), frame(3)])
+
+
+def test_eiger_ahead_of_an_aborted_scan_and_its_first_frame_lost(tmp_path):
+    text = scan_text(12, "ascan phi 0 5 5 1", {"phi": range(4)})
+    (tmp_path / "sample").write_text(HEADER + text)
+    for i in range(1, 5):  # frame 0 would be file 1
+        write_hdf5(tmp_path / "sample_012" / f"s_EIG1_012_data_{i + 1:06d}.h5", frame(i)[None])
+    opened = source(tmp_path, frames=4, waxs="EIG1")
+    assert opened.places["waxs"][0] is None
+    np.testing.assert_array_equal(opened.read("waxs", 1, 4), [frame(1), frame(2), frame(3)])
+
+
+@pytest.mark.parametrize("steps", [[(0, 1), (0, 2)], [(1, 0), (1, 1)]])
+def test_aborted_mesh_without_its_first_frame(mesh_scan, steps):
+    columns = {"Sample X": [0, 1], "I0": [5, 6]}
+    text = HEADER + scan_text(12, "flymesh samx 0 2 2 0.5 samy 5 6 1", columns)
+    (mesh_scan / "sample").write_text(text)
+    for slow, fast in steps:
+        name = f"sample_PIL9_012_{slow:03d}_{fast:03d}.cbf"
+        write_image(mesh_scan / "sample_012" / name, frame(10 * slow + fast))
+    places = source(mesh_scan, frames=2).places["waxs"]
+    assert places[0] is None
+    assert (places[1] is not None) == ((0, 1) in steps)
+
+
+def test_mesh_numbered_one_by_one_keeps_the_place_of_a_lost_frame(mesh_scan):
+    for i in (0, 1, 3, 4):
+        write_image(mesh_scan / "sample_012" / f"sample_PIL9_012_{i:05d}.edf", frame(i))
+    opened = source(mesh_scan, frames=5)
+    assert opened.places["waxs"][2] is None
+    np.testing.assert_array_equal(opened.read("waxs", 3, 5), [frame(3), frame(4)])
 
 
 def test_names_in_natural_order_count_from_anywhere(tmp_path):
@@ -351,6 +396,74 @@ def test_missing_folder(line_scan):
         source(line_scan, "sample::13", 2).files()
 
 
+# What other scans of the same file must not outdate
+
+
+def digests(root, recipe=None, raw="sample::12", frames=3):
+    opened = source(root, raw, frames, recipe)
+    return opened.fingerprint(scalars=False), opened.fingerprint(scalars=True)
+
+
+@pytest.mark.parametrize("header", ["", "\n#F sample\n#E 1790009999\n#O0 phi\n"])
+def test_scan_appended_to_the_file_leaves_the_fingerprint_alone(line_scan, header):
+    before = digests(line_scan)
+    with (line_scan / "sample").open("a") as file:
+        file.write("\n" + header + scan_text(13, "ascan phi 0 1 1 1", {"phi": [0, 1]}, "3 4 5"))
+    assert digests(line_scan) == before
+    assert digests(line_scan, raw="sample::13", frames=2) != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "frames_too"),
+    [
+        ("ascan samx 0 1 2", "ascan samx 0 9 2", True),
+        ("1010", "1011", False),
+        ("#P0 10 20 30", "#P0 10 20 31", False),
+        ("#T 0.5", "#T 0.7", False),
+        ("#E 1790000000", "#E 1790000001", False),
+        ("Sample Y", "Sample Z", False),
+        ("User = anna", "User = otto", False),
+    ],
+)
+def test_change_of_the_scan_or_its_header_changes_the_fingerprint(line_scan, old, new, frames_too):
+    frames_before, scalars_before = digests(line_scan)
+    text = (line_scan / "sample").read_text()
+    assert text.count(old) == 1
+    (line_scan / "sample").write_text(text.replace(old, new))
+    frames_after, scalars_after = digests(line_scan)
+    assert scalars_after != scalars_before
+    assert (frames_after != frames_before) == frames_too
+
+
+def test_point_more_and_rows_that_run_backwards_change_the_fingerprint(mesh_scan):
+    before = digests(mesh_scan, frames=4)
+    text = (mesh_scan / "sample").read_text()
+    (mesh_scan / "sample").write_text(text + "2 10\n")
+    more = digests(mesh_scan, frames=4)
+    (mesh_scan / "sample").write_text(text.replace("0 8\n1 9\n", "2 8\n1 9\n"))
+    backwards = digests(mesh_scan, frames=4)
+    assert len({before[0], more[0], backwards[0]}) == 3
+    assert len({before[1], more[1], backwards[1]}) == 3
+
+
+def test_fingerprint_holds_the_scan_s_row_of_the_par_file_if_it_is_read(line_scan):
+    rows = ["d 11 1.5 anna", "d 12 2.5 anna"]
+    recipe = par_files(line_scan, rows)
+    read = recipe | {"scalars": {"x": {"type": "smb_par", "name": "labx", "unit": ""}}}
+    unread_before, before = digests(line_scan, recipe), digests(line_scan, read)
+    par_files(line_scan, [*rows, "d 13 3.5 anna"])
+    assert digests(line_scan, read) == before
+    par_files(line_scan, ["d 11 1.5 anna", "d 12 2.6 anna"])
+    assert digests(line_scan, recipe) == unread_before
+    changed = digests(line_scan, read)
+    assert changed[0] == before[0]
+    assert changed[1] != before[1]
+    par_files(line_scan, rows)
+    names = (line_scan / "one.json").read_text()
+    (line_scan / "one.json").write_text(names.replace("labx", "laby").replace("who", "labx"))
+    assert digests(line_scan, read)[1] != before[1]
+
+
 # Scalars and metadata
 
 
@@ -452,9 +565,23 @@ def test_metadata(line_scan):
     assert found["user"] == "anna"
     assert found["command"] == "ascan samx 0 1 2 0.5"
     assert found["date"] == "2026-09-21T14:15:00+00:00"
+    assert found["start_time"] == "2026-09-21T10:15:00-04:00"  # summer time in New York
+    # `#E` is 10:13:20; the last point's Epoch is 92.5 s later.
+    assert found["end_time"] == "2026-09-21T10:14:52.500000-04:00"
     assert found["motors"] == {"Sample X": 10, "Sample Y": 20, "phi": 30}
     assert found["count_time_s"] == 0.5
     assert found["scan"] == {"axes": ["samx"], "shape": [3], "snake": False}
+
+
+def test_times_in_winter_and_in_another_zone(line_scan):
+    columns = {"Sample X": [0, 1, 2], "Epoch": [1, 2, "nan"]}
+    text = scan_text(12, "ascan samx 0 1 2 0.5", columns, date="Thu Jan 15 09:00:00 2026")
+    (line_scan / "sample").write_text(HEADER + text)
+    found = source(line_scan).metadata()
+    assert found["start_time"] == "2026-01-15T09:00:00-05:00"
+    assert "end_time" not in found
+    found = source(line_scan, recipe={"time_zone": "Asia/Kolkata"}).metadata()
+    assert found["start_time"] == "2026-01-15T09:00:00+05:30"
 
 
 def test_metadata_of_a_time_series_without_date(line_scan):
@@ -462,6 +589,8 @@ def test_metadata_of_a_time_series_without_date(line_scan):
     (line_scan / "sample").write_text(HEADER + scan_text(12, "tseries 3 1", columns, date=""))
     found = source(line_scan).metadata()
     assert found["date"] == ""
+    assert "start_time" not in found
+    assert "end_time" not in found
     assert found["scan"] == {"axes": [], "shape": [], "snake": False}
     assert list(scalars(line_scan, 3, t=("scan_column", "Time")).t) == [1, 2, 3]
 
@@ -511,8 +640,10 @@ def test_par_file(line_scan):
     recipe = par_files(line_scan, rows)
     assert set(scalars(line_scan, 3, recipe, x=("smb_par", "labx")).x) == {2.5}
     assert set(scalars(line_scan, 3, recipe, d=("smb_par", "date")).d) == {20260921}
+    recipe["scalars"] = {"x": {"type": "smb_par", "name": "labx", "unit": ""}}
     opened = source(line_scan, recipe=recipe)
-    assert [p.name for p in opened.scalar_files()] == ["sample", "one.par", "one.json"]
+    assert [p.name for p in opened.shared_files()] == ["sample", "one.par", "one.json"]
+    assert opened.scalar_files() == []
 
 
 @pytest.mark.parametrize(
@@ -549,6 +680,9 @@ def test_times_of_the_detector_log(line_scan):
     table = scalars(line_scan, 3, t=("detector_log_timestamps", None))
     start = datetime(2026, 9, 21, 14, 15, tzinfo=UTC).timestamp()
     assert list(table.t) == [start + 0.25, start + 1.25, start + 2.25]
+    wanted = {"t": {"type": "detector_log_timestamps", "name": "waxs", "unit": "s"}}
+    assert source(line_scan, recipe={"scalars": wanted}).scalar_files() == [log]
+    assert source(line_scan).scalar_files() == []
     log.write_text("2026-Sep-21T10:15:00.250\n")
     with pytest.raises(UserError, match="1 times in the detector's log, the scan has 3 points"):
         scalars(line_scan, 3, t=("detector_log_timestamps", "waxs"))
@@ -559,4 +693,4 @@ def test_table_beside_the_frames(line_scan):
     recipe = {"table": "{raw}/furnace.csv"}
     assert list(scalars(line_scan, 3, recipe, t=("column", "T")).t) == [300, 301, 302]
     files = source(line_scan, recipe=recipe).scalar_files()
-    assert files[1] == line_scan / "sample_012" / "furnace.csv"
+    assert files == [line_scan / "sample_012" / "furnace.csv"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +18,14 @@ from scatterflow.sources.spec_command import (
     runs_as_snake,
     step_indices,
 )
-from scatterflow.sources.spec_dates import seconds_since_1970
-from scatterflow.sources.spec_file import find_scan, is_spec_file, parse_scan, read_spec_file
+from scatterflow.sources.spec_dates import iso_local, seconds_since_1970
+from scatterflow.sources.spec_file import (
+    find_scan,
+    is_spec_file,
+    parse_scan,
+    read_spec_file,
+    scan_lines,
+)
 
 TWO_HEADERS = r"""#F sample
 #E 1790000000
@@ -180,6 +188,59 @@ def test_positions_that_do_not_fit_their_names_are_left_out(spec_path):
     assert scan_of(spec_path, "1").motors == {"slit": 0.2}
 
 
+def test_changed_file_is_read_anew(spec_path):
+    assert scan_of(spec_path, "1").points_done == 3
+    with spec_path.open("a") as file:
+        file.write("\n#S 3  ascan phi 0 1 1 1\n#N 1\n#L phi\n0\n1\n")
+    assert scan_of(spec_path, "3").points_done == 2
+    status = spec_path.stat()
+    # Of equal length: the time of the last change tells.
+    spec_path.write_text(spec_path.read_text().replace("#S 3  ascan", "#S 4  ascan"))
+    os.utime(spec_path, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    assert scan_of(spec_path, "4").points_done == 2
+
+
+def test_file_that_changes_between_finding_and_reading(spec_path):
+    found = find_scan(read_spec_file(spec_path), "2.2")
+    spec_path.write_text("#F sample\n" + TWO_HEADERS)
+    with pytest.raises(UserError, match="changed while it was read"):
+        parse_scan(spec_path, found)
+    spec_path.write_text("")
+    with pytest.raises(UserError, match="changed while it was read"):
+        parse_scan(spec_path, found)
+
+
+def test_file_is_searched_once_for_all_its_scans(tmp_path, monkeypatch):
+    path = tmp_path / "many"
+    path.write_text("#F many\n" + "".join(f"#S {i}  ct 1\n#N 1\n#L a\n{i}\n" for i in range(50)))
+    searched = []
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda p: searched.append(p) or read_bytes(p))
+    for i in range(50):
+        assert scan_of(path, str(i)).data.tolist() == [[i]]
+    assert len(searched) == 1
+
+
+def test_lines_that_only_look_like_scans(tmp_path):
+    path = tmp_path / "odd"
+    path.write_bytes(
+        b"#F odd\n#Some remark\n#S without number\n#O0 a\n\n#S 1 ct 1\n#P0 5\n#N 1\n#L x\n1\n"
+        b"#SPECIAL\n #S 9 not at the beginning\n#S\n2\n#S 2"
+    )
+    spec = read_spec_file(path)
+    assert [(scan.number, scan.line) for scan in spec.scans] == [(1, 6), (2, 15)]
+    assert spec.scans[0].header.motor_lines == ("a",)
+    assert find_scan(spec, "2").command == ""
+    assert parse_scan(path, find_scan(spec, "2")).points_done == 0
+
+
+def test_text_of_a_scan_does_not_end_with_blank_lines(spec_path):
+    lines = scan_lines(spec_path, find_scan(read_spec_file(spec_path), "1"))
+    assert lines[0] == "#S 1  ascan  samx 0 1 2 0.5"
+    assert lines[-1] == "1 nan 103.5"
+    assert read_spec_file(spec_path).scans[0].header.text == TWO_HEADERS.split("\n\n")[0]
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"#Format: x\n", b"\x89HDF\r\n"])
 def test_other_files_are_not_spec_files(tmp_path, content):
     path = tmp_path / "other"
@@ -326,6 +387,15 @@ def test_dates_are_local_time():
     assert winter == datetime(2027, 1, 5, 15, 15, tzinfo=UTC).timestamp()
     grenoble = seconds_since_1970("Mon Sep 21 10:15:00 2026", "Europe/Paris", "")
     assert grenoble == datetime(2026, 9, 21, 8, 15, tzinfo=UTC).timestamp()
+
+
+def test_local_time_with_offset():
+    # 2026-01-15 14:00 UTC is 9:00 in New York in winter; half an hour matters in India.
+    seconds = datetime(2026, 1, 15, 14, tzinfo=UTC).timestamp()
+    assert iso_local(seconds, "America/New_York", "") == "2026-01-15T09:00:00-05:00"
+    assert iso_local(seconds, "Asia/Kolkata", "") == "2026-01-15T19:30:00+05:30"
+    with pytest.raises(UserError, match="is no date"):
+        iso_local(1e15, "UTC", "file")
 
 
 @pytest.mark.parametrize(

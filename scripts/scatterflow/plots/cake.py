@@ -56,7 +56,7 @@ def cake_figure(
     wavelength_m: float | None = None,
 ) -> Figure:
     """Mean cake, radial axis across, azimuth upwards, log colours, grey: no pixel."""
-    azimuthal, radial, intensity = part_with_data(*shown.axes, intensity)
+    azimuthal, radial, intensity = part_with_data(shown.axes[0], shown.axes[1], intensity)
     figure = Figure(figsize=(WIDTH, 5.6))
     axes = figure.subplots()
     axes.grid(False)

@@ -67,6 +67,7 @@ def mean_profile_figure(
     axes = figure.subplots()
     frames = f"mean of {shown.frames} frames" if shown.frames != 1 else "1 frame"
     drawn = select_bins(shown, intensity[None], norm, errors[None])
+    assert drawn.errors is not None  # given above
     x, intensity, errors = drawn.x, drawn.profiles[0], drawn.errors[0]
     steady = intensity[drawn.steady]
     logarithmic = is_log(steady)

@@ -11,6 +11,7 @@ import numpy as np
 from scatterflow.detectors.masks import GoodMask, read_mask
 from scatterflow.detectors.unusable import image_sha256
 from scatterflow.files.json import read_json
+from scatterflow.files.provenance import raw_file_record
 from scatterflow.saxswaxs.container import open_container
 from scatterflow.saxswaxs.corrections import Factor, monitor_factor
 from scatterflow.saxswaxs.merge import frame_sums, verify_receipts
@@ -77,6 +78,10 @@ def assemble_result(
             metadata=source.metadata(),
             parameters=description["parameters"],
             receipts=receipts,
+            scalar_files=[
+                raw_file_record(path)
+                for path in dict.fromkeys([*source.scalar_files(), *source.shared_files()])
+            ],
             corrections=_corrections(description["parameters"], scalars, frame_valid, where),
         ),
     )

@@ -57,7 +57,8 @@ class Description:
     """Everything in the result that is no array of intensities.
 
     scalars: {name: (frames,)}; units: {name: unit}; corrections: (name, factor) in order of application;
-    receipts: of all chunks, in order; parameters: the reduction's configuration.
+    receipts: of all chunks, in order; scalar_files: records of the raw files that hold scalars and metadata;
+    parameters: the reduction's configuration.
     """
 
     run: str
@@ -69,6 +70,7 @@ class Description:
     metadata: Mapping[str, Any]
     parameters: Mapping[str, Any]
     receipts: Sequence[Mapping[str, Any]]
+    scalar_files: Sequence[Mapping[str, Any]] = ()
     corrections: Sequence[tuple[str, Factor]] = field(default_factory=tuple)
 
 
@@ -230,6 +232,7 @@ def _write_provenance(
         for receipt in description.receipts
         for record in receipt["raw_files"]
     }
+    raw_files.update({record["path"]: record for record in description.scalar_files})
     missing: dict[str, dict[str, str]] = {}
     for receipt in description.receipts:
         for detector, frames in receipt["missing"].items():

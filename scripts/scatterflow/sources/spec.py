@@ -245,7 +245,8 @@ class SpecSource:
         return [*([table] if table else []), *log_paths(self)]
 
     def close(self) -> None:
-        """Nothing stays open between two calls."""
+        """Close all files; reading opens them again."""
+        self._reader.close()
 
     def shared_files(self) -> list[Path]:
         """The SPEC file; the .par file with its .json if a scalar is read from it."""
@@ -276,8 +277,9 @@ class SpecSource:
         title, user, command, date (ISO 8601, UTC; "" if the scan has none), start_time (that of
         `#D`) and end_time (the last point's `Epoch`), both ISO 8601, local time with UTC offset,
         left out if not known; scan_number, count_time_s, points_asked (None: not said),
-        points_done, motors {name: position before the scan}, comments; scan {axes, shape, snake}: motors and points of a grid, slowest axis first,
-        so that n values in order of acquisition reshape to `shape`; empty without scanned motors.
+        points_done, motors {name: position before the scan}, comments; scan {axes, shape, snake}:
+        motors and points of a grid, slowest axis first, so that n values in order of acquisition
+        reshape to `shape`; empty without scanned motors.
         """
         scan, command = self.scan, self.command
         first = {motor.axis: motor.name for motor in reversed(command.motors)}

@@ -54,6 +54,12 @@ class FrameReader:
             _refuse_more_than_one(source.count("frames"), place.path)
             return source.read("frames", 0, 1)[0]
 
+    def close(self) -> None:
+        """Close the file; reading opens it again."""
+        if self._file is not None:
+            self._file[1].close()
+            self._file = None
+
     def _whole_scan(self, path: Path) -> Hdf5Source:
         if self._file is None or self._file[0] != path:
             if self._file is not None:
