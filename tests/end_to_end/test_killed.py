@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -60,15 +61,15 @@ def disturbed_call(project: Project, seconds: float, kill_job: bool) -> bool:
     return victim is not None
 
 
-def scripts_of(pid: int) -> list[psutil.Process]:
-    """Python processes of jobs below a workflow process."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-        return [
-            child for child in children if re.search(r"tmp\w+\.\w+\.py", " ".join(child.cmdline()))
-        ]
-    except psutil.Error:
-        return []
+def scripts_of(pid: int, script: str = r"\w+") -> list[psutil.Process]:
+    """Python processes of jobs below a workflow process, those of one script."""
+    found = []
+    with suppress(psutil.Error):  # the workflow may end at any moment, as may each of its jobs
+        for child in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if re.search(rf"tmp\w+\.{script}\.py", " ".join(child.cmdline())):
+                    found.append(child)
+    return found
 
 
 def scripts_in(project: Project) -> list[psutil.Process]:
@@ -130,9 +131,7 @@ def test_jobs_that_outlive_a_killed_workflow_do_no_harm(project, tmp_path):
     )
     orphan = None
     while process.poll() is None and orphan is None:
-        chunks = [
-            job for job in scripts_of(process.pid) if "integrate_chunk" in " ".join(job.cmdline())
-        ]
+        chunks = scripts_of(process.pid, "integrate_chunk")
         orphan = chunks[0] if chunks else None
     assert orphan is not None
     orphan.suspend()
