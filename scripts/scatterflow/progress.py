@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -25,7 +26,11 @@ class Progress:
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc=label, unit=f" {unit}", leave=False)
+            # tqdm draws nothing on a terminal that does not tell its size; this falls back to 80 x 24.
+            width, height = shutil.get_terminal_size()
+            self._bar = tqdm(
+                total=total, desc=label, unit=f" {unit}", leave=False, ncols=width, nrows=height
+            )
 
     def add(self, count: int) -> None:
         """`count` more are done."""
