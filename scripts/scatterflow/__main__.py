@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        code = options.command(options)
+        sys.stdout.flush()  # while a closed pipe can still be caught
+        return code
     except UserError as error:
         print(error, file=sys.stderr)
     except BrokenPipeError:  # `... | head` has read enough

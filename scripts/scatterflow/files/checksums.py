@@ -38,16 +38,29 @@ def array_sha256(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+class RowsDigest:
+    """`array_sha256` of an array that comes row by row: `update` with the next rows."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._dtype = np.dtype(dtype).newbyteorder("<")
+        self._digest = hashlib.sha256(f"{self._dtype.str}{shape}".encode())
+
+    def update(self, rows: np.ndarray) -> None:
+        """Add rows."""
+        rows = np.ascontiguousarray(rows, dtype=self._dtype)
+        self._digest.update(rows.reshape(-1).view(np.uint8).data if rows.size else b"")
+
+    def finalize(self) -> str:
+        """Hexadecimal checksum of all rows."""
+        return self._digest.hexdigest()
+
+
 def rows_sha256(array: Any, start: int, stop: int) -> str:
     """`array_sha256` of rows start..stop-1 of a chunked array (Zarr), one stored chunk at a time."""
-    first = np.asarray(array[start:start])
-    shape = (stop - start, *first.shape[1:])
-    dtype = first.dtype.newbyteorder("<")
-    digest = hashlib.sha256(f"{dtype.str}{shape}".encode())
+    digest = RowsDigest((stop - start, *array.shape[1:]), array.dtype)
     for row in range(start, stop, array.chunks[0]):
-        part = np.asarray(array[row : min(row + array.chunks[0], stop)])
-        digest.update(np.ascontiguousarray(part, dtype=dtype).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+        digest.update(np.asarray(array[row : min(row + array.chunks[0], stop)]))
+    return digest.finalize()
 
 
 def mask_sha256(good: np.ndarray) -> str:

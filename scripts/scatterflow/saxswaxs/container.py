@@ -96,18 +96,18 @@ def array_names(container: zarr.Group) -> list[str]:
     return sorted(name for name, _ in container.members(max_depth=None) if "/" in name)
 
 
-def slice_of(array: zarr.Array, name: str, start: int, stop: int, chunk: int) -> slice:
-    """The part of an array that belongs to one chunk job."""
-    per_chunk = name.rsplit("/", 1)[-1] in PER_CHUNK
-    return slice(chunk, chunk + 1) if per_chunk else slice(start, stop)
+def part_of_chunk(container: Any, name: str, start: int, stop: int) -> slice:
+    """The rows of an array that belong to the chunk job of frames start..stop-1."""
+    if name.rsplit("/", 1)[-1] not in PER_CHUNK:
+        return slice(start, stop)
+    chunk = start // int(container.attrs["chunk_frames"])
+    return slice(chunk, chunk + 1)
 
 
-def checksums(container: zarr.Group, start: int, stop: int) -> dict[str, str]:
-    """SHA-256 of what one chunk job wrote, read back from the store, per array."""
-    chunk = start // int(container.attrs["chunk_frames"])  # type: ignore[arg-type]
+def stored_checksums(container: Any, start: int, stop: int) -> dict[str, str]:
+    """SHA-256 of what the store holds of one chunk job, per array."""
     found = {}
     for name in array_names(container):
-        array = container[name]
-        part = slice_of(array, name, start, stop, chunk)  # type: ignore[arg-type]
-        found[name] = rows_sha256(array, part.start, part.stop)
+        part = part_of_chunk(container, name, start, stop)
+        found[name] = rows_sha256(container[name], part.start, part.stop)
     return found

@@ -16,12 +16,12 @@ import numpy as np
 
 from scatterflow.detectors.valid_range import valid_limits
 from scatterflow.errors import FrameError
-from scatterflow.files.checksums import array_sha256
+from scatterflow.files.checksums import RowsDigest, array_sha256
 from scatterflow.files.provenance import raw_file_record
 from scatterflow.kernels.azimuthal import integrate_frames
 from scatterflow.kernels.moments import FrameSum
 from scatterflow.progress import progress
-from scatterflow.saxswaxs.container import SUMS, checksums, open_container
+from scatterflow.saxswaxs.container import SUMS, open_container, part_of_chunk
 from scatterflow.saxswaxs.tasks import Task, made_from
 from scatterflow.sources.base import Source
 
@@ -64,11 +64,12 @@ def integrate_chunk(
     began = time.perf_counter()
     container = open_container(container_path, "r+")
     missing: dict[str, dict[str, str]] = {}
+    checksums: dict[str, str] = {}
     detectors = list(dict.fromkeys(task.detector for task in tasks))
     with progress((stop - start) * len(detectors), label, "images") as bar:
         for detector in detectors:
             own = [task for task in tasks if task.detector == detector]
-            missing[detector] = _integrate_detector(
+            missing[detector], written = _integrate_detector(
                 container,
                 source,
                 detector,
@@ -81,6 +82,7 @@ def integrate_chunk(
                 threads=threads,
                 bar=bar,
             )
+            checksums.update(written)
     files = dict.fromkeys(
         path for detector in detectors for path in source.files(detector, start, stop)
     )
@@ -93,7 +95,7 @@ def integrate_chunk(
         ),
         "start": start,
         "stop": stop,
-        "checksums": checksums(container, start, stop),
+        "checksums": checksums,
         "missing": missing,
         "raw_files": [raw_file_record(path) for path in files if Path(path).exists()],
         "seconds": time.perf_counter() - began,
@@ -122,13 +124,14 @@ def _integrate_detector(
     skip_missing: bool,
     threads: int,
     bar: Any,
-) -> dict[str, str]:
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Bad frames and why, and the checksum of each array written."""
     shape = container[f"{detector}/frame_sum"].shape[1:]
     total = FrameSum(shape)
     valid = np.ones(stop - start, dtype=bool)
     missing: dict[str, str] = {}
     writers = {
-        (task.name, name): _Writer(container[f"{task.name}/{name}"], start, stop)
+        f"{task.name}/{name}": _Writer(container[f"{task.name}/{name}"], start, stop)
         for task in tasks
         for name in SUMS
     }
@@ -153,16 +156,19 @@ def _integrate_detector(
             )
             for name, values in zip(SUMS, sums, strict=True):
                 values[~present] = np.nan
-                writers[task.name, name].append(values)
+                writers[f"{task.name}/{name}"].append(values)
         bar.add(len(frames))
-    for writer in writers.values():
-        writer.flush()
-    chunk = start // int(container.attrs["chunk_frames"])
-    container[f"{detector}/frame_sum"][chunk] = total.high
-    container[f"{detector}/frame_sum_rest"][chunk] = total.rest
-    container[f"{detector}/valid_count"][chunk] = total.count
-    container[f"{detector}/frame_valid"][start:stop] = valid
-    return missing
+    checksums = {name: writer.finish() for name, writer in writers.items()}
+    small: dict[str, np.ndarray] = {
+        f"{detector}/frame_sum": total.high[None],
+        f"{detector}/frame_sum_rest": total.rest[None],
+        f"{detector}/valid_count": total.count[None],
+        f"{detector}/frame_valid": valid,
+    }
+    for name, values in small.items():
+        container[name][part_of_chunk(container, name, start, stop)] = values
+        checksums[name] = array_sha256(values)
+    return missing, checksums
 
 
 def _blocks(
@@ -203,8 +209,11 @@ class _Writer:
         self._stop = stop
         self._waiting: list[np.ndarray] = []
         self._held = 0
+        # Of what was meant to be written: the store is held against it when the result is assembled.
+        self._digest = RowsDigest((stop - start, *array.shape[1:]), array.dtype)
 
     def append(self, rows: np.ndarray) -> None:
+        self._digest.update(rows)
         self._waiting.append(rows)
         self._held += len(rows)
         if self._held >= self._rows:
@@ -213,10 +222,12 @@ class _Writer:
             self._write(rows[:whole])
             self._waiting, self._held = [rows[whole:]], len(rows) - whole
 
-    def flush(self) -> None:
+    def finish(self) -> str:
+        """Write what is left; returns the checksum of all rows."""
         if self._held:
             self._write(np.concatenate(self._waiting))
             self._waiting, self._held = [], 0
+        return self._digest.finalize()
 
     def _write(self, rows: np.ndarray) -> None:
         end = self._position + len(rows)

@@ -16,7 +16,7 @@ import numpy as np
 from scatterflow.errors import UserError
 from scatterflow.files.provenance import is_same_file
 from scatterflow.kernels.moments import FrameSum
-from scatterflow.saxswaxs.container import PER_CHUNK, array_names, checksums
+from scatterflow.saxswaxs.container import PER_CHUNK, array_names, stored_checksums
 from scatterflow.saxswaxs.corrections import Factor, apply_factor
 
 HOW = "delete the receipt (work/RUN/REDUCTION/chunks/*.json) and run snakemake again"
@@ -75,7 +75,7 @@ def verify_receipts(
         if receipt["container"] != uid:
             raise UserError("the receipt belongs to a container that is gone", name, HOW)
         _check_inputs(receipt, made_from, name)
-        found = checksums(container, start, stop)
+        found = stored_checksums(container, start, stop)
         wrong = [
             key for key in array_names(container) if found[key] != receipt["checksums"].get(key)
         ]
