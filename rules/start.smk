@@ -33,4 +33,6 @@ def check_yaml(paths):
 
 
 # A workflow that uses this one as a module hands its configuration over.
-check_yaml(workflow.overwrite_configfiles or ([] if config else [DEFAULT_CONFIGURATION]))
+check_yaml(
+    workflow.overwrite_configfiles or ([] if config else [DEFAULT_CONFIGURATION])
+)
