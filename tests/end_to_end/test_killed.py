@@ -53,7 +53,7 @@ def disturbed_call(project: Project, seconds: float, kill_job: bool) -> bool:
             victim = random.choice(jobs)
     if victim is not None:
         victim.send_signal(signal.SIGKILL)
-    process.wait(timeout=120)
+    process.wait(timeout=600)
     if not kill_job:
         # What the dead workflow had started goes with it, as when a computer is switched off.
         for job in scripts_in(project):
@@ -140,7 +140,7 @@ def test_jobs_that_outlive_a_killed_workflow_do_no_harm(project, tmp_path):
     np.save(project.path("saxs_mask.npy"), other_mask)
     project.run(*TARGETS)
     orphan.resume()  # and now it writes, with the old mask, over what the newer job wrote
-    psutil.wait_procs([orphan], timeout=60)
+    psutil.wait_procs([orphan], timeout=300)
     project.path(TARGETS[0]).unlink()
     project.path(TARGETS[1]).unlink()
     again = project.snakemake(*TARGETS)
@@ -167,7 +167,7 @@ def test_a_second_workflow_does_not_break_into_a_running_one(project):
         second = project.snakemake(*TARGETS)
         assert second.code != 0
         assert "lock" in second.text.lower()
-        assert first.wait(timeout=120) == 0
+        assert first.wait(timeout=600) == 0
     finally:
         first.kill()
     assert project.plan(*TARGETS).jobs == []
