@@ -47,17 +47,18 @@ def disturbed_call(project: Project, seconds: float, kill_job: bool) -> bool:
         if time.monotonic() < deadline:
             continue
         jobs = scripts_of(process.pid)
-        if not kill_job:
-            victim = psutil.Process(process.pid)
-        elif jobs:
-            victim = random.choice(jobs)
-    if victim is not None:
-        victim.send_signal(signal.SIGKILL)
+        with suppress(psutil.Error):  # it may have ended just now: then the next one
+            chosen = random.choice(jobs) if jobs else None
+            chosen = chosen if kill_job else psutil.Process(process.pid)
+            if chosen is not None:
+                chosen.send_signal(signal.SIGKILL)
+                victim = chosen
     process.wait(timeout=600)
     if not kill_job:
         # What the dead workflow had started goes with it, as when a computer is switched off.
         for job in scripts_in(project):
-            job.send_signal(signal.SIGKILL)
+            with suppress(psutil.Error):
+                job.send_signal(signal.SIGKILL)
     return victim is not None
 
 
