@@ -14,7 +14,7 @@ from scatterflow.files.json import read_json
 from scatterflow.files.provenance import raw_file_record
 from scatterflow.saxswaxs.container import open_container
 from scatterflow.saxswaxs.corrections import Factor, monitor_factor
-from scatterflow.saxswaxs.merge import frame_sums, verify_receipts
+from scatterflow.saxswaxs.merge import frame_validity, verify_receipts
 from scatterflow.saxswaxs.result import Description, DetectorResult, write_result
 from scatterflow.saxswaxs.tasks import ResultTask, made_from
 from scatterflow.saxswaxs.weights import Weights, read_weights
@@ -62,7 +62,7 @@ def assemble_result(
         for name, mask in read.items()
     }
     # A frame that one detector lacks may be there on another.
-    frame_valid = np.any([frame_sums(container, name)[2] for name in detectors], axis=0)
+    frame_valid = np.any([frame_validity(container, name) for name in detectors], axis=0)
     write_result(
         result,
         container,
@@ -120,7 +120,7 @@ def _detector_result(mask: GoodMask, task: ResultTask, valid: Mapping[str, Any])
         pixel_mask=np.where(mask.good, np.uint32(0), mask.reasons),
         mask={
             "sha256": mask.sha256,
-            "masked_fraction": float(1 - mask.good.mean()),
+            "masked_fraction": mask.masked_fraction,
             "members": mask.members,
         },
         valid=valid,

@@ -62,7 +62,7 @@ def verify_receipts(
     where: str,
 ) -> None:
     """Raise UserError naming the chunk unless the store holds what every receipt says, and every chunk was
-    made from what the result is assembled with (`integrate.made_from`) and the raw files that are there."""
+    made from what the result is assembled with (`tasks.made_from`) and the raw files that are there."""
     uid, frames = container.attrs["uid"], int(container.attrs["frames"])
     expected = 0
     for receipt in receipts:
@@ -117,6 +117,11 @@ def profiles(container: Any, task: str, factors: Sequence[Factor]) -> Iterator[P
         yield Profiles(first, intensity, spread, total)
 
 
+def frame_validity(container: Any, detector: str) -> np.ndarray:
+    """Which frames are there, (frames,) bool."""
+    return container[f"{detector}/frame_valid"][:]
+
+
 def frame_sums(container: Any, detector: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sum of valid pixel values (rows, columns) float64, how often each pixel was valid (uint32), and which
     frames are there (frames,) bool. Sums of integer frames are exact."""
@@ -124,4 +129,4 @@ def frame_sums(container: Any, detector: str) -> tuple[np.ndarray, np.ndarray, n
     total = FrameSum(parts[0].shape[1:])
     for chunk in range(parts[0].shape[0]):
         total.merge(*(part[chunk] for part in parts))
-    return total.finalize(), total.count, container[f"{detector}/frame_valid"][:]
+    return total.finalize(), total.count, frame_validity(container, detector)
