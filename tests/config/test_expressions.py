@@ -297,10 +297,10 @@ def test_powers_overflow_to_infinity() -> None:
     ],
 )
 def test_deep_or_long_input_ends_quickly_in_an_expression_error(text: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(ExpressionError):
         compile_expression(text)
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_depth_up_to_the_limit_works() -> None:
