@@ -3,7 +3,6 @@ from scatterflow.config.base import NAME_PATTERN
 from scatterflow.detectors.geometry import geometry_files
 from scatterflow.files.json import read_json
 from scatterflow.plan.build import build_plan
-from scatterflow.plan.chunks import block_frames
 from scatterflow.plan.code import code_digest
 from scatterflow.plan.lock import release_stale_locks
 from scatterflow.plan.raw import fingerprint, frame_files, scalar_files, shared_files

@@ -47,9 +47,6 @@ rule integrate_chunk:
         location=lambda wildcards: planned(wildcards).location(scalars=False),
         tasks=planned_tasks,
         calibrations=calibrations,
-        block=lambda wildcards: block_frames(
-            planned(wildcards).chunk_frames, planned(wildcards).load.raw_bytes
-        ),
         raw_part=frames_part,
         code=frame_code,
     script:

@@ -11,7 +11,6 @@ def main(
     calibrations: dict,
     start: int,
     stop: int,
-    block: int,
     threads: int,
     receipt: str,
 ) -> None:
@@ -38,7 +37,6 @@ def main(
         stop,
         read_tasks(tasks, weights),
         calibrations,
-        block=block,
         skip_missing=location["recipe"]["missing"] == "nan",
         threads=threads,
         label=f"run {location['run']}, frames {start} to {stop - 1}",
@@ -58,7 +56,6 @@ if "snakemake" in globals():
         calibrations=snakemake.params.calibrations,
         start=int(snakemake.wildcards.start),
         stop=int(snakemake.wildcards.stop),
-        block=snakemake.params.block,
         threads=snakemake.threads,
         receipt=snakemake.output.receipt,
     )

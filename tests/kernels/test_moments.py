@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,17 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scatterflow.kernels.azimuthal import Integrator
+from scatterflow.kernels.lanes import LANES
 from scatterflow.kernels.moments import FrameSum
 
 
 def summed(frames: np.ndarray, limits, cuts: list[int]) -> FrameSum:
-    """Sum of frames taken part by part, each in an object of its own, then merged in order."""
+    """Sum of frames taken part by part, each in accumulators of its own, then merged in order."""
     whole = FrameSum(frames.shape[1:])
+    pixels = math.prod(frames.shape[1:])
     edges = [0, *sorted(cuts), len(frames)]
     for start, stop in pairwise(edges):
-        part = FrameSum(frames.shape[1:])
-        part.update(frames[start:stop], limits)
-        whole.merge(part.high, part.rest, part.count)
+        integrator = Integrator([], pixels, frames.dtype)
+        for first in range(start, stop, LANES):
+            integrator.frames(frames[first : min(first + LANES, stop)], limits)
+        whole.add(integrator.pixel_sums)
     return whole
 
 

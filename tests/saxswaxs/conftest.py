@@ -141,7 +141,7 @@ class SmallRun:
     def weights(self) -> dict[str, str]:
         return {name: str(self.folder / f"{name}.h5") for name in INTEGRATIONS}
 
-    def integrate(self, chunk_frames: int, block: int = 64) -> list[Path]:
+    def integrate(self, chunk_frames: int, threads: int = 1) -> list[Path]:
         """Set up the container and integrate all chunks; returns the receipts."""
         from scatterflow.plan.chunks import chunk_ranges, stored_frames
 
@@ -160,11 +160,11 @@ class SmallRun:
             shapes={"area": SHAPE},
         )
         return [
-            self.integrate_chunk(start, stop, block)
+            self.integrate_chunk(start, stop, threads)
             for start, stop in chunk_ranges(len(self.frames), chunk_frames)
         ]
 
-    def integrate_chunk(self, start: int, stop: int, block: int = 64) -> Path:
+    def integrate_chunk(self, start: int, stop: int, threads: int = 1) -> Path:
         receipt = integrate_chunk(
             self.container,
             open_source(RunLocation.from_fields(self.location())),
@@ -172,7 +172,7 @@ class SmallRun:
             stop,
             read_tasks(self.tasks, self.weights()),
             {"area": Calibration(VALID)},
-            block=block,
+            threads=threads,
             skip_missing=self.missing == "nan",
         )
         path = self.folder / f"chunk-{start:06d}.json"

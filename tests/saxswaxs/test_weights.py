@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from pyFAI.detectors import Detector
 from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
 from scatterflow.errors import UserError
-from scatterflow.kernels.azimuthal import integrate_frames
+from scatterflow.kernels.azimuthal import Target, integrate_frames
 from scatterflow.saxswaxs.weights import (
     Weights,
     bin_edges,
@@ -49,21 +50,28 @@ def frame_and_mask(masked: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
     return frame, rng.random(SHAPE) >= masked
 
 
+def target(weights: Weights, **options: object) -> Target:
+    """What the kernel is to make with these weights."""
+    return Target(weights.tiles, weights.normalisation, weights.weight, **options)
+
+
 def reduce(
     weights: Weights, frame: np.ndarray, **options: object
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Intensity, sigma, normalisation of one frame."""
-    signal, variance, norm = integrate_frames(
+    (sums,) = integrate_frames(
         frame[None],
         (0, np.iinfo(np.int32).max),
-        weights.indptr,
-        weights.indices,
-        weights.coefficients,
-        weights.weight,
-        **options,
+        [target(weights, **options)],
     )
+    signal, variance = sums.signal, sums.variance
+    norm = weights.normalisation - (0 if sums.lost is None else sums.lost)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (signal / norm)[0], (np.sqrt(variance) / norm)[0], norm[0]
+        return (
+            (signal / norm)[0],
+            (np.sqrt(variance) / norm)[0],
+            np.broadcast_to(norm, signal.shape)[0],
+        )
 
 
 def pyfai(ai: AzimuthalIntegrator, frame: np.ndarray, good: np.ndarray, settings: dict, **more):
@@ -151,6 +159,26 @@ def test_dark_and_flat_equal_to_pyfai():
     np.testing.assert_allclose(sigma, expected_sigma, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("with_dark", [False, True])
+def test_invalid_pixels_equal_to_masked_ones_of_pyfai(kind, with_dark):
+    settings = {**COMMON, **KINDS[kind]}
+    frame, good = frame_and_mask()
+    dark = np.float32(2.5) * np.ones(SHAPE) if with_dark else None
+    weights = prepare_weights(integrator(), good, settings)
+    rng = np.random.default_rng(9)
+    bad = rng.random(SHAPE) < 0.05
+    bad[40:60, 50:70] = True  # whole bins of the cake
+    marked = np.where(bad, -1, frame).astype(np.int32)
+    intensity, sigma, norm = reduce(weights, marked, dark=dark)
+    more = {} if dark is None else {"dark": dark}
+    expected, expected_sigma = pyfai(integrator(), frame, good & ~bad, settings, **more)
+    assert ((norm == 0) & (weights.normalisation > 0)).any() == (kind == "cake")
+    there = norm > 0
+    np.testing.assert_allclose(intensity[there], expected[there], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(sigma[there], expected_sigma[there], rtol=1e-6, atol=0)
+
+
 def test_a_mask_of_most_pixels_is_not_inverted():
     """pyFAI's legacy code inverts a mask of more than half the pixels; a hand-made average shows it."""
     frame = np.full(SHAPE, 100, np.int32)
@@ -179,15 +207,8 @@ def test_pixels_without_flat_are_left_out():
 def test_no_split_conserves_counts():
     frame, good = frame_and_mask()
     weights = prepare_weights(integrator(), good, {**COMMON, **KINDS["azimuthal"], "split": "no"})
-    signal, *_ = integrate_frames(
-        frame[None],
-        (0, 10**6),
-        weights.indptr,
-        weights.indices,
-        weights.coefficients,
-        weights.weight,
-    )
-    assert signal.sum() == frame[good].sum()
+    (sums,) = integrate_frames(frame[None], (0, 10**6), [target(weights)])
+    assert sums.signal.sum() == frame[good].sum()
     assert weights.pixel_count.sum() == good.sum()
 
 
@@ -202,8 +223,10 @@ def test_file_round_trip_is_exact_and_mapped(tmp_path):
     path = tmp_path / "w.h5"
     write_weights(path, weights)
     back = read_weights(path)
-    for name in ("indptr", "indices", "coefficients", "weight", "pixel_count"):
-        found, expected = getattr(back, name), getattr(weights, name)
+    names = ("indptr", "indices", "coefficients", "weight", "pixel_count", "normalisation")
+    pairs = [(getattr(back, name), getattr(weights, name)) for name in names]
+    pairs += list(zip(astuple(back.tiles), astuple(weights.tiles), strict=True))
+    for found, expected in pairs:
         assert isinstance(found, np.memmap)
         assert found.dtype == expected.dtype
         assert np.array_equal(found, expected)

@@ -1,136 +1,475 @@
-"""Azimuthal integration of stored frames with a prepared sparse matrix.
+"""Azimuthal integration of stored frames with prepared weights, sixteen frames at a time.
 
-For bin b with pixels p and weights c (the fraction of p that falls into b):
+For bin b with pixels p and coefficients c (the fraction of p that falls into b):
 
     signal         S_b = sum_p c (n_p - d_p)
     variance       V_b = sum_p c^2 (v(n_p) + v_d,p)
-    normalisation  N_b = sum_p c w_p            w: solid angle x polarisation x flat
+    normalisation  N_b = sum_p c w_p - L_b      w: solid angle x polarisation x flat
 
 and I_b = S_b / N_b, sigma_b = sqrt(V_b) / N_b: pyFAI's weighted average (Kieffer, Valls, Blanc &
-Hennig, J. Synchrotron Rad. 27 (2020) 558), with sums in float64. Pixels outside the valid range
-add to none of the three sums. Bins are summed in a fixed order, so a frame's result depends neither
-on the frames beside it nor on the number of threads.
+Hennig, J. Synchrotron Rad. 27 (2020) 558), with sums in float64. Pixels outside the valid range add to
+none of the three sums: L_b = sum c w is what a frame loses to them, 0 for most frames.
+
+Dead time tau of a counter that is not paralysable (Knoll, Radiation Detection and Measurement, ch. 4):
+a pixel of n counts in an exposure t has seen n / (1 - n tau / t), with variance v(n) / (1 - n tau / t)^4.
+
+A block of frames is taken tile by tile (see `tiles`): its values go, frame beside frame, into a scratch
+of float64 in the cache, from where all integrations are served; sixteen frames share each matrix entry.
+A frame's sums do not depend on the frames beside it: lanes do not mix, empty lanes are zeros.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+from numba import carray, njit
 
-ERROR_MODELS = {"none": -1.0, "counting": 0.0, "poisson": 1.0}
+from scatterflow.kernels.lanes import (
+    LANES,
+    TILE,
+    add_entries,
+    add_weighted_entries,
+    aligned_zeros,
+    load_lanes,
+    pointer_to,
+)
+from scatterflow.kernels.moments import PixelSums, add_floats, comparable
+from scatterflow.kernels.tiles import Tiles
+
+FLOORS = {"none": 0.0, "counting": 0.0, "poisson": 1.0}
+# Columns of the table of addresses: the arrays of Tiles in their order, then those by pixel.
+_TILE_START, _GROUP_BIN, _GROUP_START, _PIXEL, _COEFFICIENT, _WEIGHT, _DARK, _DARK_VARIANCE = range(
+    8
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One integration to be made of a detector's frames.
+
+    normalisation: (bins) float64, of a frame in which all pixels of the matrix are valid; weight: (pixels)
+    float64; error_model: `poisson` v(n) = max(1, n), `counting` v(n) = max(0, n), `none` (variance is NaN);
+    dark, dark_variance: (pixels) float64, counts and counts^2.
+    """
+
+    tiles: Tiles
+    normalisation: np.ndarray
+    weight: np.ndarray
+    error_model: str = "poisson"
+    dark: np.ndarray | None = None
+    dark_variance: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What frames gave, float64 (frames, bins) each; lost: normalisation that invalid pixels took away,
+    None where they took none. A bin that lost all its pixels has lost its whole normalisation, exactly."""
+
+    signal: np.ndarray
+    variance: np.ndarray
+    lost: np.ndarray | None
 
 
 @njit(nogil=True, cache=True)
-def _integrate(
-    frames: np.ndarray,
-    low: float,
-    high: float,
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    coefficients: np.ndarray,
-    weight: np.ndarray,
-    dark: np.ndarray,
-    dark_variance: np.ndarray,
-    floor: float,
-    signal: np.ndarray,
-    variance: np.ndarray,
-    normalisation: np.ndarray,
-) -> None:
-    has_dark = dark.size > 0
-    has_dark_variance = dark_variance.size > 0
-    for frame in range(frames.shape[0]):
-        for b in range(indptr.size - 1):
-            total = 0.0
-            spread = 0.0
-            norm = 0.0
-            for k in range(indptr[b], indptr[b + 1]):
-                pixel = indices[k]
-                stored = frames[frame, pixel]
-                # A NaN fails both comparisons and is left out.
-                if not (stored >= low and stored <= high):
+def _pad(rows, at, width, frames, edge):  # type: ignore[no-untyped-def]
+    """A tile at the edge of the detector or of the run, filled up with zeros."""
+    for lane in range(LANES):
+        padded = edge[lane]
+        padded[:] = 0
+        if lane < frames:
+            padded[:width] = rows[lane, at : at + width]
+
+
+@njit(nogil=True, cache=True)
+def _load_tile(rows, at, pixel, low, high, values, total, beyond):  # type: ignore[no-untyped-def]
+    """Values of a tile that begins with `pixel`, frame beside frame.
+
+    beyond: gets whether any of sixteen pixels is out of range. Returns whether any of the tile is.
+    """
+    found = False
+    for i in range(0, TILE, LANES):
+        beyond[i // LANES] = load_lanes(rows, at + i, low, high, values, pixel + i, total)
+        found |= beyond[i // LANES]
+    return found
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _set_factors(rows, at, width, frames, dead, factors):  # type: ignore[no-untyped-def]
+    """What the dead time makes of every value."""
+    for lane in range(LANES):
+        for i in range(width):
+            factors[i, lane] = 1.0
+    for lane in range(frames):
+        row = rows[lane, at : at + width]
+        if dead[lane] > 0.0:
+            for i in range(row.size):
+                factors[i, lane] = 1.0 / (1.0 - dead[lane] * row[i])
+
+
+@njit(nogil=True, cache=True)
+def _mark_invalid(  # type: ignore[no-untyped-def]
+    rows, at, width, frames, pixel, low, high, dead, used, beyond, factors, bad, invalid
+):
+    """Factor 0 for every value that is out of range, or at which the counter was dead all the time.
+
+    bad: gets a bit per frame for every pixel; invalid: counts values out of range. Returns whether a pixel
+    that a target uses is invalid.
+    """
+    found = False
+    for group in range((width + LANES - 1) // LANES):
+        if not beyond[group]:
+            continue
+        begin = group * LANES
+        for lane in range(frames):
+            row = rows[lane, at + begin : at + min(begin + LANES, width)]
+            for j in range(row.size):
+                i = begin + j
+                within = (row[j] >= low) & (row[j] <= high)
+                if not within:
+                    invalid[pixel + i] += np.uint32(1)
+                elif not dead[lane] * row[j] >= 1.0:
                     continue
-                share = np.float64(coefficients[k])
-                count = np.float64(stored)
-                noise = max(count, floor)
-                if has_dark:
-                    count -= dark[pixel]
-                if has_dark_variance:
-                    noise += dark_variance[pixel]
-                total += share * count
-                spread += share * share * noise
-                norm += share * weight[pixel]
-            signal[frame, b] = total
-            variance[frame, b] = spread if floor >= 0.0 else np.nan
-            normalisation[frame, b] = norm
+                if used[pixel + i]:
+                    factors[i, lane] = 0.0
+                    bad[i] |= 1 << lane
+                    found = True
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _note_losses(  # type: ignore[no-untyped-def]
+    tile_start, group_bin, group_start, pixel, coefficient, weight, dark, dark_variance,
+    has_dark, has_dark_variance, tile, first_bin, bad, sums, lost,
+):  # fmt: skip
+    """Add c w of every invalid pixel of a tile to `lost`, and the number of matrix entries; the dark counts
+    that are subtracted in the end are added, since the pixel was not."""
+    found = False
+    for group in range(tile_start[tile], tile_start[tile + 1]):
+        row = first_bin + group_bin[group]
+        for k in range(group_start[group], group_start[group + 1]):
+            bits = bad[pixel[k]]
+            if bits == 0:
+                continue
+            found = True
+            p = tile * TILE + pixel[k]
+            share = np.float64(coefficient[k])
+            for lane in range(LANES):
+                if bits >> lane & 1:
+                    lost[row, 0, lane] += share * weight[p]
+                    lost[row, 1, lane] += 1.0
+                    if has_dark:
+                        sums[row, 0, lane] += share * dark[p]
+                    if has_dark_variance:
+                        sums[row, 1, lane] -= share * share * dark_variance[p]
+    return found
+
+
+@njit(nogil=True, cache=True)
+def add_tile(  # type: ignore[no-untyped-def]
+    rows, at, width, tile, frames, low, high, dead, table, first_bins, floors,
+    used, values, factors, bad, beyond, edge, sums, lost, total, rest, invalid,
+):  # fmt: skip
+    """Integrate pixels at..at + width - 1 of rows (>= frames, columns), which are tile number `tile`.
+
+    Returns whether a pixel that belongs to a bin was invalid.
+    """
+    pixel = tile * TILE
+    if frames < LANES or width < TILE:
+        _pad(rows, at, width, frames, edge)
+        out_of_range = _load_tile(edge, 0, pixel, low, high, values, total, beyond)
+    else:
+        out_of_range = _load_tile(rows, at, pixel, low, high, values, total, beyond)
+    add_floats(rows, at, width, frames, low, high, pixel, total, rest)
+    weighted = dead.max() > 0.0
+    if weighted:
+        _set_factors(rows, at, width, frames, dead, factors)
+        beyond[:] = True  # any value may be one at which the counter was dead
+    unusable = False
+    if weighted or out_of_range:
+        unusable = _mark_invalid(
+            rows, at, width, frames, pixel, low, high, dead, used, beyond, factors, bad, invalid
+        )
+        weighted |= unusable
+    found = False
+    for task in range(table.shape[0]):
+        place = table[task]
+        tile_start = carray(pointer_to(place[_TILE_START], np.int64), tile + 2)
+        first, last = tile_start[tile], tile_start[tile + 1]
+        group_bin = carray(pointer_to(place[_GROUP_BIN], np.int32), last)
+        group_start = carray(pointer_to(place[_GROUP_START], np.int64), last + 1)
+        entries = group_start[last]
+        pixels = carray(pointer_to(place[_PIXEL], np.uint16), entries)
+        coefficient = carray(pointer_to(place[_COEFFICIENT], np.float32), entries)
+        first_bin = first_bins[task]
+        floor = floors[task]
+        if weighted:
+            for group in range(first, last):
+                add_weighted_entries(
+                    sums, np.int64(first_bin + group_bin[group]), values, factors, pixels, coefficient,
+                    group_start[group], group_start[group + 1], floor,
+                )  # fmt: skip
+        else:
+            for group in range(first, last):
+                add_entries(
+                    sums, np.int64(first_bin + group_bin[group]), values, factors, pixels, coefficient,
+                    group_start[group], group_start[group + 1], floor,
+                )  # fmt: skip
+        if unusable:
+            size = used.size
+            found |= _note_losses(
+                tile_start, group_bin, group_start, pixels, coefficient,
+                carray(pointer_to(place[_WEIGHT], np.float64), size),
+                carray(pointer_to(place[_DARK], np.float64), size),
+                carray(pointer_to(place[_DARK_VARIANCE], np.float64), size),
+                place[_DARK] != 0, place[_DARK_VARIANCE] != 0,
+                tile, first_bin, bad, sums, lost,
+            )  # fmt: skip
+    if weighted:
+        factors[:] = 1.0
+        bad[:] = 0
+    return found
+
+
+class Integrator:
+    """The accumulators of one thread, for all integrations of one detector.
+
+    Frames go through `frames`, block by block, or through another kernel that calls `add_tile`; what they
+    are summed to over frames, pixel by pixel, gathers in `pixel_sums`.
+    """
+
+    def __init__(self, targets: Sequence[Target], pixels: int, dtype: np.dtype) -> None:
+        """dtype: of the stored values."""
+        self.targets = list(targets)
+        self.pixels = pixels
+        self.pixel_sums = PixelSums(pixels, dtype)
+        self.values = aligned_zeros((TILE, LANES))
+        # Between tiles all factors are 1 and nothing is bad.
+        self.factors = aligned_zeros((TILE, LANES))
+        self.factors[:] = 1.0
+        self.bad = np.zeros(TILE, np.uint32)
+        self.beyond = np.zeros(TILE // LANES, dtype=bool)
+        self.edge = aligned_zeros((LANES, TILE), dtype)
+        self.used = np.zeros(pixels, dtype=bool)
+        for target in self.targets:
+            self.used[target.tiles.entries()[1]] = True
+        bins = [target.normalisation.size for target in self.targets]
+        self.first_bins = np.cumsum([0, *bins])
+        self.sums = aligned_zeros((int(self.first_bins[-1]), 2, LANES))
+        # Pages of it are only taken from the system when a pixel is lost.
+        self.lost = aligned_zeros(self.sums.shape)
+        self.floors = np.array([FLOORS[target.error_model] for target in self.targets])
+        self._static = [_StaticSums.of(target) for target in self.targets]
+        self._arrays = [_arrays(target, pixels) for target in self.targets]
+        self.table = np.array(
+            [[0 if a is None else a.ctypes.data for a in arrays] for arrays in self._arrays],
+            dtype=np.int64,
+        ).reshape(len(self.targets), 8)
+
+    def frames(
+        self,
+        frames: np.ndarray,
+        limits: tuple[float, float],
+        dead_time_fraction: np.ndarray | None = None,
+    ) -> list[Sums]:
+        """Sums of each target for frames (at most LANES, pixels or rows and columns), C-contiguous."""
+        frames = frames.reshape(len(frames), math.prod(frames.shape[1:]))
+        if frames.shape[1] != self.pixels:
+            raise ValueError(f"frames of {frames.shape[1]} pixels, weights for {self.pixels}")
+        low, high = comparable(limits, frames.dtype)
+        found = _add_frames(
+            frames, len(frames), low, high, self.dead_times(dead_time_fraction), *self.accumulators
+        )
+        return self.take(len(frames), found)
+
+    @property
+    def accumulators(self) -> tuple[np.ndarray, ...]:
+        """Arguments of `add_tile` from `table` on."""
+        sums = self.pixel_sums
+        return (
+            self.table, self.first_bins, self.floors, self.used, self.values, self.factors, self.bad,
+            self.beyond, self.edge, self.sums, self.lost, sums.total, sums.rest, sums.invalid,
+        )  # fmt: skip
+
+    def dead_times(self, fraction: np.ndarray | None) -> np.ndarray:
+        """tau / t of each lane, 0 where there is no frame."""
+        dead = np.zeros(LANES)
+        if fraction is not None:
+            dead[: len(fraction)] = fraction
+        return dead
+
+    def take(self, frames: int, lost: bool) -> list[Sums]:
+        """The sums of the block of `frames` frames just integrated; the accumulators are 0 again."""
+        self.pixel_sums.frames += frames
+        taken = []
+        for i, target in enumerate(self.targets):
+            own = slice(self.first_bins[i], self.first_bins[i + 1])
+            shape = (frames, target.normalisation.size)
+            signal, variance = np.empty(shape), np.empty(shape)
+            gone = np.empty(shape) if lost else np.empty((0, 0))
+            static = self._static[i]
+            _deliver(
+                self.sums[own], self.lost[own], lost, static.entries, target.normalisation,
+                static.dark, static.dark_variance, signal, variance, gone,
+            )  # fmt: skip
+            if target.error_model == "none":
+                variance[:] = np.nan
+            taken.append(Sums(signal, variance, gone if lost and gone.any() else None))
+        return taken
+
+    def discard(self) -> None:
+        """Forget a block that could not be finished; its share of `pixel_sums` must be cared for."""
+        self.sums[:] = 0
+        self.lost[:] = 0
+
+
+@dataclass(frozen=True)
+class _StaticSums:
+    """Per bin, (bins) float64: number of matrix entries, dark counts, variance of the dark counts."""
+
+    entries: np.ndarray
+    dark: np.ndarray
+    dark_variance: np.ndarray
+
+    @classmethod
+    def of(cls, target: Target) -> _StaticSums:
+        tiles, bins = target.tiles, target.normalisation.size
+        entries = np.bincount(
+            tiles.group_bin, weights=np.diff(tiles.group_start), minlength=bins
+        ).astype(np.float64)
+        dark, dark_variance = np.zeros(bins), np.zeros(bins)
+        if target.dark is not None or target.dark_variance is not None:
+            rows, pixels = tiles.entries()
+            share = tiles.coefficient.astype(np.float64)
+            if target.dark is not None:
+                dark = np.bincount(rows, share * target.dark.ravel()[pixels], bins)
+            if target.dark_variance is not None:
+                spread = share**2 * target.dark_variance.ravel()[pixels]
+                dark_variance = np.bincount(rows, spread, bins)
+        return cls(entries, dark, dark_variance)
+
+
+def _arrays(target: Target, pixels: int) -> list[np.ndarray | None]:
+    """The arrays whose addresses the kernel gets, of the types that it takes them for."""
+    tiles = target.tiles
+    kinds = (
+        np.int64,
+        np.int32,
+        np.int64,
+        np.uint16,
+        np.float32,
+        np.float64,
+        np.float64,
+        np.float64,
+    )
+    arrays = (
+        tiles.tile_start, tiles.group_bin, tiles.group_start, tiles.pixel, tiles.coefficient,
+        target.weight, target.dark, target.dark_variance,
+    )  # fmt: skip
+    if tiles.tile_start.size != -(-pixels // TILE) + 1:
+        raise ValueError(f"frames of {pixels} pixels, weights for others")
+    for array in arrays[_WEIGHT:]:
+        if array is not None and array.size != pixels:
+            raise ValueError(f"frames of {pixels} pixels, weights for {array.size}")
+    return [
+        None if array is None else np.ascontiguousarray(array, dtype=kind).reshape(-1)
+        for array, kind in zip(arrays, kinds, strict=True)
+    ]
+
+
+@njit(nogil=True, cache=True)
+def _add_frames(  # type: ignore[no-untyped-def]
+    frames, count, low, high, dead, table, first_bins, floors, used, values, factors, bad, beyond,
+    edge, sums, lost, total, rest, invalid,
+):  # fmt: skip
+    found = False
+    pixels = frames.shape[1]
+    for tile in range((pixels + TILE - 1) // TILE):
+        at = tile * TILE
+        found |= add_tile(
+            frames, at, min(TILE, pixels - at), tile, count, low, high, dead, table, first_bins,
+            floors, used, values, factors, bad, beyond, edge, sums, lost, total, rest, invalid,
+        )  # fmt: skip
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _deliver(  # type: ignore[no-untyped-def]
+    sums, lost, any_lost, entries, normalisation, dark, dark_variance, signal, variance, gone
+):
+    """Accumulators, lane beside lane, to one row a frame; they are left 0."""
+    frames = signal.shape[0]
+    for b in range(signal.shape[1]):
+        for lane in range(frames):
+            signal[lane, b] = sums[b, 0, lane] - dark[b]
+            variance[lane, b] = sums[b, 1, lane] + dark_variance[b]
+        for lane in range(LANES):
+            sums[b, 0, lane] = 0.0
+            sums[b, 1, lane] = 0.0
+    if not any_lost:
+        return
+    for b in range(signal.shape[1]):
+        for lane in range(frames):
+            gone[lane, b] = lost[b, 0, lane]
+            if entries[b] > 0 and lost[b, 1, lane] == entries[b]:
+                gone[lane, b] = normalisation[b]
+                signal[lane, b] = 0.0
+                variance[lane, b] = 0.0
+        for lane in range(LANES):
+            lost[b, 0, lane] = 0.0
+            lost[b, 1, lane] = 0.0
 
 
 def integrate_frames(
     frames: np.ndarray,
     limits: tuple[float, float],
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    coefficients: np.ndarray,
-    weight: np.ndarray,
+    targets: Sequence[Target],
     *,
-    dark: np.ndarray | None = None,
-    dark_variance: np.ndarray | None = None,
-    error_model: str = "poisson",
+    dead_time_fraction: np.ndarray | None = None,
     threads: int = 1,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Signal, variance and normalisation of each frame, float64 (frames, bins).
+) -> list[Sums]:
+    """Sums of each target for any number of frames.
 
-    frames: (frames, rows * columns or rows, columns), any real dtype, C-contiguous, used as stored.
+    frames: (frames, pixels or rows, columns), any real dtype, C-contiguous, used as stored.
     limits: lowest and highest valid stored value, of the kind (integer, float) of the frames.
-    indptr (bins + 1) int64, indices int32, coefficients float32 or float64: CSR matrix, a row a bin.
-    weight: (pixels) float64. dark, dark_variance: (pixels) float64, counts and counts^2.
-    error_model: `poisson` v(n) = max(1, n), `counting` v(n) = n, `none` (variance is NaN).
+    dead_time_fraction: (frames) float64, dead time over exposure time; None or 0: not corrected. Pixels that
+    count so fast that the counter was dead all the time are invalid.
     """
-    pixels = math.prod(frames.shape[1:])
-    if pixels != weight.size:
-        raise ValueError(f"frames of {pixels} pixels, weights for {weight.size}")
-    frames = frames.reshape(len(frames), pixels)
-    bins = indptr.size - 1
-    signal, variance, normalisation = (np.empty((len(frames), bins)) for _ in range(3))
-    empty = np.empty(0)
-    low, high = comparable(limits, frames.dtype)
+    frames = np.ascontiguousarray(frames).reshape(len(frames), math.prod(frames.shape[1:]))
+    workers = [
+        Integrator(targets, frames.shape[1], frames.dtype)
+        for _ in range(max(1, min(threads, -(-len(frames) // LANES))))
+    ]
 
-    def run(part: slice) -> None:
-        _integrate(
-            frames[part],
-            low,
-            high,
-            indptr,
-            indices,
-            coefficients,
-            weight,
-            empty if dark is None else dark.ravel(),
-            empty if dark_variance is None else dark_variance.ravel(),
-            ERROR_MODELS[error_model],
-            signal[part],
-            variance[part],
-            normalisation[part],
+    def work(number: int) -> list[tuple[int, list[Sums]]]:
+        done = []
+        for first in range(number * LANES, len(frames), len(workers) * LANES):
+            part = slice(first, first + LANES)
+            dead = None if dead_time_fraction is None else dead_time_fraction[part]
+            done.append((first, workers[number].frames(frames[part], limits, dead)))
+        return done
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        blocks = sorted(
+            (item for part in pool.map(work, range(len(workers))) for item in part),
+            key=lambda item: item[0],
         )
-
-    _over_frames(run, len(frames), threads)
-    return signal, variance, normalisation
+    return [_joined([sums[i] for _, sums in blocks], t) for i, t in enumerate(targets)]
 
 
-def comparable(limits: tuple[float, float], dtype: np.dtype) -> tuple[np.generic, np.generic]:
-    """Limits as scalars of the frames' own type, so that comparison is exact and compiled once."""
-    return dtype.type(limits[0]), dtype.type(limits[1])
-
-
-def _over_frames(run: Callable[[slice], None], frames: int, threads: int) -> None:
-    threads = min(threads, frames)
-    if threads <= 1:
-        run(slice(0, frames))
-        return
-    edges = np.linspace(0, frames, threads + 1).astype(int)
-    parts = [slice(a, b) for a, b in pairwise(edges)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, parts))
+def _joined(blocks: list[Sums], target: Target) -> Sums:
+    if not blocks:
+        empty = np.empty((0, target.normalisation.size))
+        return Sums(empty, empty, None)
+    lost = None
+    if any(block.lost is not None for block in blocks):
+        lost = np.concatenate(
+            [np.zeros_like(b.signal) if b.lost is None else b.lost for b in blocks]
+        )
+    signal, variance = (
+        np.concatenate([getattr(b, n) for b in blocks]) for n in ("signal", "variance")
+    )
+    return Sums(signal, variance, lost)

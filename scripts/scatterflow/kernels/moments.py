@@ -1,16 +1,23 @@
 """Sums over frames, pixel by pixel, that do not depend on how the frames were grouped.
 
-Each pixel's sum is held as an unevaluated pair high + rest of float64 (Dekker, Numer. Math. 18 (1971)
-224; Knuth's TwoSum), twice the precision of one. Sums of integers of up to 53 bits are exact, sums of
-floats exact to about 1e-32: rounded to float64 in the end, they are the same for any chunking.
+Integers of up to 32 bits are summed as int64. Each other sum is held as an unevaluated pair high + rest of
+float64 (Dekker, Numer. Math. 18 (1971) 224; Knuth's TwoSum), twice the precision of one: sums of
+integers of up to 53 bits are exact, sums of floats exact to about 1e-32. Rounded to float64 in the end,
+they are the same for any chunking.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
-from scatterflow.kernels.azimuthal import comparable
+from scatterflow.kernels.lanes import TILE
+
+
+def comparable(limits: tuple[float, float], dtype: np.dtype) -> tuple[np.generic, np.generic]:
+    """Limits as scalars of the frames' own type, so that comparison is exact and compiled once."""
+    return dtype.type(limits[0]), dtype.type(limits[1])
 
 
 @njit(nogil=True, cache=True)
@@ -24,34 +31,30 @@ def _add_pair(high: float, rest: float, value: float) -> tuple[float, float]:
     return rounded, error - (rounded - total)
 
 
-@njit(nogil=True, cache=True)
-def _add_frames(
-    frames: np.ndarray,
-    low: float,
-    top: float,
-    high: np.ndarray,
-    rest: np.ndarray,
-    count: np.ndarray,
-) -> None:
-    for frame in range(frames.shape[0]):
-        for pixel in range(frames.shape[1]):
-            stored = frames[frame, pixel]
-            # A NaN fails both comparisons and is left out.
-            if stored >= low and stored <= top:
-                high[pixel], rest[pixel] = _add_pair(high[pixel], rest[pixel], np.float64(stored))
-                count[pixel] += 1
+def add_floats(rows, at, width, frames, low, high, first, total, rest):  # type: ignore[no-untyped-def]
+    """Add rows[:frames, at : at + width] to the sums of pixels first..first + width - 1, in compiled code.
+
+    Values not within low..high (NaN is not) are left out. Does nothing where total is int64.
+    """
+    raise NotImplementedError
 
 
-@njit(nogil=True, cache=True)
-def _add_integers(
-    frames: np.ndarray, low: int, top: int, total: np.ndarray, count: np.ndarray
-) -> None:
-    for frame in range(frames.shape[0]):
-        for pixel in range(frames.shape[1]):
-            stored = frames[frame, pixel]
-            if stored >= low and stored <= top:
-                total[pixel] += stored
-                count[pixel] += 1
+@overload(add_floats)
+def _choose_add_floats(rows, at, width, frames, low, high, first, total, rest):  # type: ignore[no-untyped-def]
+    return _add_nothing if isinstance(total.dtype, types.Integer) else _add_floats
+
+
+def _add_nothing(rows, at, width, frames, low, high, first, total, rest):  # type: ignore[no-untyped-def]
+    return None
+
+
+def _add_floats(rows, at, width, frames, low, high, first, total, rest):  # type: ignore[no-untyped-def]
+    own, own_rest = total[first : first + width], rest[first : first + width]
+    for lane in range(frames):
+        row = rows[lane, at : at + width]
+        for i in range(row.size):
+            if row[i] >= low and row[i] <= high:
+                own[i], own_rest[i] = _add_pair(own[i], own_rest[i], np.float64(row[i]))
 
 
 @njit(nogil=True, cache=True)
@@ -59,6 +62,30 @@ def _add_pairs(high: np.ndarray, rest: np.ndarray, more: np.ndarray, more_rest: 
     for pixel in range(high.size):
         high[pixel], rest[pixel] = _add_pair(high[pixel], rest[pixel], more[pixel])
         high[pixel], rest[pixel] = _add_pair(high[pixel], rest[pixel], more_rest[pixel])
+
+
+class PixelSums:
+    """What one thread sums of one kind of frames: `add_rows` fills it tile by tile.
+
+    total, rest: int64 and empty, or float64 both, (pixels, filled up to whole tiles); invalid: (pixels) uint32, frames in which the
+    pixel was not valid; frames: how many were summed.
+    """
+
+    def __init__(self, pixels: int, dtype: np.dtype) -> None:
+        exact = dtype.kind in "iub" and dtype.itemsize <= 4
+        padded = -(-pixels // TILE) * TILE  # tiles are loaded whole
+        self.total = np.zeros(padded, dtype=np.int64 if exact else np.float64)
+        self.rest = np.zeros(0 if exact else padded)
+        self.invalid = np.zeros(pixels, dtype=np.uint32)
+        self.frames = 0
+
+    def pair(self) -> tuple[np.ndarray, np.ndarray]:
+        """The sums as high + rest, exactly."""
+        total, rest = self.total[: self.invalid.size], self.rest[: self.invalid.size]
+        if total.dtype == np.float64:
+            return total, rest
+        high = total.astype(np.float64)
+        return high, (total - high.astype(np.int64)).astype(np.float64)
 
 
 class FrameSum:
@@ -72,18 +99,10 @@ class FrameSum:
         self.rest = np.zeros(shape)
         self.count = np.zeros(shape, dtype=np.uint32)
 
-    def update(self, frames: np.ndarray, limits: tuple[float, float]) -> None:
-        """Add frames (frames, rows, columns) of any real dtype; limits: lowest and highest valid value."""
-        low, top = comparable(limits, frames.dtype)
-        flat = frames.reshape(len(frames), self.high.size)
-        count = self.count.reshape(-1)
-        if frames.dtype.kind in "iub" and frames.dtype.itemsize <= 4:
-            # Quicker, and as exact: no block of frames reaches 2^53 in such values.
-            total = np.zeros(flat.shape[1], dtype=np.int64)
-            _add_integers(flat, low, top, total, count)
-            self.merge(total.astype(np.float64), np.zeros(total.size), np.zeros_like(self.count))
-        else:
-            _add_frames(flat, low, top, self.high.reshape(-1), self.rest.reshape(-1), count)
+    def add(self, sums: PixelSums) -> None:
+        """Add what a thread has summed."""
+        valid = np.uint32(sums.frames) - sums.invalid
+        self.merge(*sums.pair(), valid.reshape(self.count.shape))
 
     def merge(self, high: np.ndarray, rest: np.ndarray, count: np.ndarray) -> None:
         """Add another sum."""

@@ -2,7 +2,8 @@
 
 Each chunk job fills exactly its own stored chunks. Layout:
 
-    <detector>_<integration>/{signal,variance,normalisation}   float64 (frames, bins...)
+    <detector>_<integration>/{signal,variance}   float64 (frames, bins...)
+    <detector>_<integration>/lost    float64 (frames, bins...)  normalisation lost to invalid pixels
     <detector>/frame_sum       float64 (chunks, rows, columns)  sum of valid pixel values, and
     <detector>/frame_sum_rest  float64 (chunks, rows, columns)  what float64 lacks of it
     <detector>/valid_count     uint32  (chunks, rows, columns)  frames in which the pixel was valid
@@ -26,7 +27,8 @@ from scatterflow.errors import UserError
 from scatterflow.files.atomic import whole_folder
 from scatterflow.files.checksums import rows_sha256
 
-SUMS = ("signal", "variance", "normalisation")
+# Most frames lose nothing: stored chunks of zeros are not written.
+SUMS = {"signal": np.nan, "variance": np.nan, "lost": 0.0}
 PER_CHUNK = {"frame_sum": "float64", "frame_sum_rest": "float64", "valid_count": "uint32"}
 
 
@@ -41,7 +43,7 @@ def setup_container(
     """Create an empty container.
 
     tasks: name, bins (tuple) and stored_frames of each integration of each detector;
-    shapes: (rows, columns) of each detector. Nothing is allocated: unwritten chunks read as NaN.
+    shapes: (rows, columns) of each detector. Nothing is allocated: unwritten sums read as NaN.
     """
     chunks = -(-frames // chunk_frames)
     with whole_folder(path) as temporary:
@@ -51,13 +53,13 @@ def setup_container(
         )
         for task in tasks:
             bins = tuple(task["bins"])
-            for name in SUMS:
+            for name, unwritten in SUMS.items():
                 root.create_array(
                     f"{task['name']}/{name}",
                     shape=(frames, *bins),
                     chunks=(task["stored_frames"], *bins),
                     dtype="float64",
-                    fill_value=np.nan,
+                    fill_value=unwritten,
                 )
         for detector, shape in shapes.items():
             for name, dtype in PER_CHUNK.items():

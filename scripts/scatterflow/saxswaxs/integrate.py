@@ -6,8 +6,9 @@ a checksum per array. `assemble` believes the store only where it agrees with th
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,16 @@ from typing import Any
 import numpy as np
 
 from scatterflow.detectors.valid_range import valid_limits
-from scatterflow.errors import FrameError
 from scatterflow.files.checksums import RowsDigest, array_sha256
 from scatterflow.files.provenance import raw_file_record
-from scatterflow.kernels.azimuthal import integrate_frames
+from scatterflow.kernels.azimuthal import Target
+from scatterflow.kernels.lanes import LANES
 from scatterflow.kernels.moments import FrameSum
 from scatterflow.progress import progress
 from scatterflow.saxswaxs.container import SUMS, open_container, part_of_chunk
+from scatterflow.saxswaxs.frame_blocks import Block, frame_blocks, read_block
 from scatterflow.saxswaxs.tasks import Task, made_from
+from scatterflow.saxswaxs.workers import Worker, block_frames, integrated
 from scatterflow.sources.base import Source
 
 
@@ -51,15 +54,14 @@ def integrate_chunk(
     tasks: list[Task],
     calibrations: Mapping[str, Calibration],
     *,
-    block: int,
     skip_missing: bool = False,
     threads: int = 1,
     label: str = "integrate",
 ) -> dict[str, Any]:
     """Integrate frames start..stop-1 into the container; returns the receipt.
 
-    calibrations: per detector; block: frames held at once; skip_missing: leave NaN for a missing or
-    corrupt frame, and flag it, instead of raising FrameError.
+    calibrations: per detector; skip_missing: leave NaN for a missing or corrupt frame, and flag it, instead
+    of raising FrameError.
     """
     began = time.perf_counter()
     container = open_container(container_path, "r+")
@@ -77,7 +79,6 @@ def integrate_chunk(
                 stop,
                 own,
                 calibrations[detector],
-                block=block,
                 skip_missing=skip_missing,
                 threads=threads,
                 bar=bar,
@@ -120,14 +121,16 @@ def _integrate_detector(
     tasks: list[Task],
     calibration: Calibration,
     *,
-    block: int,
     skip_missing: bool,
     threads: int,
     bar: Any,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Bad frames and why, and the checksum of each array written."""
-    shape = container[f"{detector}/frame_sum"].shape[1:]
-    total = FrameSum(shape)
+    info = source.detectors[detector]
+    workers = [
+        Worker(_targets(tasks, calibration), info, valid_limits(calibration.valid, info.dtype))
+        for _ in range(min(threads, -(-(stop - start) // LANES)))
+    ]
     valid = np.ones(stop - start, dtype=bool)
     missing: dict[str, str] = {}
     writers = {
@@ -135,30 +138,24 @@ def _integrate_detector(
         for task in tasks
         for name in SUMS
     }
-    for first, frames, bad in _blocks(source, detector, start, stop, block, skip_missing):
-        for frame, message in bad.items():
-            missing[str(frame)] = message
-            valid[frame - start] = False
-        present = valid[first - start : first - start + len(frames)]
-        limits = valid_limits(calibration.valid, frames.dtype)
-        total.update(frames if present.all() else frames[present], limits)
-        for task in tasks:
-            sums = integrate_frames(
-                frames,
-                limits,
-                task.weights.indptr,
-                task.weights.indices,
-                task.weights.coefficients,
-                task.weights.weight,
-                dark=calibration.dark,
-                error_model=task.error_model,
-                threads=threads,
-            )
-            for name, values in zip(SUMS, sums, strict=True):
-                values[~present] = np.nan
-                writers[f"{task.name}/{name}"].append(values)
-        bar.add(len(frames))
+    size = block_frames(stop - start, info.dtype.itemsize * math.prod(info.shape))
+    blocks = frame_blocks(source, detector, start, stop, size, skip_missing)
+
+    def read_again(block: Block) -> Block:
+        return read_block(source, detector, block.first, block.first + block.size, skip_missing)
+
+    for block, sums in integrated(blocks, workers, read_again):
+        missing.update({str(frame): message for frame, message in block.missing.items()})
+        valid[block.first - start :][: block.size] = block.present
+        for task, found in zip(tasks, sums, strict=True):
+            for name, unwritten in SUMS.items():
+                rows = _all_rows(getattr(found, name), block, task.weights.bins, unwritten)
+                writers[f"{task.name}/{name}"].append(rows)
+        bar.add(block.size)
     checksums = {name: writer.finish() for name, writer in writers.items()}
+    total = FrameSum(info.shape)
+    for worker in workers:
+        total.add(worker.integrator.pixel_sums)
     small: dict[str, np.ndarray] = {
         f"{detector}/frame_sum": total.high[None],
         f"{detector}/frame_sum_rest": total.rest[None],
@@ -171,32 +168,27 @@ def _integrate_detector(
     return missing, checksums
 
 
-def _blocks(
-    source: Source, detector: str, start: int, stop: int, block: int, skip_missing: bool
-) -> Iterator[tuple[int, np.ndarray, dict[int, str]]]:
-    """(first frame, frames, {bad frame: message}) block by block; bad frames hold zeros."""
-    for first in range(start, stop, block):
-        last = min(first + block, stop)
-        try:
-            yield first, np.ascontiguousarray(source.read(detector, first, last)), {}
-        except FrameError:
-            if not skip_missing:
-                raise
-            yield first, *_read_one_by_one(source, detector, first, last)
+def _targets(tasks: list[Task], calibration: Calibration) -> list[Target]:
+    return [
+        Target(
+            tiles=task.weights.tiles,
+            normalisation=task.weights.normalisation,
+            weight=task.weights.weight,
+            error_model=task.error_model,
+            dark=calibration.dark,
+        )
+        for task in tasks
+    ]
 
 
-def _read_one_by_one(
-    source: Source, detector: str, first: int, last: int
-) -> tuple[np.ndarray, dict[int, str]]:
-    info = source.detectors[detector]
-    frames = np.zeros((last - first, *info.shape), dtype=info.dtype)
-    bad = {}
-    for frame in range(first, last):
-        try:
-            frames[frame - first] = source.read(detector, frame, frame + 1)[0]
-        except FrameError as error:
-            bad[frame] = f"{error.what} ({error.where})"
-    return frames, bad
+def _all_rows(sums: np.ndarray | None, block: Block, bins: int, unwritten: float) -> np.ndarray:
+    """Rows of a block's frames, those that are missing included; sums: of those that are present."""
+    if sums is not None and block.present.all():
+        return sums
+    rows = np.full((block.size, bins), unwritten)
+    if sums is not None:
+        rows[block.present] = sums
+    return rows
 
 
 class _Writer:

@@ -16,8 +16,9 @@ import numpy as np
 from scatterflow.errors import UserError
 from scatterflow.files.provenance import is_same_file
 from scatterflow.kernels.moments import FrameSum
-from scatterflow.saxswaxs.container import PER_CHUNK, array_names, stored_checksums
+from scatterflow.saxswaxs.container import PER_CHUNK, SUMS, array_names, stored_checksums
 from scatterflow.saxswaxs.corrections import Factor, apply_factor
+from scatterflow.saxswaxs.tasks import Task
 
 HOW = "delete the receipt (work/RUN/REDUCTION/chunks/*.json) and run snakemake again"
 
@@ -99,16 +100,15 @@ def _check_inputs(receipt: dict[str, Any], made_from: Mapping[str, str], name: s
             raise UserError(f"{path} has changed since the chunk was integrated", name, HOW)
 
 
-def profiles(container: Any, task: str, factors: Sequence[Factor]) -> Iterator[Profiles]:
+def profiles(container: Any, task: Task, factors: Sequence[Factor]) -> Iterator[Profiles]:
     """Corrected intensities of one integration, stored chunk by stored chunk."""
-    signal, variance, normalisation = (
-        container[f"{task}/{name}"] for name in ("signal", "variance", "normalisation")
-    )
+    signal, variance, lost = (container[f"{task.name}/{name}"] for name in SUMS)
+    whole = task.weights.normalisation.reshape(signal.shape[1:])
     rows = signal.chunks[0]
     for first in range(0, signal.shape[0], rows):
         part = slice(first, min(first + rows, signal.shape[0]))
         sums = signal[part]
-        norm = normalisation[part]
+        norm = whole - lost[part]
         norm = np.where(norm > 0, norm, np.nan)
         intensity, spread = sums / norm, variance[part] / norm**2
         for factor in factors:

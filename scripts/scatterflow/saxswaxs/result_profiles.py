@@ -41,7 +41,7 @@ def write_profiles(
     totals = np.empty(frames)
     mean = MeanProfile(tuple(bins))
     factors = [factor for _, factor in corrections]
-    for part in profiles(container, task.name, factors):
+    for part in profiles(container, task, factors):
         rows = slice(part.first, part.first + len(part.intensity))
         intensity[rows] = part.intensity
         if errors is not None:
@@ -92,7 +92,7 @@ def _data_group(
         attributes = {"units": unit.nexus, "pyfai_unit": code}
         write_array(group, axis, values, long_name=text, **attributes)
         write_array(group, f"{axis}_edges", bin_edges(values), long_name=edges, units=unit.nexus)
-    norm = _static_normalisation(task)
+    norm = task.weights.normalisation.reshape([axis.size for axis in axes.values()])
     write_array(
         group,
         "norm",
@@ -101,15 +101,6 @@ def _data_group(
         units="arbitrary units",
     )
     return group
-
-
-def _static_normalisation(task: ResultTask) -> np.ndarray:
-    """Normalisation of a frame in which all good pixels are valid, (bins...)."""
-    weights = task.weights
-    total = np.zeros(weights.coefficients.size + 1)
-    np.cumsum(weights.coefficients * weights.weight[weights.indices], out=total[1:])
-    norm = total[weights.indptr[1:]] - total[weights.indptr[:-1]]
-    return norm.reshape([axis.size for axis in _axes(task).values()])
 
 
 def _intensity_label(corrections: Sequence[tuple[str, Factor]]) -> str:

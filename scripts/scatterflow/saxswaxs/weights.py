@@ -3,14 +3,15 @@
 The sparse matrix is pyFAI's (Ashiotis et al., J. Appl. Cryst. 48 (2015) 510): its rows are bins, its
 coefficients the fraction of each good pixel that falls into the bin. Cake bins are stored azimuth
 by azimuth; a radial integration is the cake's rows of one azimuth added up, exactly what pyFAI's
-`integrate_radial` does. One HDF5 file per detector and integration, contiguous arrays, mapped into
-memory by all jobs.
+`integrate_radial` does. Beside it stands the same matrix in the order in which frames are integrated
+(`scatterflow.kernels.tiles`). One HDF5 file per detector and integration, contiguous arrays, mapped
+into memory by all jobs.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from scatterflow.errors import UserError
 from scatterflow.files.checksums import value_digest
 from scatterflow.files.hdf5 import mapped, reading, write_array, writing
 from scatterflow.files.json import to_json
+from scatterflow.kernels.tiles import Tiles, cut_into_tiles
 
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
@@ -31,7 +33,8 @@ class Weights:
 
     indptr: (bins + 1) int64; indices: (entries) int32 pixel numbers, row-major; coefficients: (entries)
     float32; weight: (pixels) float64, solid angle x polarisation x flat; pixel_count: (bins) float64, good
-    pixels in each bin; radial_axis, azimuthal_axis: bin centres in the integration's units, None where the
+    pixels in each bin; normalisation: (bins) float64, of a frame in which all of them are valid; tiles: the
+    matrix without entries of 0; radial_axis, azimuthal_axis: bin centres in the integration's units, None where the
     integration has no such axis; settings: the integration's parameters and identities of geometry and mask.
     """
 
@@ -40,6 +43,8 @@ class Weights:
     coefficients: np.ndarray
     weight: np.ndarray
     pixel_count: np.ndarray
+    normalisation: np.ndarray
+    tiles: Tiles
     radial_axis: np.ndarray | None
     azimuthal_axis: np.ndarray | None
     settings: dict[str, Any]
@@ -70,7 +75,7 @@ def prepare_weights(
     if flat is not None:
         good = good & np.isfinite(flat)
     matrix, radial, azimuthal = _pyfai_matrix(integrator, good, integration)
-    weight = _pixel_weight(integrator, good.shape, integration, flat)
+    weight = _pixel_weight(integrator, good.shape, integration, flat).ravel()
     indptr, indices, coefficients = matrix
     pixel_count = _row_sums(indptr, coefficients)
     if not pixel_count.any():
@@ -84,8 +89,10 @@ def prepare_weights(
         indptr=indptr.astype(np.int64),
         indices=indices,
         coefficients=coefficients,
-        weight=weight.ravel(),
+        weight=weight,
         pixel_count=pixel_count,
+        normalisation=static_normalisation(indptr, indices, coefficients, weight),
+        tiles=cut_into_tiles(indptr, indices, coefficients, weight.size),
         radial_axis=radial,
         azimuthal_axis=azimuthal,
         settings=dict(integration),
@@ -169,6 +176,16 @@ def _pixel_weight(
     return weight
 
 
+def static_normalisation(
+    indptr: np.ndarray, indices: np.ndarray, coefficients: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """Normalisation of a frame in which all pixels of the matrix are valid, (bins) float64."""
+    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+    return np.bincount(
+        rows, coefficients.astype(np.float64) * weight[indices], minlength=indptr.size - 1
+    )
+
+
 def _row_sums(indptr: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     total = np.zeros(coefficients.size + 1)
     np.cumsum(coefficients, dtype=np.float64, out=total[1:])
@@ -194,7 +211,8 @@ def describe_weights(
     return replace(weights, settings={**weights.settings, **identities})
 
 
-_ARRAYS = ("indptr", "indices", "coefficients", "weight", "pixel_count")
+_ARRAYS = ("indptr", "indices", "coefficients", "weight", "pixel_count", "normalisation")
+_TILES = tuple(field.name for field in fields(Tiles))
 _AXES = ("radial_axis", "azimuthal_axis")
 
 
@@ -205,6 +223,9 @@ def write_weights(path: str | Path, weights: Weights) -> None:
             value = getattr(weights, name)
             if value is not None:
                 write_array(file, name, np.ascontiguousarray(value))
+        tiles = file.create_group("tiles")
+        for name in _TILES:
+            write_array(tiles, name, getattr(weights.tiles, name))
         write_array(file, "settings", to_json(weights.settings))
 
 
@@ -214,9 +235,10 @@ def read_weights(path: str | Path) -> Weights:
 
     with reading(path) as file:
         arrays: dict[str, Any] = {name: mapped(path, file[name]) for name in _ARRAYS}
+        tiles = Tiles(**{name: mapped(path, file["tiles"][name]) for name in _TILES})
         axes: dict[str, Any] = {name: file[name][()] if name in file else None for name in _AXES}
         settings = json.loads(file["settings"].asstr()[()])
-    return Weights(**arrays, **axes, settings=settings)
+    return Weights(**arrays, **axes, tiles=tiles, settings=settings)
 
 
 def bin_edges(centres: np.ndarray) -> np.ndarray:

@@ -46,6 +46,20 @@ class RunLocation:
         return cls(**{**fields, "shapes": shapes})
 
 
+@dataclass(frozen=True)
+class EncodedFrames:
+    """Frames as they are stored, one chunk of HDF5 each, to be decoded elsewhere.
+
+    chunks: bytes of each frame; filters: HDF5's numbers of the filters in the order in which they were
+    applied, of which `scatterflow.sources.hdf5_encoded` knows all; shape, dtype: of a decoded frame.
+    """
+
+    chunks: list[bytes]
+    filters: tuple[int, ...]
+    shape: tuple[int, int]
+    dtype: np.dtype
+
+
 class Source(Protocol):
     """One run's raw data."""
 
@@ -62,6 +76,12 @@ class Source(Protocol):
 
         Reads nothing but these frames. Raises FrameError, with file and frame number, for a frame
         that is missing, short, corrupt or of another shape.
+        """
+
+    def encoded(self, detector: str, start: int, stop: int) -> EncodedFrames | None:
+        """Frames start..stop-1, compressed, where they are stored so that they can be decoded elsewhere.
+
+        None wherever anything is unusual or wrong: `read` then reads them, or says what is wrong.
         """
 
     def scalars(self) -> pd.DataFrame:

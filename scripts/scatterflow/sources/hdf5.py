@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scatterflow.errors import FrameError, UserError, suggestion
-from scatterflow.sources.base import DetectorInfo, RunLocation
+from scatterflow.sources.base import DetectorInfo, EncodedFrames, RunLocation
+from scatterflow.sources.hdf5_encoded import read_encoded
 from scatterflow.sources.hdf5_layout import (
     Segment,
     frame_datasets,
@@ -195,6 +196,25 @@ class Hdf5Source:
                 "correct the column `frames` of the run table",
             )
         return frames
+
+    def encoded(self, detector: str, start: int, stop: int) -> EncodedFrames | None:
+        """Frames start..stop-1 compressed; see `Source.encoded`."""
+        chunks: list[bytes] = []
+        filters = None
+        for segment in self.segments(detector):
+            low = max(start, segment.start) - segment.start
+            high = min(stop, segment.start + segment.frames) - segment.start
+            if low >= high:
+                continue
+            info = self.detectors[detector]
+            found = read_encoded(self._files(segment.path), segment, low, high, info)
+            if found is None or filters not in (None, found.filters):
+                return None
+            chunks += found.chunks
+            filters = found.filters
+        if filters is None or len(chunks) != stop - start:
+            return None
+        return EncodedFrames(chunks, filters, info.shape, info.dtype)
 
     # Files
 

@@ -111,6 +111,10 @@ class ImageSource:
             times += [time] if time else []
         return {**({"start_time": times[0]} if times else {}), **headers}
 
+    def encoded(self, detector: str, start: int, stop: int) -> None:
+        """None: these files are always read whole."""
+        return None
+
     def read(self, detector: str, start: int, stop: int) -> np.ndarray:
         """Frames start..stop-1; see `Source.read`."""
         if not 0 <= start <= stop <= self.frames:

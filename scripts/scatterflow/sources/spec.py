@@ -129,6 +129,10 @@ class SpecSource:
         found = [place.path for n in names for place in self.places[n][start:stop] if place]
         return list(dict.fromkeys(found))
 
+    def encoded(self, detector: str, start: int, stop: int) -> None:
+        """None: these files are always read whole."""
+        return None
+
     def read(self, detector: str, start: int, stop: int) -> np.ndarray:
         """Frames start..stop-1; see `Source.read`."""
         if not 0 <= start <= stop <= self.frames:
