@@ -19,13 +19,13 @@ from scatterflow.detectors.valid_range import valid_limits
 from scatterflow.files.checksums import RowsDigest, array_sha256
 from scatterflow.files.provenance import raw_file_record
 from scatterflow.kernels.azimuthal import Target
-from scatterflow.kernels.lanes import LANES
 from scatterflow.kernels.moments import FrameSum
+from scatterflow.kernels.sizes import LANES, block_frames
 from scatterflow.progress import progress
 from scatterflow.saxswaxs.container import SUMS, open_container, part_of_chunk
 from scatterflow.saxswaxs.frame_blocks import Block, frame_blocks, read_block
 from scatterflow.saxswaxs.tasks import Task, made_from
-from scatterflow.saxswaxs.workers import Worker, block_frames, integrated
+from scatterflow.saxswaxs.workers import Worker, integrated
 from scatterflow.sources.base import Source
 
 
