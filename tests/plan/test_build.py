@@ -50,7 +50,9 @@ def test_the_load_of_a_frame_counts_pixels_and_bins(plan_of):
     assert load.pixels == 2 * 600 + 2 * 100  # two integrations of each detector
     assert load.raw_bytes == 4 * 700
     assert load.result_bytes == 24 * (100 + 100 + 360 + 90)
-    assert load.sum_bytes == 12 * 700
+    assert load.sum_bytes == 36 * 600  # of one detector after the other
+    assert load.thread_bytes == 21 * 600 + 512 * (100 + 100 + 360 + 90)
+    assert load.threads == 1
 
 
 def test_runs_that_use_the_same_settings_share_masks_and_weights(plan_of):

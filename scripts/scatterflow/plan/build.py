@@ -25,10 +25,15 @@ from scatterflow.plan.chunks import (
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4
-# signal, variance, normalisation: float64 each.
+# signal, variance, lost normalisation: float64 each.
 BYTES_PER_BIN = 24
-# float32 coefficient and int32 index for about two bins a pixel, float64 normalisation once.
-WEIGHTS_BYTES_PER_PIXEL = 24
+# About two matrix entries a pixel (uint16, float32) and half a group (int32, int64), a float64 weight.
+WEIGHTS_BYTES_PER_PIXEL = 28
+# Sums over frames of a job (two float64, a count, and as much while they are merged), and of each thread.
+SUM_BYTES_PER_PIXEL = 36
+THREAD_BYTES_PER_PIXEL = 21
+# Accumulators of each thread: four float64 for each of 16 frames.
+THREAD_BYTES_PER_BIN = 512
 # Beyond this Snakemake takes minutes to look at the jobs of a single run.
 MOST_CHUNKS = 100_000
 # Keys of shared products are names as well: two names, a digest of 12 and two dashes are within 64.
@@ -291,7 +296,10 @@ def _frame_load(
         pixels=sum(pixels[task.detector] for task in tasks),
         raw_bytes=ASSUMED_BYTES_PER_PIXEL * sum(pixels.values()),
         result_bytes=sum(BYTES_PER_BIN * math.prod(task.bins) for task in tasks),
-        sum_bytes=12 * sum(pixels.values()),
+        sum_bytes=SUM_BYTES_PER_PIXEL * max(pixels.values()),
+        thread_bytes=THREAD_BYTES_PER_PIXEL * max(pixels.values())
+        + THREAD_BYTES_PER_BIN * sum(math.prod(task.bins) for task in tasks),
+        threads=configuration.chunks.threads,
         weights_bytes=WEIGHTS_BYTES_PER_PIXEL * sum(pixels[task.detector] for task in tasks),
     )
 

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from scatterflow.files.hdf5 import write_array
+from scatterflow.files.hdf5_rows import RowsWriter, create_rows
 from scatterflow.files.nexus import add_group
 from scatterflow.saxswaxs.corrections import Factor
 from scatterflow.saxswaxs.merge import MeanProfile, profiles
@@ -36,25 +37,28 @@ def write_profiles(
     frames, *bins = container[f"{task.name}/signal"].shape
     data = _data_group(subentry, "data", task, axes, leading=".")
     label = _intensity_label(corrections)
-    intensity = _intensity(data, (frames, *bins), label)
-    errors = _errors(data, (frames, *bins)) if task.error_model != "none" else None
+    with_errors = task.error_model != "none"
+    writers = [RowsWriter(_intensity(data, (frames, *bins), label))]
+    if with_errors:
+        writers.append(RowsWriter(_errors(data, (frames, *bins))))
     totals = np.empty(frames)
     mean = MeanProfile(tuple(bins))
     factors = [factor for _, factor in corrections]
     for part in profiles(container, task, factors):
-        rows = slice(part.first, part.first + len(part.intensity))
-        intensity[rows] = part.intensity
-        if errors is not None:
-            errors[rows] = np.sqrt(part.variance)
-        totals[rows] = part.total_signal
+        writers[0].append(part.intensity)
+        if with_errors:
+            writers[1].append(np.sqrt(part.variance))
+        totals[part.first : part.first + len(part.intensity)] = part.total_signal
         mean.update(part)
         bar.add(len(part.intensity))
+    for writer in writers:
+        writer.finish()
     write_array(data, "total_signal", totals, units="counts", long_name="counts in all bins")
     _link_scalars(data, scalars)
     average = _data_group(subentry, "mean", task, axes, leading=None)
     value, error = mean.finalize()
     _intensity(average, tuple(bins), label)[...] = value
-    if task.error_model != "none":
+    if with_errors:
         _errors(average, tuple(bins))[...] = error
 
 
@@ -112,7 +116,7 @@ def _intensity_label(corrections: Sequence[tuple[str, Factor]]) -> str:
 
 
 def _intensity(group: h5py.Group, shape: tuple[int, ...], label: str) -> h5py.Dataset:
-    dataset = _compressed(group, "I", shape)
+    dataset = create_rows(group, "I", shape)
     # Both texts are fixed by the definition; what the scale is, is said beside them.
     dataset.attrs.update(
         {"long_name": "intensity", "units": "arbitrary units", "intensity_label": label}
@@ -121,24 +125,9 @@ def _intensity(group: h5py.Group, shape: tuple[int, ...], label: str) -> h5py.Da
 
 
 def _errors(group: h5py.Group, shape: tuple[int, ...]) -> h5py.Dataset:
-    dataset = _compressed(group, "I_errors", shape)
+    dataset = create_rows(group, "I_errors", shape)
     dataset.attrs.update({"long_name": "estimated intensity error", "units": "arbitrary units"})
     return dataset
-
-
-def _compressed(group: h5py.Group, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
-    rows = max(1, min(shape[0], 1_000_000 // max(8 * int(np.prod(shape[1:])), 1)))
-    return group.create_dataset(
-        name,
-        shape=shape,
-        dtype="float64",
-        chunks=(rows, *shape[1:]),
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
-        fillvalue=np.nan,
-        track_times=False,
-    )
 
 
 def _link_scalars(data: h5py.Group, scalars: Sequence[str]) -> None:
