@@ -15,6 +15,7 @@ from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow, check_references, read_run_table
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.checksums import value_digest
+from scatterflow.plan.analysis import PlannedAnalysis, plan_analysis
 from scatterflow.plan.chunks import (
     FrameLoad,
     chunk_ranges,
@@ -66,6 +67,7 @@ class PlannedReduction:
     masks: dict[str, str]
     chunk_frames: int
     load: FrameLoad
+    analysis: PlannedAnalysis = PlannedAnalysis()
 
     @property
     def reduction(self) -> Any:
@@ -228,7 +230,15 @@ def _plan_reduction(
             pixel_rate=configuration.chunks.pixel_rate,
         ),
         load=load,
+        analysis=plan_analysis(
+            reduction,
+            tasks,
+            configuration.sources[row.source].scalars,
+            f"reductions.{name}",
+            row.run,
+        ),
     )
+    plan.notes += planned.analysis.notes
     _check_chunks(planned)
     return planned
 
