@@ -21,13 +21,18 @@ _VALUE = re.compile(_VALUE_PATTERN + r"\Z")
 _TAKEN = {*FUNCTIONS, *REDUCTIONS, *CONSTANTS}
 
 
-def _check_value_name(name: str) -> str:
-    """A name that an expression can use; raises ValueError."""
+def _check_characters(name: str) -> str:
+    """A name, or part of one, that an expression can use; raises ValueError."""
     if not _VALUE.match(name):
         raise ValueError(
             f"{shortened(name)} cannot be the name of a value: use 1 to 40 of the characters A-Z a-z "
             "0-9 _ and start with a letter, so that expressions can use it"
         )
+    return name
+
+
+def _check_meaning(name: str) -> str:
+    """A name that means nothing else in expressions; raises ValueError."""
     if name in _TAKEN or keyword.iskeyword(name):
         raise ValueError(f"{name!r} has a meaning in expressions: choose another name")
     return name
@@ -38,10 +43,10 @@ def _checked_unit(unit: str) -> str:
     return unit
 
 
+_VALUE_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_VALUE_PATTERN}$"})
+PartName = Annotated[str, AfterValidator(_check_characters), _VALUE_SCHEMA]
 ValueName = Annotated[
-    str,
-    AfterValidator(_check_value_name),
-    WithJsonSchema({"type": "string", "pattern": f"^{_VALUE_PATTERN}$"}),
+    str, AfterValidator(_check_characters), AfterValidator(_check_meaning), _VALUE_SCHEMA
 ]
 Unit = Annotated[Text, AfterValidator(_checked_unit)]
 
@@ -106,7 +111,7 @@ class FitComponent(Model):
     """`gaussian`, `lorentzian`: amplitude (height), centre, width (full width at half maximum);
     `pseudo_voigt`: fraction (of the Lorentzian) as well; `constant`: value; `linear`: intercept + slope x;
     `quadratic`: + curvature x^2; `power_law`: scale x^-exponent; `exponential`: scale exp(-rate x)."""
-    name: ValueName | None = None
+    name: PartName | None = None
     """Name of the component in the results; left out: the model, with a number if there are several."""
     parameters: dict[str, FitParameter] = Field(default={})
     """Start values and limits, by the name of the parameter."""

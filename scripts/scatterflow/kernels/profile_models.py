@@ -145,9 +145,7 @@ def peak_area(name: str, parameters: np.ndarray) -> Evaluated:
         factor = (1 - fraction) * GAUSSIAN_AREA + fraction * LORENTZIAN_AREA
         more = [amplitude * width * (LORENTZIAN_AREA - GAUSSIAN_AREA)]
     else:
-        factor = np.full(
-            len(parameters), GAUSSIAN_AREA if name == "gaussian" else LORENTZIAN_AREA
-        )
+        factor = np.full(len(parameters), GAUSSIAN_AREA if name == "gaussian" else LORENTZIAN_AREA)
         more = []
     derivatives = [factor * width, none, factor * amplitude, *more]
     return factor * amplitude * width, np.stack(derivatives, axis=-1)

@@ -57,7 +57,10 @@ def plan_analysis(
     figures: list[dict[str, Any]] = []
     known = {"frame_number", *scalars}
     taken = set(known)
-    for kind, parts, found in (("fits", reduction.fits, fits), ("figures", reduction.figures, figures)):
+    for kind, parts, found in (
+        ("fits", reduction.fits, fits),
+        ("figures", reduction.figures, figures),
+    ):
         for name, part in parts.items():
             key = f"{where}.{kind}.{name}"
             _check_values(name, part, taken, f"{key}, run {run}")
@@ -103,9 +106,7 @@ def _task_of(part: ProfilePart, tasks: list[Any], where: str) -> Any:
 def _settings(name: str, part: Any, task: Any) -> dict[str, Any]:
     settings = {"name": name, "task": task.name, **part.model_dump(exclude={"detector"})}
     if "components" in settings:
-        for component, title in zip(
-            settings["components"], part.component_names(), strict=True
-        ):
+        for component, title in zip(settings["components"], part.component_names(), strict=True):
             component["name"] = title
     return settings
 

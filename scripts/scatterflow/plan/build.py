@@ -91,6 +91,13 @@ class PlannedReduction:
         bins = self.load.result_bytes // BYTES_PER_BIN * self.row.frames
         return 30 + math.ceil(2 * 0.3e-6 * bins / 60)
 
+    @property
+    def analysis_minutes(self) -> int:
+        """Time to allow for fits and figures of merit, minutes: ten times the 0.2 ms per frame and part
+        measured, and a start."""
+        parts = len(self.analysis.fits) + len(self.analysis.figures)
+        return 10 + math.ceil(10 * 0.2e-3 * parts * self.row.frames / 60)
+
     def stored_frames(self, task: IntegrationTask) -> int:
         """Frames per stored chunk of a task's arrays."""
         return stored_frames(

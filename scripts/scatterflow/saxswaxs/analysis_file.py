@@ -1,15 +1,15 @@
 """The analysis file of a saxswaxs reduction: fits and figures of merit of every frame, as NeXus.
 
-    /entry                        NXentry
-        title, entry_identifier, experiment_identifier, sample
-        per_frame                 NXdata: a value per frame under its name, `<name>_errors`; NaN where it failed
-            <fit>_<component>_<parameter>, <fit>_reduced_chi_square, <fit>_success
-            <figure> (or <figure>_rg and the like), <figure>_success
-        fit_<name>                NXdata: data, best_fit, residual of the range, per frame
-        status                    NXcollection: <fit or figure>, a code per frame; attribute `meanings`
-        scalars                   NXcollection: per-frame monitors, motors, times, from the result
-        process_1_<name>, ...     NXprocess: every fit and figure with its parameters
-        provenance                NXcollection of NXnote: the result file, software
+/entry                        NXentry
+    title, entry_identifier, experiment_identifier, sample
+    per_frame                 NXdata: a value per frame under its name, `<name>_errors`; NaN where it failed
+        <fit>_<component>_<parameter>, <fit>_reduced_chi_square, <fit>_success
+        <figure> (or <figure>_rg and the like), <figure>_success
+    fit_<name>                NXdata: data, best_fit, residual of the range, per frame
+    status                    NXcollection: <fit or figure>, a code per frame; attribute `meanings`
+    scalars                   NXcollection: per-frame monitors, motors, times, from the result
+    process_1_<name>, ...     NXprocess: every fit and figure with its parameters
+    provenance                NXcollection of NXnote: the result file, software
 """
 
 from __future__ import annotations

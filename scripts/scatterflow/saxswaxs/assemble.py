@@ -96,7 +96,11 @@ def _remove_outdated_figures(result: str) -> None:
     for ending in (*FIGURES, *ANALYSIS_FIGURES):
         for path in (*folder.glob(f"plots/*{ending}.png"), *folder.glob(f"plots/*{ending}.svg")):
             path.unlink(missing_ok=True)
-    for path in (*folder.glob("*_rings.tsv"), *folder.glob("*_rings.json"), folder / "analysis.nxs"):
+    for path in (
+        *folder.glob("*_rings.tsv"),
+        *folder.glob("*_rings.json"),
+        folder / "analysis.nxs",
+    ):
         path.unlink(missing_ok=True)
 
 

@@ -75,9 +75,7 @@ def _moments(
         found[0, frames] = area
         found[1, frames] = np.sqrt(np.sum(zeroth**2 * variance[frames], axis=1))
         found[2, frames] = moment
-        found[3, frames] = np.divide(
-            spread, area, out=np.full(area.shape, np.nan), where=area > 0
-        )
+        found[3, frames] = np.divide(spread, area, out=np.full(area.shape, np.nan), where=area > 0)
     return found[0], found[1], found[2], found[3]
 
 

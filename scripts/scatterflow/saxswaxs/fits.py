@@ -97,7 +97,9 @@ class Composite:
             first = self.parts[-1].stop if self.parts else 0
             self.parts.append(slice(first, first + len(MODELS[component["model"]].parameters)))
         limits = [limit for component in components for limit in _limits(component, x)]
-        self.lower, self.upper, free, natural = (np.array(column) for column in zip(*limits, strict=True))
+        self.lower, self.upper, free, natural = (
+            np.array(column) for column in zip(*limits, strict=True)
+        )
         self.free, self.natural = free.astype(bool), natural.astype(bool)
 
     def __call__(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
