@@ -69,6 +69,10 @@ class ProfilePart(Model):
             )
         return self
 
+    def value_names(self, name: str) -> list[str]:
+        """Names of the values per frame of the fit or figure called `name`."""
+        return [name]
+
 
 class FitParameter(Model):
     """One parameter of a component: where the fit begins, and what it may become."""
@@ -154,7 +158,6 @@ class Fit(ProfilePart):
         return names
 
     def value_names(self, name: str) -> list[str]:
-        """Names of the values per frame of the fit called `name`."""
         values = []
         for title, item in zip(self.component_names(), self.components, strict=True):
             area = ("area",) if item.model in PEAKS else ()
@@ -163,13 +166,7 @@ class Fit(ProfilePart):
         return [*values, f"{name}_reduced_chi_square"]
 
 
-class _Figure(ProfilePart):
-    def value_names(self, name: str) -> list[str]:
-        """Names of the values per frame of the figure called `name`."""
-        return [name]
-
-
-class Integral(_Figure):
+class Integral(ProfilePart):
     """Area under the profile, interpolated over bins without pixels."""
 
     type: Literal["integral"]
@@ -178,7 +175,7 @@ class Integral(_Figure):
     """`linear`: subtract the straight line through the outermost bins of the range, a tenth on each side."""
 
 
-class Centroid(_Figure):
+class Centroid(ProfilePart):
     """Mean position, weighted with the intensity."""
 
     type: Literal["centroid"]
@@ -187,14 +184,14 @@ class Centroid(_Figure):
     """`linear`: subtract the straight line through the outermost bins of the range, a tenth on each side."""
 
 
-class Maximum(_Figure):
+class Maximum(ProfilePart):
     """Highest intensity of any bin."""
 
     type: Literal["maximum"]
     """Highest intensity of any bin."""
 
 
-class PeakPosition(_Figure):
+class PeakPosition(ProfilePart):
     """Vertex of the parabola through the top quarter of the highest peak; for overlapping or weak peaks a fit
     is better."""
 
@@ -202,7 +199,7 @@ class PeakPosition(_Figure):
     """Vertex of the parabola through the top of the peak."""
 
 
-class Guinier(_Figure):
+class Guinier(ProfilePart):
     """Guinier's law I = I0 exp(-q^2 Rg^2 / 3): `NAME_rg` and `NAME_i0`."""
 
     type: Literal["guinier"]
@@ -216,8 +213,8 @@ class Guinier(_Figure):
         return [f"{name}_rg", f"{name}_i0", f"{name}_qrg_max"]
 
 
-class Porod(_Figure):
-    """Porod's law I = constant q^-exponent + background: `NAME_constant`, `NAME_exponent`, `NAME_background`."""
+class Porod(ProfilePart):
+    """Porod's law, constant q^-exponent + background: `NAME_constant`, `NAME_exponent`, `NAME_background`."""
 
     type: Literal["porod"]
     """Power law at large q."""
@@ -248,7 +245,7 @@ class Calculated(Model):
         return [name]
 
 
-FIGURE_TYPES = {
+FIGURE_TYPES: dict[str, type[ProfilePart]] = {
     "integral": Integral,
     "centroid": Centroid,
     "maximum": Maximum,

@@ -67,7 +67,7 @@ class PlannedReduction:
     masks: dict[str, str]
     chunk_frames: int
     load: FrameLoad
-    analysis: PlannedAnalysis = PlannedAnalysis()
+    analysis: PlannedAnalysis
 
     @property
     def reduction(self) -> Any:

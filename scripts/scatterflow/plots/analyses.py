@@ -80,7 +80,7 @@ def read_curves(analysis: str | Path, fit: str, frames: np.ndarray) -> FitCurves
 
 
 def scanned(scalars: list[Scalar], name: str | None, path: str | Path) -> Scalar:
-    """The scalar that values are drawn over, the frame number for None; raises UserError if it is not there."""
+    """The scalar that values are drawn over (None: the frame number); raises UserError without it."""
     by_name = {scalar.name: scalar for scalar in scalars}
     wanted = name or "frame_number"
     if wanted not in by_name:

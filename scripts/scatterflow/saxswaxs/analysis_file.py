@@ -2,7 +2,7 @@
 
 /entry                        NXentry
     title, entry_identifier, experiment_identifier, sample
-    per_frame                 NXdata: a value per frame under its name, `<name>_errors`; NaN where it failed
+    per_frame                 NXdata: a value per frame by name, with `<name>_errors`; NaN where it failed
         <fit>_<component>_<parameter>, <fit>_reduced_chi_square, <fit>_success
         <figure> (or <figure>_rg and the like), <figure>_success
     fit_<name>                NXdata: data, best_fit, residual of the range, per frame
@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 
 from scatterflow.files.hdf5 import write_array
-from scatterflow.files.nexus import add_fields, add_group, add_note, add_process
+from scatterflow.files.nexus import add_group, add_note, add_process
 from scatterflow.files.provenance import now, raw_file_record, software
 from scatterflow.saxswaxs.fits import STATUS, Profiles, Values
 
@@ -35,7 +35,7 @@ REFERENCE = "Levenberg-Marquardt: Marquardt, J. SIAM 11 (1963) 431; scatterflow"
 
 @dataclass(frozen=True)
 class ProfileAxis:
-    """The axis of a profile: name of the field, (bins,) centres, (bins + 1,) edges, attributes (units, ...)."""
+    """Axis of a profile: name of the field, (bins,) centres, (bins + 1,) edges, attributes (units, ...)."""
 
     name: str
     centres: np.ndarray
@@ -121,7 +121,8 @@ class AnalysisFile:
                 columns.setdefault(name, np.full(self.frames, np.nan))[rows] = values
         if kind != "fit":
             return
-        assert profiles is not None and found.curve is not None  # a fit has both
+        assert profiles is not None  # a fit has profiles
+        assert found.curve is not None  # and a curve
         group = self._entry[f"fit_{settings['name']}"]
         group["data"][rows] = profiles.intensity
         group["best_fit"][rows] = found.curve

@@ -163,7 +163,7 @@ def _vertex(
     if u.size < 3 or not (weight > 0).all():
         return None
     covariance = np.linalg.pinv((terms * weight[:, None]).T @ (terms * weight[:, None]))
-    level, slope, curvature = covariance @ (terms * weight[:, None] ** 2).T @ intensity[used]
+    _, slope, curvature = covariance @ (terms * weight[:, None] ** 2).T @ intensity[used]
     if not curvature < 0 or abs(slope) > abs(2 * curvature):
         return None
     by = np.array([0.0, -1 / (2 * curvature), slope / (2 * curvature**2)]) * reach
