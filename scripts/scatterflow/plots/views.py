@@ -1,6 +1,6 @@
 """The three plots of small-angle work - Guinier, Kratky, Porod - of a run's mean profile and of some frames.
 
-Guinier   ln I  over q^2      Kratky   q^2 I  over q      Porod   q^4 (I - background)  over q
+Guinier   ln I  over q^2      Kratky   q^2 I  over q      Porod   q^4 I  over q
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def views_figure(
     inside = np.where(q**2 <= reach, clean, np.nan)
     _log_limits(guinier, inside)
     for law in laws:
-        _draw_law(guinier if law.type == "guinier" else porod, law, q)
+        _draw_law(guinier if law.type == "guinier" else porod, law, q, unit)
     for axes, values in ((kratky, q**2 * clean), (porod, q**4 * clean)):
         axes.set_xlim(0, _last(q, clean))
         _linear_limits(axes, values)
@@ -188,14 +188,14 @@ def _guinier_reach(q: np.ndarray, mean: np.ndarray, laws: Sequence[Law]) -> floa
     return (0.25 * _last(q, mean[None])) ** 2
 
 
-def _draw_law(axes: Axes, law: Law, q: np.ndarray) -> None:
+def _draw_law(axes: Axes, law: Law, q: np.ndarray, unit: str) -> None:
     if law.type == "guinier":
         end = law.values["qrg_max"] / law.values["rg"]
         begin = law.range[0] if law.range else float(q[q > 0][0])
         x = np.linspace(0, end**2, 50)
         y = law.values["i0"] * np.exp(-x * law.values["rg"] ** 2 / 3)
         axes.axvspan(begin**2, end**2, color=RED, alpha=0.08, linewidth=0)
-        text = f"{law.name}: Rg = {law.values['rg']:.4g}, q Rg ≤ {law.values['qrg_max']:.2f}"
+        text = f"{law.name}: Rg = {law.values['rg']:.4g} {unit.replace('⁻¹', '')}, q Rg ≤ {law.values['qrg_max']:.2f}"
     else:
         low, high = law.range or (float(q[q > 0][0]), float(q[-1]))
         x = np.linspace(low, high, 50)

@@ -32,9 +32,12 @@ def guess_parameters(
         values[k] = np.where(np.isnan(values[k]), guessed, values[k])
         rest = rest - MODELS[model].evaluate(x, values[k][None])[0][0]
     peaks = [k for k, item in enumerate(components) if item["model"] in PEAKS]
+    away = np.ones(x.size, dtype=bool)
     for k in sorted(peaks, key=lambda k: bool(np.isnan(values[k][1]))):
-        found = _highest_peak(x, rest, values[k])
+        found = _highest_peak(x, rest, values[k], away)
         values[k] = np.where(np.isnan(values[k]), found, values[k])
+        # What is left where a peak was taken away tells how rough its estimate was, and no more.
+        away &= np.abs(x - values[k][1]) > values[k][2]
         rest = rest - MODELS[components[k]["model"]].evaluate(x, values[k][None])[0][0]
     _sort_found([k for k in peaks if _is_free(components[k])], values)
     return np.concatenate(values)
@@ -54,7 +57,7 @@ def _is_free(component: Mapping[str, Any]) -> bool:
 
 def _sort_found(peaks: list[int], values: list[np.ndarray]) -> None:
     """Peaks of which nothing is given are taken in the order of their centres."""
-    found = sorted((values[k][:3] for k in peaks), key=lambda peak: float(peak[1]))
+    found = sorted((values[k][:3].copy() for k in peaks), key=lambda peak: float(peak[1]))
     for k, peak in zip(peaks, found, strict=True):
         values[k][:3] = peak
 
@@ -87,10 +90,16 @@ def _background(model: str, x: np.ndarray, intensity: np.ndarray) -> np.ndarray:
     return np.array([float(level[0] * np.exp(min(rate * run[0], 700.0))), rate])
 
 
-def _highest_peak(x: np.ndarray, rest: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Amplitude, centre, width (and fraction) of the highest peak, or of the one at a given centre."""
+def _highest_peak(
+    x: np.ndarray, rest: np.ndarray, given: np.ndarray, away: np.ndarray
+) -> np.ndarray:
+    """Amplitude, centre, width (and fraction) of the highest peak, or of the one at a given centre.
+
+    away: (bins,) bool, bins that are not within a width of the peaks found before.
+    """
     smooth = np.convolve(np.pad(rest, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
-    top = int(np.argmax(smooth) if np.isnan(given[1]) else np.argmin(np.abs(x - given[1])))
+    searched = np.where(away, smooth, -np.inf) if away.any() else smooth
+    top = int(np.argmax(searched) if np.isnan(given[1]) else np.argmin(np.abs(x - given[1])))
     height = smooth[top]
     sign = 1.0 if height >= 0 else -1.0
     low = high = top
