@@ -195,7 +195,8 @@ def _draw_law(axes: Axes, law: Law, q: np.ndarray, unit: str) -> None:
         x = np.linspace(0, end**2, 50)
         y = law.values["i0"] * np.exp(-x * law.values["rg"] ** 2 / 3)
         axes.axvspan(begin**2, end**2, color=RED, alpha=0.08, linewidth=0)
-        text = f"{law.name}: Rg = {law.values['rg']:.4g} {unit.replace('⁻¹', '')}, q Rg ≤ {law.values['qrg_max']:.2f}"
+        size = f"{law.values['rg']:.4g} {unit.replace('⁻¹', '')}"
+        text = f"{law.name}: Rg = {size}, q Rg ≤ {law.values['qrg_max']:.2f}"
     else:
         low, high = law.range or (float(q[q > 0][0]), float(q[-1]))
         x = np.linspace(low, high, 50)
