@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scatterflow.errors import UserError
-from scatterflow.plots.analyses import FrameValue, read_curves, read_success, read_values, scanned
+from scatterflow.plots.analyses import FrameValue, read_curves, read_status, read_values, scanned
 from scatterflow.plots.fits import (
     chosen_frames,
     figures_figure,
@@ -109,15 +109,16 @@ def test_the_same_analysis_gives_the_same_bytes(analysis, tmp_path):
 
 def test_a_fit_shows_frames_that_succeeded_and_flags_those_that_failed(analysis):
     _, made = analysis
-    success = read_success(made, "ring")
-    assert success.tolist() == [True, True, False, True, True, True]
+    failures = read_status(made, "ring")
+    assert failures == ["", "", "no data: no valid bin in the range", "", "", ""]
+    success = np.array([not failure for failure in failures])
     heading, scalars = read_scalars(made)
     curves = read_curves(made, "ring", chosen_frames(success))
     assert curves.frames.tolist() == [0, 3, 5]
     values = read_values(made, [*NAMES, "not_there"])
     assert [value.name for value in values] == NAMES
     over = scanned(scalars, "samx", made)
-    figure = fit_figure(heading, "ring", curves, values, over, success)
+    figure = fit_figure(heading, "ring", curves, values, over, failures)
     text = figure._suptitle.get_text()
     assert "5 of 6 frames succeeded" in text
     panels = {axes.get_title("left"): axes for axes in figure.axes if axes.get_title("left")}
@@ -140,9 +141,9 @@ def test_a_fit_that_always_fails_is_drawn_with_its_data(analysis):
     failed = np.full(6, np.nan)
     values = [FrameValue("ring_peak_centre", failed, failed, "")]
     over = scanned(scalars, None, made)
-    figure = fit_figure(heading, "ring", curves, values, over, np.zeros(6, bool))
+    figure = fit_figure(heading, "ring", curves, values, over, ["no data"] * 6)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert "the fit failed" in texts
+    assert "failed: no data" in texts
     assert "no value" in texts
 
 

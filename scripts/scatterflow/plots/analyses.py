@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,10 +51,11 @@ def read_values(analysis: str | Path, names: list[str]) -> list[FrameValue]:
         ]
 
 
-def read_success(analysis: str | Path, name: str) -> np.ndarray:
-    """(frames,) bool: whether a fit or figure succeeded."""
+def read_status(analysis: str | Path, name: str) -> list[str]:
+    """What became of a fit or figure in every frame, in words; empty where it succeeded."""
     with reading(analysis) as file:
-        return np.asarray(file[f"entry/per_frame/{name}_success"][()])
+        meanings = json.loads(file["entry/status"].attrs["meanings"])
+        return ["" if code == 0 else meanings[code] for code in file[f"entry/status/{name}"][()]]
 
 
 def read_curves(analysis: str | Path, fit: str, frames: np.ndarray) -> FitCurves:

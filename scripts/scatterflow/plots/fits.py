@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from scatterflow.plots.analyses import (
     FitCurves,
     FrameValue,
     read_curves,
-    read_success,
+    read_status,
     read_values,
     scanned,
 )
@@ -59,11 +60,12 @@ def plot_fit(
     names: of the fit's values per frame. axis: name of the scalar to draw them over, None: frame number.
     """
     heading, scalars = read_scalars(analysis)
-    success = read_success(analysis, fit)
+    failures = read_status(analysis, fit)
+    success = np.array([not failure for failure in failures])
     curves = read_curves(analysis, fit, chosen_frames(success))
     values = read_values(analysis, names)
     over = scanned(scalars, axis, analysis)
-    save(fit_figure(heading, fit, curves, values, over, success), png, svg)
+    save(fit_figure(heading, fit, curves, values, over, failures), png, svg)
 
 
 def chosen_frames(success: np.ndarray, most: int = MOST_CURVES) -> np.ndarray:
@@ -83,17 +85,18 @@ def fit_figure(
     curves: FitCurves,
     values: list[FrameValue],
     over: Scalar,
-    success: np.ndarray,
+    failures: list[str],
 ) -> Figure:
-    """Curves above, values per frame below; success: (frames,) bool."""
+    """Curves above, values per frame below; failures: why each frame failed, empty where it did not."""
     shown = important(values)
     rows = -(-len(shown) // 2)
     figure = Figure(figsize=(WIDTH, 4.4 + 1.6 * rows + 0.5))
     above, below = figure.subfigures(2, 1, height_ratios=[4.4, 1.6 * rows + 0.5])
-    _draw_curves(above, curves)
+    _draw_curves(above, curves, failures)
     left_out = len(values) - len(shown)
     note = f", {left_out} more values in the file" if left_out else ""
-    title(figure, heading, f"fit {fit}: {success.sum()} of {success.size} frames succeeded{note}")
+    succeeded = failures.count("")
+    title(figure, heading, f"fit {fit}: {succeeded} of {len(failures)} frames succeeded{note}")
     _draw_values(below, shown, over)
     return figure
 
@@ -108,7 +111,7 @@ def important(values: list[FrameValue], most: int = MOST_VALUES) -> list[FrameVa
     return [value for value in values if value.name in kept]
 
 
-def _draw_curves(figure: Figure, curves: FitCurves) -> None:
+def _draw_curves(figure: Figure, curves: FitCurves, failures: list[str]) -> None:
     columns = max(1, len(curves.frames))
     panels = figure.subplots(
         2, columns, sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1]
@@ -131,7 +134,8 @@ def _draw_curves(figure: Figure, curves: FitCurves) -> None:
         curve.plot(curves.x.values, curves.best_fit[column], color=RED, zorder=3, label="best fit")
         curve.set_title(f"frame {frame}", loc="left", fontsize=10)
         if not np.isfinite(curves.best_fit[column]).any():
-            no_data_note(curve, "the fit failed")
+            no_data_note(residual, fill(f"failed: {failures[frame]}", 26))
+            residual.set_yticks([])
         difference = curves.data[column] - curves.best_fit[column]
         if errors is not None:
             known = errors > 0
@@ -223,8 +227,9 @@ def _draw_value(axes: Axes, value: FrameValue, positions: np.ndarray) -> None:
     name = plain_text(value.name.replace("_", " "), max(8, TITLE_LENGTH - len(unit) - len(flag)))
     axes.set_title(f"{name}{unit}", loc="left", fontsize=10)
     axes.set_title(flag, loc="right", fontsize=9.5, color=RED)
-    axes.ticklabel_format(axis="y", style="plain")
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    if known.any():
+        axes.ticklabel_format(axis="y", style="plain")
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
 
 
 def _factor(values: np.ndarray, drawn: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """The three plots of small-angle work - Guinier, Kratky, Porod - of a run's mean profile and of some frames.
 
-Guinier   ln I  over q^2      Kratky   q^2 I  over q      Porod   q^4 I  over q
+Guinier   ln I  over q^2      Kratky   q^2 I  over q      Porod   q^4 (I - background)  over q
 """
 
 from __future__ import annotations
@@ -129,13 +129,15 @@ def views_figure(
     with np.errstate(divide="ignore", invalid="ignore"):
         noisy = (errors > NOISE * np.abs(profiles)) | (q <= 0)
     clean = np.where(noisy, np.nan, profiles)
+    ground = next((law.values["background"] for law in laws if "background" in law.values), 0.0)
+    fourth = q**4 * (clean - ground)
     colours = [*line_colours(len(profiles) - 1), "black"]
     for row, colour in enumerate(colours):
         style = {"color": colour, "linewidth": 1.8 if row == len(texts) - 1 else 1.1}
         positive = np.where(clean[row] > 0, clean[row], np.nan)
         guinier.plot(q**2, positive, label=plain_text(texts[row]), **style)
         kratky.plot(q, q**2 * clean[row], **style)
-        porod.plot(q, q**4 * clean[row], **style)
+        porod.plot(q, fourth[row], **style)
     guinier.set_yscale("log")
     guinier.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     guinier.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -146,14 +148,15 @@ def views_figure(
     _log_limits(guinier, inside)
     for law in laws:
         _draw_law(guinier if law.type == "guinier" else porod, law, q, unit)
-    for axes, values in ((kratky, q**2 * clean), (porod, q**4 * clean)):
+    for axes, values in ((kratky, q**2 * clean), (porod, fourth)):
         axes.set_xlim(0, _last(q, clean))
         _linear_limits(axes, values)
         axes.set_xlabel(f"q ({unit})")
     guinier.set_xlabel(f"q² ({_squared(unit)})")
     guinier.set_ylabel("intensity")
-    kratky.set_ylabel(f"q² × intensity ({_squared(unit)})")
-    porod.set_ylabel(f"q⁴ × intensity ({_squared(unit).replace('²', '⁴')})")
+    kratky.set_ylabel("q² × intensity")
+    above = "(I − background)" if ground else "intensity"
+    porod.set_ylabel(f"q⁴ × {above}")
     for axes, name in ((guinier, "Guinier"), (kratky, "Kratky"), (porod, "Porod")):
         axes.set_title(name, loc="left", fontsize=10)
     if not np.isfinite(clean).any():
@@ -196,18 +199,18 @@ def _draw_law(axes: Axes, law: Law, q: np.ndarray, unit: str) -> None:
         y = law.values["i0"] * np.exp(-x * law.values["rg"] ** 2 / 3)
         axes.axvspan(begin**2, end**2, color=RED, alpha=0.08, linewidth=0)
         size = f"{law.values['rg']:.4g} {unit.replace('⁻¹', '')}"
+        place, side = 0.99, "right"
         text = f"{law.name}: Rg = {size}, q Rg ≤ {law.values['qrg_max']:.2f}"
     else:
         low, high = law.range or (float(q[q > 0][0]), float(q[-1]))
         x = np.linspace(low, high, 50)
         exponent = law.values.get("exponent", 4.0)
-        y = x**4 * (law.values["constant"] * x**-exponent + law.values.get("background", 0.0))
+        y = law.values["constant"] * x ** (4 - exponent)
+        place, side = 0.01, "left"
         text = f"{law.name}: constant {law.values['constant']:.4g}"
         text += f", exponent {exponent:.3g}" if "exponent" in law.values else ""
     axes.plot(x, y, color=RED, linestyle=(0, (4, 2)), linewidth=1.6, zorder=5)
-    axes.text(
-        0.99, 0.95, plain_text(text), transform=axes.transAxes, ha="right", va="top", color=RED
-    )
+    axes.text(place, 0.95, plain_text(text), transform=axes.transAxes, ha=side, va="top", color=RED)
 
 
 def _log_limits(axes: Axes, values: np.ndarray) -> None:

@@ -6,6 +6,7 @@ may look at all frames), so nothing depends on how a run was cut into chunks.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from scatterflow.saxswaxs.calculated import calculate
 from scatterflow.saxswaxs.figures_of_merit import SIMPLE_FIGURES, WHOLE_BINS, overlapping_bins
 from scatterflow.saxswaxs.fits import Profiles, Values, fit_profiles, used_bins
 from scatterflow.saxswaxs.small_angle import guinier, porod
+
+logger = logging.getLogger(__name__)
 
 FIGURES = {**SIMPLE_FIGURES, "guinier": guinier, "porod": porod}
 BLOCK_BYTES = 4_000_000
@@ -68,6 +71,8 @@ def analyse_result(
                     None,
                 )
         output.finish()
+        for line in output.failures():
+            logger.info(f"{run}: {line}")
     remove_outdated_figures(Path(analysis))
 
 

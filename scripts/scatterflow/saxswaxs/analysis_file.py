@@ -157,6 +157,16 @@ class AnalysisFile:
             write_array(group, f"{name}_success", codes == 0)
             write_array(self._status, name, codes)
 
+    def failures(self) -> list[str]:
+        """A sentence for each fit or figure that failed in some frames, with the most frequent reason."""
+        lines = []
+        for name, codes in self._codes.items():
+            failed = np.count_nonzero(codes)
+            if failed:
+                reason = STATUS[int(np.argmax(np.bincount(codes)[1:])) + 1]
+                lines.append(f"{name} failed in {failed} of {codes.size} frames: {reason}")
+        return lines
+
     def _write_processes(self, parameters: Mapping[str, Any], date: str) -> None:
         parts = [*parameters["fits"], *parameters["figures"]]
         for index, settings in enumerate(parts, start=1):
