@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scatterflow.errors import UserError
 from scatterflow.saxswaxs.figures_of_merit import (
     SIMPLE_FIGURES,
     centroid,
@@ -36,7 +37,7 @@ def bump(centre: float = 1.0, width: float = 0.2) -> np.ndarray:
 @settings(max_examples=40, deadline=None)
 @given(low=st.floats(0, 0.8), length=st.floats(0.2, 1.1), level=st.floats(-5, 5))
 def test_bins_are_cut_where_the_range_ends(low, length, level):
-    bins = overlapping_bins(settings_of((low, low + length)), EDGES)
+    bins = overlapping_bins(settings_of((low, low + length)), EDGES, "")
     own = Profiles(
         X[bins],
         EDGES[bins.start : bins.stop + 1],
@@ -45,6 +46,14 @@ def test_bins_are_cut_where_the_range_ends(low, length, level):
     )
     found = integral(settings_of((low, low + length)), own)
     assert found.values["v"][0] == pytest.approx(level * length, abs=1e-12)
+
+
+@pytest.mark.parametrize("limits", [(-0.1, 1.0), (1.0, 2.1)])
+def test_a_range_that_the_profile_does_not_cover_is_refused(limits):
+    with pytest.raises(UserError) as caught:
+        overlapping_bins(settings_of(limits), EDGES, "here")
+    assert "is not covered by the profile" in caught.value.what
+    assert caught.value.how == "the profile's axis runs from 0 to 2"
 
 
 def test_area_and_centroid_of_a_peak_on_a_slope():

@@ -20,7 +20,7 @@ from scatterflow.progress import progress
 from scatterflow.saxswaxs.analysis_file import AnalysisFile, ProfileAxis, remove_outdated_figures
 from scatterflow.saxswaxs.analysis_units import figure_units, fit_units
 from scatterflow.saxswaxs.calculated import calculate
-from scatterflow.saxswaxs.figures_of_merit import SIMPLE_FIGURES, WHOLE_BINS, overlapping_bins
+from scatterflow.saxswaxs.figures_of_merit import CUT_BINS, SIMPLE_FIGURES, overlapping_bins
 from scatterflow.saxswaxs.fits import Profiles, Values, fit_profiles, used_bins
 from scatterflow.saxswaxs.small_angle import guinier, porod
 
@@ -89,8 +89,8 @@ def _prepared(
     axis = _axis(data)
     where = f"{run}, {kind}s.{item['name']}.range"
     bins = used_bins(item, axis.centres, axis.edges, where)
-    if kind == "figure" and item["type"] not in WHOLE_BINS:
-        bins = overlapping_bins(item, axis.edges)
+    if kind == "figure" and item["type"] in CUT_BINS:
+        bins = overlapping_bins(item, axis.edges, where)
     used = ProfileAxis(
         axis.name,
         axis.centres[bins],

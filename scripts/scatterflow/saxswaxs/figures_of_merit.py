@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from scatterflow.errors import UserError
 from scatterflow.saxswaxs.fits import (
     MISSING_BINS,
     NO_DATA,
@@ -201,14 +202,23 @@ SIMPLE_FIGURES: dict[str, Callable[[Mapping[str, Any], Profiles], Values]] = {
     "peak_position": peak_position,
 }
 """Functions of the figures by type."""
-WHOLE_BINS = ("maximum", "peak_position", "guinier", "porod")
-"""Types that use bins whose centre is in the range; the others cut the bins at its ends."""
+CUT_BINS = ("integral", "centroid")
+"""Types that cut the bins at the ends of their range; the others use bins whose centre is in it."""
 
 
-def overlapping_bins(settings: Mapping[str, Any], edges: np.ndarray) -> slice:
-    """The bins that a range has a part of; all of them without a range."""
+def overlapping_bins(settings: Mapping[str, Any], edges: np.ndarray, where: str) -> slice:
+    """The bins that a range has a part of; all of them without a range.
+
+    Raises UserError if the profile does not cover the range: an area would be that of another one.
+    """
     if settings["range"] is None:
         return slice(0, edges.size - 1)
     low, high = settings["range"]
+    if low < edges[0] or high > edges[-1]:
+        raise UserError(
+            f"the range [{low:g}, {high:g}] is not covered by the profile",
+            where,
+            f"the profile's axis runs from {edges[0]:.4g} to {edges[-1]:.4g}",
+        )
     inside = np.flatnonzero((edges[1:] > low) & (edges[:-1] < high))
     return slice(int(inside[0]), int(inside[-1]) + 1)
