@@ -88,6 +88,14 @@ def test_names_of_components_and_values():
             "has a value 'p_gaussian_area' as well",
         ),
         (
+            {},
+            {
+                "a": {"type": "maximum", "integration": "azimuthal"},
+                "a_errors": {"type": "maximum", "integration": "azimuthal"},
+            },
+            "figures.a_errors has a value 'a_errors' as well",
+        ),
+        (
             {"p": fit(detector="waxs", integration="narrow")},
             {},
             "integration 'narrow' does not use 'waxs'",

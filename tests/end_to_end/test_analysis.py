@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from .conftest import make_project, numbers
+from .conftest import INTEGRATIONS, make_project, numbers
 
+AZIMUTHAL = {"azimuthal": INTEGRATIONS["azimuthal"]}
 FITS = {
     "level": {
         "integration": "azimuthal",
@@ -30,7 +31,10 @@ DRAWN = {"plot_fits", "plot_figures", "plot_views"}
 def finished(tmp_path_factory):
     """A complete run of the analysis; tests work on copies."""
     project = make_project(tmp_path_factory.mktemp("analysis") / "project")
-    project.config["reductions"]["x"] |= copy.deepcopy({"fits": FITS, "figures": FIGURES})
+    project.config["reductions"]["x"] |= copy.deepcopy(
+        {"integrations": AZIMUTHAL, "fits": FITS, "figures": FIGURES}
+    )
+    project.config["chunks"] = {"frames": 6}
     project.write()
     project.run()
     return project

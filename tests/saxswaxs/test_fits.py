@@ -204,6 +204,13 @@ def test_fixed_and_bounded_parameters():
     assert STATUS[found.status[0]] == "a parameter ended at its bound"
 
 
+def test_limits_that_leave_no_room_are_refused():
+    beyond = component("gaussian", "p", centre={"minimum": 0.2})
+    with pytest.raises(UserError) as caught:
+        fit_profiles(fit(beyond), profiles(np.ones(X.size), None))
+    assert caught.value.what == "centre of component 'p' has no room: from 0.2 to 0.15"
+
+
 def test_a_given_centre_chooses_the_lower_of_two_peaks():
     data = gauss(X, 100, 0.08, 0.01) + gauss(X, 30, 0.12, 0.01)
     near = component("gaussian", "small", centre={"initial": 0.121, "minimum": 0.11})

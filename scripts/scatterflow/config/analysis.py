@@ -276,7 +276,8 @@ def check_analysis(
         if isinstance(part, ProfilePart):
             _check_profile(key, part, integrations)
         own = key.split(".")[1]
-        for value in [*part.value_names(own), f"{own}_success"]:
+        values = part.value_names(own)
+        for value in [*values, *(f"{value}_errors" for value in values), f"{own}_success"]:
             other = produced.setdefault(value.lower(), key)
             if other != key or (value in named and named[value] != key):
                 clash = other if other != key else named[value]

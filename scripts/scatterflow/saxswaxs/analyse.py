@@ -57,7 +57,7 @@ def analyse_result(
                             intensity[:, bins],
                             None if sigma is None else sigma[:, bins],
                         )
-                        output.add(kind, item, rows, _analysed(kind, item, own), own)
+                        output.add(kind, item, rows, _analysed(kind, item, own, run), own)
                     bar.add(rows.stop - rows.start)
         for item in parameters["figures"]:
             if item["type"] == "expression":
@@ -76,10 +76,12 @@ def analyse_result(
     remove_outdated_figures(Path(analysis))
 
 
-def _analysed(kind: str, item: Mapping[str, Any], profiles: Profiles) -> Values:
-    if kind == "fit":
-        return fit_profiles(item, profiles)
-    return FIGURES[item["type"]](item, profiles)
+def _analysed(kind: str, item: Mapping[str, Any], profiles: Profiles, run: str) -> Values:
+    analysis = fit_profiles if kind == "fit" else FIGURES[item["type"]]
+    try:
+        return analysis(item, profiles)
+    except UserError as error:
+        raise error.inside(f"{run}, {kind}s.{item['name']}") from None
 
 
 def _prepared(

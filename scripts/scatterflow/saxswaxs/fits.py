@@ -131,19 +131,23 @@ def _limits(component: Mapping[str, Any], x: np.ndarray) -> list[tuple[float, fl
         if fixed or given.get("initial") is not None:
             # What the user says may lie outside what is assumed without being told.
             low, high = min(low, given["initial"]), max(high, given["initial"])
-        limits.append(
-            (
-                low if given_low is None else given_low,
-                high if given_high is None else given_high,
-                not fixed,
-                name == "fraction" and given_low is None and given_high is None,
+        natural = name == "fraction" and given_low is None and given_high is None
+        low = low if given_low is None else given_low
+        high = high if given_high is None else given_high
+        if not low < high:
+            raise UserError(
+                f"{name} of component {component['name']!r} has no room: from {low:g} to {high:g}",
+                f"minimum and maximum, or the range, from {x[0]:.4g} to {x[-1]:.4g}",
+                "a centre lies in the range, a width between half a bin and twice the range",
             )
-        )
+        limits.append((low, high, not fixed, natural))
     return limits
 
 
 def fit_profiles(settings: Mapping[str, Any], profiles: Profiles) -> Values:
     """Fit every frame. settings: `name` and `components` of a planned fit.
+
+    Raises UserError for limits of a parameter that leave it no room.
 
     Values are named `FIT_COMPONENT_PARAMETER`, for peaks `area` as well, and `FIT_reduced_chi_square`.
     """
