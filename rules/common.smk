@@ -15,6 +15,7 @@ wildcard_constraints:
     detector=NAME_PATTERN,
     task=NAME_PATTERN,
     key=NAME_PATTERN,
+    fit=NAME_PATTERN,
     start=r"\d+",
     stop=r"\d+",
 
@@ -242,6 +243,32 @@ def planned_task(wildcards):
 
 def plot_axis(wildcards):
     return planned(wildcards).reduction.axis
+
+
+def fit_values(wildcards):
+    """Names of a fit's values per frame."""
+    return planned(wildcards).reduction.fits[wildcards.fit].value_names(wildcards.fit)
+
+
+def figure_values(wildcards):
+    """Names of the values per frame of all figures of merit of a run, in the configuration's order."""
+    reduction = planned(wildcards)
+    made = {item["name"] for item in reduction.analysis.figures}
+    return [
+        value
+        for name, figure in reduction.reduction.figures.items()
+        if name in made
+        for value in figure.value_names(name)
+    ]
+
+
+def viewed_figures(wildcards):
+    """Guinier and Porod analyses of a profile, by name and type."""
+    return [
+        {key: item[key] for key in ("name", "type", "range")}
+        for item in planned(wildcards).analysis.figures
+        if item["type"] in ("guinier", "porod") and item["task"] == wildcards.task
+    ]
 
 
 def calibrant(wildcards):

@@ -38,7 +38,7 @@ def test_the_report_is_complete(demo):
     demo.run("--report", "results/report.html")
     text = demo.path("results/report.html").read_text(encoding="utf-8")
     plots = list(demo.path("results").glob("*/*/plots/*.png"))
-    assert len(plots) == 39
+    assert len(plots) == 47
     for path in plots:
         assert path.name in text, path
     for words in ("Scatterflow demo", "beam centre", "relative offset"):
@@ -90,6 +90,27 @@ def test_profiles_are_those_that_were_simulated(demo, run, raw, tasks):
         assert abs(np.mean(spread)) < 0.1, task
         # Neighbouring bins share pixels when these are split, which narrows the scatter a little.
         assert 0.75 < np.std(spread) < 1.1, task
+
+
+def test_fitted_peaks_are_those_that_were_simulated(demo):
+    found = numbers(demo.path("results/series/series/analysis.nxs"))
+    for name, centres in zip(("first", "second"), known_answers()["series_peaks"], strict=True):
+        centre = found[f"entry/per_frame/peaks_{name}_centre"]
+        error = found[f"entry/per_frame/peaks_{name}_centre_errors"]
+        pulls = (centre - centres) / error
+        assert found["entry/per_frame/peaks_success"].all()
+        assert abs(np.mean(pulls)) < 0.5, name
+        assert 0.7 < np.std(pulls) < 1.3, name
+
+
+def test_the_fitted_lamellar_peak_follows_the_phase(demo):
+    found = numbers(demo.path("results/scan/swaxs/analysis.nxs"))
+    area = found["entry/per_frame/lamellar_peak_area"]
+    # The monitor swings: the simulated peak of the mean reading, 250 high and 0.008 wide.
+    share = known_answers()["phase_fraction"]
+    np.testing.assert_allclose(area / area.max(), share / share.max(), atol=0.02)
+    np.testing.assert_allclose(found["entry/per_frame/lamellar_peak_centre"], 0.1, rtol=3e-3)
+    assert found["entry/per_frame/size_rg"] == pytest.approx(20.0, rel=0.05)
 
 
 def test_the_scanned_motor_is_an_axis(demo):

@@ -24,7 +24,22 @@ INTEGRATIONS = {
     "cake": {"kind": "cake", "unit": "q_A^-1", "radial_bins": 300, "azimuthal_bins": 180},
     "radial": {"kind": "radial", "unit": "q_A^-1", "radial_range": [0.02, 4.0], "bins": 180},
 }
+# One ring each of silver behenate and LaB6; the runs of the other detector leave it out.
+RINGS = {
+    name: {
+        "integration": "azimuthal",
+        "detector": detector,
+        "range": limits,
+        "components": [{"model": "pseudo_voigt", "name": "ring"}, {"model": "linear"}],
+    }
+    for name, detector, limits in (
+        ("silver", "saxs", [0.1, 0.115]),
+        ("lanthanum", "waxs", [2.06, 2.22]),
+    )
+}
 TARGETS = [
+    "results/lab6/calibration/analysis.nxs",
+    "results/agbh/calibration/analysis.nxs",
     "results/lab6/calibration/result.nxs",
     "results/lab6/calibration/waxs_azimuthal_rings.tsv",
     "results/agbh/calibration/result.nxs",
@@ -76,7 +91,11 @@ def reduced(real_data, tmp_path_factory) -> Project:
                 "integrations": INTEGRATIONS,
                 "corrections": {"monitor": {"monitor": "i0"}},
             },
-            "calibration": {"technique": "saxswaxs", "integrations": {"azimuthal": FULL}},
+            "calibration": {
+                "technique": "saxswaxs",
+                "integrations": {"azimuthal": FULL},
+                "fits": RINGS,
+            },
         },
         "chunks": {"frames": 4},
     }
@@ -113,6 +132,21 @@ def test_silver_behenate_ring(reduced):
     check = read_json(reduced.path("results/agbh/calibration/saxs_azimuthal_rings.json"))
     assert check["rings"][0]["used"]
     assert abs(check["rings"][0]["relative_offset"]) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("run", "fit", "position"),
+    [("agbh", "silver", 2 * np.pi / 58.380), ("lab6", "lanthanum", 2.13763)],
+)
+def test_fitted_rings_lie_where_the_calibrants_are(reduced, run, fit, position):
+    found = numbers(reduced.path(f"results/{run}/calibration/analysis.nxs"))
+    assert found[f"entry/per_frame/{fit}_success"].all()
+    centre = found[f"entry/per_frame/{fit}_ring_centre"][0]
+    assert abs(centre / position - 1) < 1e-4
+    error = found[f"entry/per_frame/{fit}_ring_centre_errors"][0]
+    assert 1e-8 < error / position < 1e-4
+    other = {"silver": "lanthanum", "lanthanum": "silver"}[fit]
+    assert not any(other in name for name in found)
 
 
 def test_profile_sums_conserve_counts(reduced):

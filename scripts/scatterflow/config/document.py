@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scatterflow.config import detectors, model, saxswaxs, sources
+from scatterflow.config import analysis, detectors, model, saxswaxs, sources
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
 
@@ -44,6 +44,15 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("reductions.NAME.corrections", saxswaxs.Corrections, None),
     ("reductions.NAME.corrections.monitor", saxswaxs.MonitorNormalisation, None),
     ("reductions.NAME.calibrant", saxswaxs.CalibrantCheck, None),
+    ("reductions.NAME.fits.NAME", analysis.Fit, None),
+    ("reductions.NAME.fits.NAME.components", analysis.FitComponent, None),
+    ("reductions.NAME.fits.NAME.components.parameters.NAME", analysis.FitParameter, None),
+    ("reductions.NAME.figures.NAME, most types", analysis.ProfilePart, None),
+    *(
+        (f"reductions.NAME.figures.NAME, type: {name}", figure, analysis.ProfilePart)
+        for name, figure in analysis.FIGURE_TYPES.items()
+    ),
+    ("reductions.NAME.figures.NAME, type: expression", analysis.Calculated, None),
     ("overrides", model.Override, None),
     ("chunks", model.Chunks, None),
     ("demo", model.Demo, None),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from scatterflow.config.analysis import Figures, Fits, check_analysis
 from scatterflow.config.base import (
     Exponent,
     Model,
@@ -191,6 +192,10 @@ class SaxswaxsReduction(Model):
     """Scalar to plot series of frames against (a scanned motor, a temperature); left out: frame number."""
     calibrant: CalibrantCheck = CalibrantCheck()
     """How runs of a calibrant are checked."""
+    fits: Fits
+    """Models fitted to the profile of every frame, by name."""
+    figures: Figures
+    """Figures of merit of every frame, by name."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> SaxswaxsReduction:
@@ -206,4 +211,9 @@ class SaxswaxsReduction(Model):
             raise ValueError(
                 f"calibrant: {wanted!r} is not an azimuthal integration of this reduction"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _analysis_fits(self) -> SaxswaxsReduction:
+        check_analysis(self.fits, self.figures, self.integrations)
         return self

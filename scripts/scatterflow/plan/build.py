@@ -15,6 +15,7 @@ from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow, check_references, read_run_table
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.checksums import value_digest
+from scatterflow.plan.analysis import PlannedAnalysis, plan_analysis
 from scatterflow.plan.chunks import (
     FrameLoad,
     chunk_ranges,
@@ -71,6 +72,7 @@ class PlannedReduction:
     masks: dict[str, str]
     chunk_frames: int
     load: FrameLoad
+    analysis: PlannedAnalysis
 
     @property
     def reduction(self) -> Any:
@@ -93,6 +95,13 @@ class PlannedReduction:
         start."""
         bins = self.load.result_bytes // BYTES_PER_BIN * self.row.frames
         return 30 + math.ceil(2 * 0.3e-6 * bins / 60)
+
+    @property
+    def analysis_minutes(self) -> int:
+        """Time to allow for fits and figures of merit, minutes: ten times the 0.2 ms per frame and part
+        measured, and a start."""
+        parts = len(self.analysis.fits) + len(self.analysis.figures)
+        return 10 + math.ceil(10 * 0.2e-3 * parts * self.row.frames / 60)
 
     def stored_frames(self, task: IntegrationTask) -> int:
         """Frames per stored chunk of a task's arrays."""
@@ -233,7 +242,15 @@ def _plan_reduction(
             pixel_rate=configuration.chunks.pixel_rate,
         ),
         load=load,
+        analysis=plan_analysis(
+            reduction,
+            tasks,
+            configuration.sources[row.source].scalars,
+            f"reductions.{name}",
+            row.run,
+        ),
     )
+    plan.notes += planned.analysis.notes
     _check_chunks(planned)
     return planned
 

@@ -32,7 +32,15 @@ def result_files(planned: PlannedReduction) -> list[str]:
         plots += [f"{task.name}_profiles", f"{task.name}_mean"]
         if task.integration == checked and task.detector in (only or planned.detectors):
             checks.append(f"{folder}/{task.name}_rings.tsv")
-    return [result_path(planned), *(f"{folder}/plots/{name}.png" for name in plots), *checks]
+    analysis = []
+    if planned.analysis:
+        analysis.append(f"{folder}/analysis.nxs")
+        plots += [f"{fit['name']}_fit" for fit in planned.analysis.fits]
+        plots += [f"{task}_views" for task in planned.analysis.viewed_tasks()]
+        if planned.analysis.figures:
+            plots.append("figures")
+    images = [f"{folder}/plots/{name}.png" for name in plots]
+    return [result_path(planned), *analysis, *images, *checks]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

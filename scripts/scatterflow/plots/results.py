@@ -223,6 +223,20 @@ def read_grouped_frames(
     return mean
 
 
+def read_frames(
+    result_path: str | Path, detector: str, integration: str, frames: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Profiles of some frames and their standard errors (NaN if not in the file), (frames, bins...).
+
+    frames: numbers of the frames, increasing.
+    """
+    with _open(result_path) as file:
+        data = _member(_subentry(file, detector, integration), "data")
+        intensity = _member(data, "I")[frames]
+        errors = data["I_errors"][frames] if "I_errors" in data else np.full_like(intensity, np.nan)
+        return intensity, errors
+
+
 def read_scalars(result_path: str | Path) -> tuple[str, list[Scalar]]:
     """Heading and all numeric per-frame scalars in name order, `frame_number` first."""
     with _open(result_path) as file:

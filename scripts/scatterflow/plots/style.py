@@ -65,6 +65,7 @@ _UNITS = {
     "chi_rad": ("χ", "rad"),
 }
 _NEXUS_UNITS = {
+    "angstrom": "Å",
     "1/angstrom": "Å⁻¹",
     "angstrom^-1": "Å⁻¹",
     "1/A": "Å⁻¹",

@@ -22,6 +22,7 @@ from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source
 
 FIGURES = ("_frames", "_profiles", "_mean", "_map", "_rings", "monitors")
+ANALYSIS_FIGURES = ("_fit", "_views", "figures")
 
 
 def assemble_result(
@@ -92,10 +93,14 @@ def _remove_outdated_figures(result: str) -> None:
     """Figures and checks of the result before: those that are still wanted are drawn anew, the others, of
     integrations or calibrants given up, would stand beside a result that they do not show."""
     folder = Path(result).parent
-    for ending in FIGURES:
+    for ending in (*FIGURES, *ANALYSIS_FIGURES):
         for path in (*folder.glob(f"plots/*{ending}.png"), *folder.glob(f"plots/*{ending}.svg")):
             path.unlink(missing_ok=True)
-    for path in (*folder.glob("*_rings.tsv"), *folder.glob("*_rings.json")):
+    for path in (
+        *folder.glob("*_rings.tsv"),
+        *folder.glob("*_rings.json"),
+        folder / "analysis.nxs",
+    ):
         path.unlink(missing_ok=True)
 
 
