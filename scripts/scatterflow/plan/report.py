@@ -95,6 +95,8 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         "plot_mean_profile": plots("_mean.png"),
         "plot_cake": plots("_map.png"),
         "plot_monitors": plots("monitors.png"),
+        "plot_corrections": plots("_corrections.png"),
+        "plot_transmission": plots("transmission.png"),
         "check_calibrant": plots("_rings.tsv"),
     }
 
