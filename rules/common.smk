@@ -1,5 +1,5 @@
 # From the plan to the input functions and parameters of the rules. No rules here.
-from snakemake.io import Wildcards
+from types import SimpleNamespace
 
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.detectors.geometry import geometry_files
@@ -242,7 +242,7 @@ def companion_wildcards(wildcards):
     """Wildcards of the runs that a run is corrected with."""
     reduction = planned(wildcards)
     return [
-        Wildcards(fromdict={"run": run, "reduction": reduction.name})
+        SimpleNamespace(run=run, reduction=reduction.name)
         for run in companion_names(PLAN, reduction)
     ]
 
@@ -255,7 +255,9 @@ def companion_containers(wildcards):
 
 
 def companion_receipts(wildcards):
-    return [path for other in companion_wildcards(wildcards) for path in receipts(other)]
+    return [
+        path for other in companion_wildcards(wildcards) for path in receipts(other)
+    ]
 
 
 def companion_scalar_files(wildcards):

@@ -168,7 +168,7 @@ def test_provenance_is_complete(small_run, result):
         notes = {name: read_note(note) for name, note in file["entry/provenance"].items()}
         process = file["entry/process_2_flux"]
         assert process["input/reference_used"][()] == 1000.0
-        np.testing.assert_allclose(process["factor"][()], 1000 / small_run.monitor)
+        np.testing.assert_allclose(process["flux_factor"][()], 1000 / small_run.monitor)
     raw = small_run.folder / "run.h5"
     (record,) = notes["raw_files"]
     assert record["path"] == str(raw)

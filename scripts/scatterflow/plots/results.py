@@ -77,6 +77,17 @@ class Scalar:
     unit: str
 
 
+@dataclass(frozen=True)
+class Factor:
+    """What a correction takes per frame. values, errors: (frames,), errors None where not known."""
+
+    name: str
+    meaning: str
+    values: np.ndarray
+    errors: np.ndarray | None
+    unit: str
+
+
 def read_frame_sum(result_path: str | Path, detector: str) -> FrameSum:
     """Mean frame, mask and beam centre of a detector; raises UserError if they are not there."""
     with _open(result_path) as file:
