@@ -115,9 +115,7 @@ def _check_companion(plan: Plan, planned: PlannedReduction, other: PlannedReduct
             planned, other, calibration, other.calibrations[detector], f"detectors.{detector}"
         )
     kept = {"dark", "flux"}
-    own, others = (
-        item.reduction.corrections.model_dump(include=kept) for item in (planned, other)
-    )
+    own, others = (item.reduction.corrections.model_dump(include=kept) for item in (planned, other))
     _refuse_difference(planned, other, own, others, f"reductions.{planned.name}.corrections")
     _check_dark(plan, planned, other)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,11 @@ from scatterflow.plots.style import (
     plain_text,
     robust_limits,
     save,
+    significant,
     title,
 )
 
+LABEL_WIDTH = 36
 COLOURS = {"uncorrected": ORANGE, "normalised": ORANGE, "background": GREY, "mean": BLUE}
 NAMES = {
     "uncorrected": "uncorrected",
@@ -92,7 +95,9 @@ def _draw_panel(
     steady = drawn.profiles[:, drawn.steady]
     logarithmic = is_log(steady)
     axes.set_yscale("log" if logarithmic else "linear")
-    robust_limits(axes, steady.ravel(), logarithmic)
+    spread = drawn.errors[:, drawn.steady]
+    limits = significant(steady, spread) if logarithmic else steady
+    robust_limits(axes, limits.ravel(), logarithmic)
     for name, intensity, error in zip(stages, drawn.profiles, drawn.errors, strict=True):
         axes.plot(drawn.x.values, intensity, color=COLOURS[name], label=NAMES[name], zorder=3)
         if np.isfinite(error).any():
@@ -107,6 +112,7 @@ def _draw_panel(
             )
     if not np.isfinite(steady).any():
         no_data_note(axes, "no valid data in any frame")
-    axes.set_ylabel(plain_text(next(iter(stages.values())).label))
+    label = plain_text(next(iter(stages.values())).label, 90)
+    axes.set_ylabel("\n".join(textwrap.wrap(label, LABEL_WIDTH)))
     axes.legend(loc="best")
     return drawn

@@ -89,6 +89,10 @@ def with_files(
     """The fields of each companion run with its container and its receipts, of which it has `chunks`."""
     left = iter(receipts)
     return [
-        {**fields, "container": container, "receipts": [next(left) for _ in range(fields["chunks"])]}
+        {
+            **fields,
+            "container": container,
+            "receipts": [next(left) for _ in range(fields["chunks"])],
+        }
         for fields, container in zip(companions, containers, strict=True)
     ]
