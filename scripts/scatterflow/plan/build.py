@@ -15,7 +15,6 @@ from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow, check_references, read_run_table
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.checksums import value_digest
-from scatterflow.plan.companions import add_companions
 from scatterflow.plan.chunks import (
     FrameLoad,
     chunk_ranges,
@@ -23,6 +22,7 @@ from scatterflow.plan.chunks import (
     memory_estimate_mb,
     stored_frames,
 )
+from scatterflow.plan.companions import add_companions
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4

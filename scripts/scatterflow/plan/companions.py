@@ -132,10 +132,12 @@ def _check_integrations(plan: Plan, planned: PlannedReduction, other: PlannedRed
             )
         own, their = (plan.weights[item.weights] for item in (task, theirs[task.name]))
         key = f"detectors.{task.detector}"
-        masks = [plan.masks[item["mask"]] for item in (own, their)]
-        _refuse_difference(planned, other, *masks, key)
-        pixels = [{**item, "mask": None, "integration": None} for item in (own, their)]
-        _refuse_difference(planned, other, *pixels, key)
+        own_mask, their_mask = (plan.masks[item["mask"]] for item in (own, their))
+        _refuse_difference(planned, other, own_mask, their_mask, key)
+        own_pixels, their_pixels = (
+            {**item, "mask": None, "integration": None} for item in (own, their)
+        )
+        _refuse_difference(planned, other, own_pixels, their_pixels, key)
         key = f"reductions.{planned.name}.integrations.{task.integration}"
         _refuse_difference(planned, other, own["integration"], their["integration"], key)
         own_model, their_model = (

@@ -71,8 +71,8 @@ def plot_corrections(
 def corrections_figure(
     shown: Integration, stages: dict[str, Stage], norm: np.ndarray | None, what: str
 ) -> Figure:
-    """Above: what the background is subtracted from, with the background; below: the corrected profile. Without
-    a background, the uncorrected profile is above."""
+    """Above: what the background is subtracted from, with the background; below: the corrected
+    profile. Without a background, the uncorrected profile is above."""
     before = ["normalised", "background"] if "background" in stages else ["uncorrected"]
     panels = [[name for name in before if name in stages], ["mean"]]
     panels = [names for names in panels if names]

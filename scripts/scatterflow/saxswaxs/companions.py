@@ -56,7 +56,7 @@ def open_companion(
         RunData(
             run=fields["run"],
             container=container,
-            scalars={name: column.to_numpy() for name, column in source.scalars().items()},
+            scalars={str(name): column.to_numpy() for name, column in source.scalars().items()},
             valid=valid_frames(container, (task.detector for task in tasks)),
             settings=corrections["settings"],
             dark=tuple(corrections["dark"]),
