@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scatterflow.saxswaxs.corrections import MeanProfile, MeanResult, correct
 from scatterflow.saxswaxs.merge import sums
 
 TASK = "area_azimuthal"
+WHOLE = 1024.0  # normalisation of a frame that has lost nothing
 STEPS = ("dark", "flux", "absorption", "background", "thickness", "absolute")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "dark": {"scale": "exposure", "exposure": "t"},
@@ -76,9 +78,9 @@ def run(
 ) -> RunData:
     """A run of counts (frames, bins), NaN where a frame is missing."""
     counts = np.asarray(counts, dtype=np.float64)
-    norm = np.where(np.isfinite(counts), np.broadcast_to(norm, counts.shape), np.nan)
+    lost = np.broadcast_to(WHOLE - np.asarray(norm, dtype=np.float64), counts.shape)
     variance = counts if variance is None else np.broadcast_to(variance, counts.shape)
-    arrays = {"signal": counts, "variance": variance, "normalisation": norm}
+    arrays = {"signal": counts, "variance": variance, "lost": lost}
     return RunData(
         name,
         {f"{TASK}/{key}": rows(values, stored) for key, values in arrays.items()},
@@ -90,14 +92,21 @@ def run(
     )
 
 
+def task(data: RunData) -> Any:
+    """The integration of a run: what reading its sums needs to know."""
+    bins = data.container[f"{TASK}/signal"].shape[1:]
+    return SimpleNamespace(name=TASK, weights=SimpleNamespace(normalisation=np.full(bins, WHOLE)))
+
+
 def corrected(
     data: RunData, *others: RunData, warnings: list[str] | None = None
 ) -> tuple[np.ndarray, np.ndarray, MeanResult, RunCorrections]:
     """Intensity and error of each frame, the mean, and the corrections."""
     noted: list[str] = [] if warnings is None else warnings
     corrections = run_corrections(data, {other.run: other for other in others}, noted)
-    mean = MeanProfile(data.container[f"{TASK}/signal"].shape[1:])
-    parts = list(correct(sums(data.container, TASK), corrections.chain(TASK)))
+    own = task(data)
+    mean = MeanProfile(own.weights.normalisation.shape)
+    parts = list(correct(sums(data.container, own), corrections.chain(own)))
     for part in parts:
         mean.update(part)
     intensity = np.concatenate([part.intensity for part in parts])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scatterflow.errors import UserError
 from scatterflow.saxswaxs.chain import RunData
 
-from .chains import corrected, run, settings
+from .chains import corrected, run, settings, task
 
 COUNTS = [[100.0, 40.0], [200.0, 90.0], [300.0, 100.0]]
 I0 = [1000.0, 2000.0, 3000.0]
@@ -288,7 +288,7 @@ def test_coefficients_are_those_of_finite_differences(seed, thickness, relative)
         return (intensity(change, 1e-4) - intensity(change, -1e-4)) / 2e-4
 
     _, errors, mean, corrections = corrected(*result())
-    chain = corrections.chain("area_azimuthal")
+    chain = corrections.chain(task(corrections.data))
     sums = {"i0": other["i0"], "i1": other["i1"]}
     beam_variance = {
         key: np.sum(values**2 * relative**2) / values.sum() ** 2

@@ -27,7 +27,7 @@ from scatterflow.saxswaxs.standards import (
     scattering_vector,
 )
 
-from .chains import TASK, run
+from .chains import run, task
 
 Q = np.linspace(0.02, 0.2, 60)
 SETTINGS = {"range": (0.03, 0.18), "on_violation": "error", "uncertainty": 0.0, "factor": None}
@@ -136,7 +136,7 @@ def test_factors_as_given():
 def test_the_factor_multiplies_with_its_error():
     data = run("a", [[100.0]], {})
     chain = scaled(Chain(Factors.neutral(1)), AbsoluteFactor(0.5, 0.1**2, {}))
-    (part,) = correct(sums(data.container, TASK), chain)
+    (part,) = correct(sums(data.container, task(data)), chain)
     np.testing.assert_allclose(part.intensity, [[50.0]])
     np.testing.assert_allclose(part.variance, [[25.0 + 25.0]])
     assert scaled(replace(chain), None) == chain

@@ -18,7 +18,7 @@ from scatterflow.saxswaxs.standards import (
     given_factor,
     scattering_vector,
 )
-from scatterflow.saxswaxs.tasks import ResultTask
+from scatterflow.saxswaxs.tasks import ResultTask, Task
 
 
 def absolute_factors(
@@ -54,7 +54,7 @@ def absolute_factors(
         found[name] = fitted_factor(
             radial,
             scattering_vector(radial, prepared["unit"], wavelength),
-            run_mean(standard, task.name),
+            run_mean(standard, task),
             curve,
             settings,
             f"run {data.run}, {task.name}",
@@ -76,10 +76,10 @@ def _comparison(tasks: Iterable[ResultTask], detector: str, integration: str) ->
     )
 
 
-def run_mean(corrections: RunCorrections, task: str) -> MeanResult:
+def run_mean(corrections: RunCorrections, task: Task) -> MeanResult:
     """Corrected mean profile of a run."""
     container = corrections.data.container
-    mean = MeanProfile(container[f"{task}/signal"].shape[1:])
+    mean = MeanProfile(container[f"{task.name}/signal"].shape[1:])
     for part in correct(sums(container, task), corrections.chain(task)):
         mean.update(part)
     return mean.finalize()

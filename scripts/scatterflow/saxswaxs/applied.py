@@ -45,7 +45,7 @@ class AppliedCorrections:
 
     def chain(self, task: ResultTask) -> Chain:
         """The chain of one integration."""
-        return scaled(self.corrections.chain(task.name), self.factors.get(task.detector))
+        return scaled(self.corrections.chain(task), self.factors.get(task.detector))
 
 
 def prepare_corrections(

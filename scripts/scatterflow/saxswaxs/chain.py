@@ -27,6 +27,7 @@ from scatterflow.saxswaxs.monitors import (
     violation,
 )
 from scatterflow.saxswaxs.pooled import PoolRun, pool
+from scatterflow.saxswaxs.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ class RunCorrections:
     background_runs: tuple[tuple[PoolRun, tuple[PoolRun, ...]], ...] = ()
     dark_sets: tuple[tuple[str, ...], ...] = ()
 
-    def chain(self, task: str) -> Chain:
+    def chain(self, task: Task) -> Chain:
         """The chain of one integration: its dark and background profiles are pooled now."""
-        where = f"{self.data.where}, {task}"
+        where = f"{self.data.where}, {task.name}"
         dark = pool(self.dark_runs, task, f"{where}, dark") if self.dark_runs else None
         if not self.background_runs:
             return Chain(self.factors, dark)

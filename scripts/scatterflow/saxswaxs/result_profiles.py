@@ -70,7 +70,7 @@ def write_profiles(
     if chain.background is not None:
         before = Scale(intensity_label({"flux": corrections.settings["flux"]}))
         means["normalised"] = MeanProfile(bins), chain.without_background(), before
-    for part in sums(container, task.name):
+    for part in sums(container, task):
         rows = slice(part.first, part.first + len(part.signal))
         for name, (mean, its_chain, _) in means.items():
             corrected = correct_part(part, its_chain)
