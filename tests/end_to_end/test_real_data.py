@@ -89,7 +89,7 @@ def reduced(real_data, tmp_path_factory) -> Project:
             "swaxs": {
                 "technique": "saxswaxs",
                 "integrations": INTEGRATIONS,
-                "corrections": {"monitor": {"monitor": "i0"}},
+                "corrections": {"flux": {"monitor": "i0"}},
             },
             "calibration": {
                 "technique": "saxswaxs",
@@ -167,7 +167,7 @@ def test_profile_sums_conserve_counts(reduced):
 def test_monitor_normalisation(reduced):
     found = numbers(reduced.path("results/series/swaxs/result.nxs"))
     np.testing.assert_allclose(found["entry/scalars/i0"], I0, rtol=1e-6)
-    factor = found["entry/process_2_monitor_normalisation/factor"]
+    factor = found["entry/process_2_flux/flux_factor"]
     np.testing.assert_allclose(factor, np.mean(I0) / np.array(I0), rtol=1e-6)
 
 
@@ -183,7 +183,7 @@ def integrator(path) -> AzimuthalIntegrator:
 def test_equal_to_pyfai_called_directly(reduced, real_data, detector):
     data = real_data("ssrl-bl15-swaxs")
     found = numbers(reduced.path("results/series/swaxs/result.nxs"))
-    factor = found["entry/process_2_monitor_normalisation/factor"]
+    factor = found["entry/process_2_flux/flux_factor"]
     with h5py.File(data / "swaxs_runs04-09.h5") as file:
         frames = file[f"entry/{detector}/data"][()]
     mask = fabio.open(str(data / f"{detector}_mask.edf.gz")).data != 0

@@ -85,7 +85,7 @@ SHARING = [
     ({f"{AZIMUTHAL}.error_model": "counting"}, 1, 1, 1),
     ({f"{AZIMUTHAL}.detectors": ["saxs", "waxs"]}, 1, 1, 1),
     ({"reductions.swaxs.axis": "i0"}, 1, 1, 1),
-    ({"reductions.swaxs.corrections.monitor": {"monitor": "i0"}}, 1, 1, 1),
+    ({"reductions.swaxs.corrections.flux": {"monitor": "i0"}}, 1, 1, 1),
     ({"chunks.frames": 3}, 1, 1, 1),
     ({"sources.both.missing": "nan"}, 1, 1, 1),
     ({f"{AZIMUTHAL}.bins": 100}, 1, 1, 1),  # says what holds anyway
@@ -205,10 +205,10 @@ def test_what_the_plan_cannot_be_made_of_is_refused(plan_of, configuration):
 
 
 def test_a_missing_monitor_names_its_key_and_where_to_add_scalars(plan_of, configuration):
-    configuration["reductions"]["swaxs"]["corrections"] = {"monitor": {"monitor": "i0"}}
+    configuration["reductions"]["swaxs"]["corrections"] = {"flux": {"monitor": "i0"}}
     plan_of({})
     error = refusal(lambda: plan_of({"source": "single"}))
-    assert "corrections.monitor.monitor" in error.where
+    assert "corrections.flux.monitor" in error.where
     assert error.how == "add sources.single.scalars"
 
 

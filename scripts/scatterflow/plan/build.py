@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from scatterflow.plan.chunks import (
     memory_estimate_mb,
     stored_frames,
 )
+from scatterflow.plan.companions import add_companions
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4
@@ -62,7 +63,8 @@ class IntegrationTask:
 
 @dataclass(frozen=True)
 class PlannedReduction:
-    """One reduction of one run, with everything its rules need."""
+    """One reduction of one run, with everything its rules need. delivers: False for a run that is only
+    integrated, for others to be corrected with."""
 
     row: RunRow
     name: str
@@ -73,6 +75,7 @@ class PlannedReduction:
     chunk_frames: int
     load: FrameLoad
     analysis: PlannedAnalysis
+    delivers: bool = True
 
     @property
     def reduction(self) -> Any:
@@ -188,6 +191,12 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
         check_references(row, set(base.sources), set(base.reductions), set(plan.rows), base.runs)
         for name in row.reductions:
             plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
+    add_companions(
+        plan,
+        lambda row, name: replace(
+            _plan_reduction(plan, row, name, configurations.for_run(row)), delivers=False
+        ),
+    )
     plan.notes += configurations.unused_overrides() + _nearly_calibrants(rows)
     return plan
 
@@ -346,9 +355,10 @@ def _check_task_names(
 
 def _check_names(reduction: Any, scalars: dict[str, Any], row: RunRow, name: str) -> None:
     """Scalars that the reduction refers to must be there for this run's source."""
-    wanted = {"axis": reduction.axis}
-    if reduction.corrections.monitor is not None:
-        wanted["corrections.monitor.monitor"] = reduction.corrections.monitor.monitor
+    wanted: dict[str, str | None] = {"axis": reduction.axis}
+    wanted.update(
+        {f"corrections.{key}": scalar for key, scalar in reduction.corrections.scalars().items()}
+    )
     for key, scalar in wanted.items():
         if scalar is not None and scalar not in scalars:
             raise UserError(

@@ -99,6 +99,8 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         "plot_fits": plots("_fit.png"),
         "plot_figures": plots("/figures.png"),
         "plot_views": plots("_views.png"),
+        "plot_corrections": plots("_corrections.png"),
+        "plot_transmission": plots("transmission.png"),
         "check_calibrant": plots("_rings.tsv"),
     }
 

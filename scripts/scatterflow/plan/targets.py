@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import PlannedReduction
+from scatterflow.plan.companions import applied_corrections
 
 
 def result_path(planned: PlannedReduction) -> str:
@@ -18,10 +19,15 @@ def calibrant_of(planned: PlannedReduction) -> str | None:
 
 def result_files(planned: PlannedReduction) -> list[str]:
     """Result file, plots and checks of one reduction of one run."""
+    if not planned.delivers:
+        return []
     folder = f"results/{planned.row.run}/{planned.name}"
     plots = [f"{detector}_frames" for detector in planned.detectors]
     if planned.configuration.sources[planned.row.source].scalars:
         plots.append("monitors")
+    applied = applied_corrections(planned)["settings"]
+    if applied["flux"] is not None:
+        plots.append("transmission")
     checks = []
     checked = _checked_integration(planned)
     only = planned.reduction.calibrant.detectors
@@ -30,6 +36,8 @@ def result_files(planned: PlannedReduction) -> list[str]:
             plots.append(f"{task.name}_map")
             continue
         plots += [f"{task.name}_profiles", f"{task.name}_mean"]
+        if any(settings is not None for settings in applied.values()):
+            plots.append(f"{task.name}_corrections")
         if task.integration == checked and task.detector in (only or planned.detectors):
             checks.append(f"{folder}/{task.name}_rings.tsv")
     analysis = []

@@ -197,6 +197,12 @@ def robust_limits(axes: Axes, values: np.ndarray, logarithmic: bool) -> None:
     axes.set_ylim(min(low, 0.0 if 0 <= low < 0.3 * high else low) - room, high + room)
 
 
+def significant(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """The values that set the foot of a log scale: those above their errors; all where none is."""
+    clear = values[values > np.nan_to_num(errors, nan=0.0, posinf=0.0)]
+    return clear if clear.size else values
+
+
 def no_data_note(axes: Axes, note: str) -> None:
     """Say in the middle of an empty panel why it is empty."""
     axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", color=GREY)
