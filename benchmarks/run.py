@@ -1,0 +1,22 @@
+"""All benchmarks, or those named: `python benchmarks/run.py [NAME ...]`.
+
+Rows go into benchmarks/results.json and the table in benchmarks/README.md; those of benchmarks that are
+not run stay. Ends with exit code 1 if a benchmark could not be run.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+for folder in ("scripts", "."):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / folder))
+
+from benchmarks.results import command_line
+
+from benchmarks import integration, memory, workflow
+
+BENCHMARKS = {**integration.BENCHMARKS, **memory.BENCHMARKS, **workflow.BENCHMARKS}
+
+if __name__ == "__main__":
+    sys.exit(command_line(BENCHMARKS, __doc__.splitlines()[0]))
