@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from benchmarks.data import WAVELENGTH_M, Series
 from benchmarks.prepared import geometry, integrations, radial_range
 

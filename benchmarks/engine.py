@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from benchmarks.prepared import DETECTOR, Prepared
 
+from benchmarks.prepared import DETECTOR, Prepared
 from scatterflow.detectors.valid_range import valid_limits
 from scatterflow.kernels.azimuthal import integrate_frames
 from scatterflow.saxswaxs.tasks import Task, read_tasks

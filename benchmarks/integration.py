@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-for folder in ("scripts", "."):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / folder))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
+
+from benchmarks import chap, engine
 from benchmarks.data import FULL, Series, Size, eiger_series, pilatus_series
 from benchmarks.measure import Contestant, Timing, measure
 from benchmarks.prepared import DETECTOR, Prepared, chunk_job, configuration, prepare
 from benchmarks.results import Row, command_line, compare
-
-from benchmarks import chap, engine
 
 PEER_FRAMES = 4
 METHODS = ("csr", "csc", "lut", "histogram")
@@ -36,7 +36,7 @@ def read_frames(series: Series, frames: int) -> np.ndarray:
     import h5py
     import hdf5plugin  # noqa: F401 (registers the filter)
 
-    with h5py.File(series.raw / series.entry, "r") as file:
+    with h5py.File(series.raw / series.entry, "r", locking=False) as file:
         data = file["entry/data/data"]
         return np.stack([data[i] for i in range(frames)])
 
@@ -157,7 +157,7 @@ def decode(series: Series, frames: int) -> Callable[[], None]:
     import h5py
     import hdf5plugin  # noqa: F401
 
-    file = h5py.File(series.raw / series.entry, "r")
+    file = h5py.File(series.raw / series.entry, "r", locking=False)
     data = file["entry/data/data"]
     frame = np.empty(series.shape, series.dtype)
 
@@ -255,7 +255,7 @@ def profiles_in_memory(size: Size = FULL) -> list[Row]:
 
 
 def _same_profiles(ours: Timing, peer: Timing, series: Series, per_steradian: bool) -> None:
-    signal, variance, normalisation = ours.result["azimuthal"]
+    _, variance, normalisation = ours.result["azimuthal"]
     scaled = ("azimuthal",) if per_steradian else ()
     intensity = {"azimuthal": peer.result["azimuthal"]}
     chap.same_intensities(ours.result, intensity, series, per_steradian=scaled)

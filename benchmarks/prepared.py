@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from benchmarks.data import WAVELENGTH_M, Series
 
 RUN, REDUCTION, DETECTOR = "series", "x", "area"

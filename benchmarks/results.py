@@ -15,13 +15,16 @@ from statistics import median
 from typing import Any, Literal
 
 from benchmarks.measure import Timing, fastest, ratios
-
 from scatterflow.files.atomic import whole_file
 from scatterflow.files.json import read_json, write_json
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 README = HERE / "README.md"
+COLUMNS = (
+    "benchmark", "against", "ratio (lowest to highest)", "goal", "met", "ours", "peer", "CPU ours / peer",
+    "note", "date",
+)  # fmt: skip
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
@@ -131,8 +134,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as a Markdown table; goals missed are shown as such."""
     lines = [
-        "| benchmark | against | ratio (lowest to highest) | goal | met | ours | peer | CPU ours / peer | note | date |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| {' | '.join(COLUMNS)} |",
+        f"|{' --- |' * len(COLUMNS)}",
     ]
     for row in rows:
         low, high = row["spread"]
@@ -200,7 +203,14 @@ def command_line(benchmarks: Mapping[str, Callable[..., list[Row]]], about: str)
     """Run the benchmarks named on the command line (all without names); the exit code."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(benchmarks))
-    names = parser.parse_args().names
+    parser.add_argument(
+        "--table", action="store_true", help="measure nothing, write the table anew"
+    )
+    chosen = parser.parse_args()
+    if chosen.table:
+        write_table(README, _rows(RESULTS))
+        return 0
+    names = chosen.names
     unknown = [name for name in names if name not in benchmarks]
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(benchmarks)}")

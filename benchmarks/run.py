@@ -9,12 +9,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-for folder in ("scripts", "."):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / folder))
-
-from benchmarks.results import command_line
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from benchmarks import integration, memory, workflow
+from benchmarks.results import command_line
 
 BENCHMARKS = {**integration.BENCHMARKS, **memory.BENCHMARKS, **workflow.BENCHMARKS}
 

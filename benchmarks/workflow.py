@@ -7,6 +7,7 @@ kernels' time is that of the engine on the same frames in one warm process: read
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -17,17 +18,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-for folder in ("scripts", "."):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / folder))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from benchmarks.data import FULL, Series, Size, eiger_series
 from benchmarks.integration import our_source, prepared_series
-from benchmarks.measure import Contestant, measure
+from benchmarks.measure import THREAD_VARIABLES, Contestant, measure
 from benchmarks.prepared import configuration, write_configuration
 from benchmarks.results import Row, command_line, compare
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CORES = 2
+NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "SNAKEMAKE_PROFILE", *THREAD_VARIABLES)
 MADE = ("results", "work", "logs", "resources", ".snakemake")
 # The kernels run at a constant rate: enough frames to know it.
 KERNEL_FRAMES = 128
@@ -47,9 +49,12 @@ def make_project(series: Series, folder: Path, bins: tuple[int, int, int]) -> No
 
 def snakemake(folder: Path, *arguments: str) -> str:
     """Run snakemake in a project; returns what it printed. Raises RuntimeError if it fails."""
+    # The first, unmeasured run compiles what it imports, as an installer would have done.
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", str(CORES), *arguments],
         cwd=folder,
+        env=kept,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
