@@ -151,5 +151,5 @@ def same_intensities(
         difference = np.abs(theirs - ours)[compared]
         allowed = rtol * np.abs(ours[compared]) + 1e-6 * np.abs(ours[compared]).max()
         if not (difference <= allowed).all():
-            worst = float(np.nanmax(difference / np.abs(ours[compared])))
+            worst = np.nan_to_num(difference / np.abs(ours[compared]), nan=np.inf).max()
             raise ValueError(f"{name}: the peer's intensities differ from ours by {worst:.2g}")

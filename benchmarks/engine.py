@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from benchmarks.prepared import DETECTOR, Prepared
 from scatterflow.detectors.valid_range import valid_limits
-from scatterflow.kernels.azimuthal import integrate_frames
-from scatterflow.saxswaxs.tasks import Task, read_tasks
+from scatterflow.kernels.azimuthal import Sums as KernelSums
+from scatterflow.kernels.azimuthal import Target, integrate_frames
+from scatterflow.kernels.lanes import LANES
+from scatterflow.saxswaxs.frame_blocks import Block, frame_blocks, read_block
+from scatterflow.saxswaxs.tasks import read_tasks
+from scatterflow.saxswaxs.workers import Worker, integrated
 from scatterflow.sources.base import RunLocation, Source
 from scatterflow.sources.open import open_source
 
+# Signal, variance and normalisation by integration, (frames, bins) each.
 Sums = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
-BLOCK = 16
+BLOCK = LANES
 
 
-def tasks_of(prepared: Prepared) -> list[Task]:
+@dataclass(frozen=True)
+class Work:
+    """What is integrated and how: targets by name, the detector's valid range."""
+
+    targets: dict[str, Target]
+    valid: dict[str, Any]
+
+
+def work_of(prepared: Prepared) -> Work:
     """The integrations with their weights."""
-    return read_tasks(prepared.tasks(), prepared.weights)
+    targets = {
+        task.name.removeprefix(f"{DETECTOR}_"): Target(
+            tiles=task.weights.tiles,
+            normalisation=task.weights.normalisation,
+            weight=task.weights.weight,
+            error_model=task.error_model,
+        )
+        for task in read_tasks(prepared.tasks(), prepared.weights)
+    }
+    return Work(targets, prepared.reduction().calibrations[DETECTOR]["valid"])
 
 
 def source_of(prepared: Prepared) -> Source:
@@ -28,40 +51,39 @@ def source_of(prepared: Prepared) -> Source:
     return open_source(RunLocation.from_fields(location))
 
 
-def valid_range(prepared: Prepared) -> dict[str, Any]:
-    """The detector's valid range, as the chunk job gets it."""
-    return prepared.reduction().calibrations[DETECTOR]["valid"]
+def integrate_memory(frames: np.ndarray, work: Work, threads: int) -> Sums:
+    """Sums of each integration; frames: (n, rows, columns) as stored."""
+    limits = valid_limits(work.valid, frames.dtype)
+    sums = integrate_frames(frames, limits, list(work.targets.values()), threads=threads)
+    return _named(work, [sums])
 
 
-def integrate_memory(
-    frames: np.ndarray, tasks: list[Task], valid: dict[str, Any], threads: int
-) -> Sums:
-    """Signal, variance and normalisation of each integration; frames: (n, rows, columns) as stored."""
-    limits = valid_limits(valid, frames.dtype)
-    return {
-        task.name.removeprefix(f"{DETECTOR}_"): integrate_frames(
-            frames,
-            limits,
-            task.weights.indptr,
-            task.weights.indices,
-            task.weights.coefficients,
-            task.weights.weight,
-            error_model=task.error_model,
-            threads=threads,
+def integrate_source(source: Source, stop: int, work: Work, threads: int) -> Sums:
+    """The same from the first frames of raw files: read, decoded and integrated, nothing written."""
+    info = source.detectors[DETECTOR]
+    limits = valid_limits(work.valid, info.dtype)
+    targets = list(work.targets.values())
+    workers = [Worker(targets, info, limits) for _ in range(threads)]
+
+    def read_again(block: Block) -> Block:
+        return read_block(source, DETECTOR, block.first, block.first + block.size, False)
+
+    blocks = frame_blocks(source, DETECTOR, 0, stop, BLOCK, False)
+    return _named(work, [sums for _, sums in integrated(blocks, workers, read_again)])
+
+
+def _named(work: Work, blocks: list[list[KernelSums]]) -> Sums:
+    found: Sums = {}
+    for i, (name, target) in enumerate(work.targets.items()):
+        parts = [block[i] for block in blocks]
+        norms = [
+            np.broadcast_to(target.normalisation, part.signal.shape)
+            - (0.0 if part.lost is None else part.lost)
+            for part in parts
+        ]
+        found[name] = (
+            np.concatenate([part.signal for part in parts]),
+            np.concatenate([part.variance for part in parts]),
+            np.concatenate(norms),
         )
-        for task in tasks
-    }
-
-
-def integrate_source(
-    source: Source, start: int, stop: int, tasks: list[Task], valid: dict[str, Any], threads: int
-) -> Sums:
-    """The same from raw files: read, decoded and integrated, nothing written."""
-    parts = []
-    for first in range(start, stop, BLOCK):
-        frames = source.read(DETECTOR, first, min(first + BLOCK, stop))
-        parts.append(integrate_memory(frames, tasks, valid, threads))
-    return {
-        name: tuple(np.concatenate([part[name][i] for part in parts]) for i in range(3))
-        for name in parts[0]
-    }
+    return found

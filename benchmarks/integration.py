@@ -46,15 +46,15 @@ def our_memory(
 ) -> Callable[[], engine.Sums]:
     """The engine alone, frames in memory."""
     stack = read_frames(series, frames)
-    tasks, valid = engine.tasks_of(prepared), engine.valid_range(prepared)
-    return lambda: engine.integrate_memory(stack, tasks, valid, threads)
+    work = engine.work_of(prepared)
+    return lambda: engine.integrate_memory(stack, work, threads)
 
 
 def our_source(prepared: Prepared, frames: int, threads: int) -> Callable[[], engine.Sums]:
     """Read, decode and integrate; nothing is written."""
     source = engine.source_of(prepared)
-    tasks, valid = engine.tasks_of(prepared), engine.valid_range(prepared)
-    return lambda: engine.integrate_source(source, 0, frames, tasks, valid, threads)
+    work = engine.work_of(prepared)
+    return lambda: engine.integrate_source(source, frames, work, threads)
 
 
 def our_job(prepared: Prepared, frames: int, threads: int) -> Callable[[], None]:

@@ -170,7 +170,6 @@ def prepare(settings: dict[str, Any], folder: Path) -> Prepared:
 def chunk_job(prepared: Prepared, start: int, stop: int, threads: int) -> Callable[[], None]:
     """The whole work of rule integrate_chunk but the start of its process, to be repeated."""
     import integrate_chunk
-    from scatterflow.plan.chunks import block_frames
 
     reduction = prepared.reduction()
     receipt = prepared.folder / f"{start:06d}-{stop:06d}.json"
@@ -182,7 +181,6 @@ def chunk_job(prepared: Prepared, start: int, stop: int, threads: int) -> Callab
         "calibrations": reduction.calibrations,
         "start": start,
         "stop": stop,
-        "block": block_frames(reduction.chunk_frames, reduction.load.raw_bytes),
         "threads": threads,
         "receipt": str(receipt),
     }

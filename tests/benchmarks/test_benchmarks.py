@@ -248,7 +248,8 @@ def test_the_memory_benchmark_runs(tiny):
 
 @pytest.mark.end_to_end
 @pytest.mark.slow
-def test_the_workflow_benchmark_runs_everything_through_snakemake(tiny, tmp_path):
+def test_the_workflow_benchmark_runs_everything_through_snakemake(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(workflow.REPOSITORY / ".numba_cache"))
     series = eiger_series(tiny)
     project = tmp_path / "project"
     project.mkdir()
