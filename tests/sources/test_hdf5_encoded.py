@@ -9,7 +9,7 @@ import pytest
 
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.hdf5 import Hdf5Source
-from scatterflow.sources.hdf5_encoded import decode_frame
+from scatterflow.sources.hdf5_decode import decode_frame
 from scatterflow.sources.writers import write_eiger
 
 SHAPE = (37, 61)

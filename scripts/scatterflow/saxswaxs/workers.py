@@ -18,7 +18,7 @@ from scatterflow.kernels.azimuthal import Integrator, Sums, Target
 from scatterflow.kernels.encoded import integrate_encoded, integrates_encoded
 from scatterflow.saxswaxs.frame_blocks import Block
 from scatterflow.sources.base import DetectorInfo, EncodedFrames
-from scatterflow.sources.hdf5_encoded import decode_frame
+from scatterflow.sources.hdf5_decode import decode_frame
 
 
 class Worker:

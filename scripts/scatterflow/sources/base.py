@@ -51,7 +51,7 @@ class EncodedFrames:
     """Frames as they are stored, one chunk of HDF5 each, to be decoded elsewhere.
 
     chunks: bytes of each frame; filters: HDF5's numbers of the filters in the order in which they were
-    applied, of which `scatterflow.sources.hdf5_encoded` knows all; shape, dtype: of a decoded frame.
+    applied, of which `scatterflow.sources.hdf5_decode` knows all; shape, dtype: of a decoded frame.
     """
 
     chunks: list[bytes]

@@ -1,24 +1,14 @@
-"""Frames of an HDF5 file as stored, and how to decode them, so that decoding can go on beside reading.
+"""Frames of an HDF5 file as they are stored, so that decoding can go on beside reading.
 
 HDF5 decompresses one chunk at a time, in one thread. Here the bytes of a chunk are taken as they are
-(H5Dread_chunk) and decoded by the job's own threads. Known filters:
-
-    1      deflate (zlib)
-    2      shuffle: first byte 0 of all elements, then byte 1 ...
-    32004  LZ4 (https://github.com/HDFGroup/hdf5_plugins, LZ4/src/H5Zlz4.c): size of the chunk (8 bytes,
-           big-endian), size of a block (4), then blocks: length (4) and an LZ4 block, or, where that
-           would not be shorter, the bytes themselves
-    32008  bitshuffle + LZ4, see `scatterflow.kernels.bitshuffle_lz4`
+(H5Dread_chunk), for the job's own threads to decode (see `hdf5_decode`).
 
 Only frames that are one chunk each, in this machine's byte order, are taken; all others are `read`.
 """
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.sources.base import DetectorInfo, EncodedFrames
@@ -32,7 +22,6 @@ if TYPE_CHECKING:
 DEFLATE, SHUFFLE, LZ4 = 1, 2, 32004
 KNOWN = ((DEFLATE,), (SHUFFLE, DEFLATE), (LZ4,), (SHUFFLE, LZ4), (BITSHUFFLE,))
 _BITSHUFFLE_LZ4 = 2  # the fifth of the filter's options
-_LZ4_HEADER = 12
 
 
 def read_encoded(
@@ -84,66 +73,3 @@ def _filters(dataset: h5py.Dataset, info: DetectorInfo) -> tuple[int, ...]:
         ):
             return ()
     return tuple(number for number, *_ in filters)
-
-
-def decode_frame(chunk: bytes, filters: tuple[int, ...], out: np.ndarray) -> bool:
-    """Decode a frame into `out` (C-contiguous, of the stored dtype).
-
-    filters: one of KNOWN. False: the chunk is damaged, `out` is not to be used.
-    """
-    if filters[-1] == BITSHUFFLE:
-        from scatterflow.kernels.bitshuffle_lz4 import decode_chunk
-
-        # The bits of any type are shuffled as those of an unsigned integer.
-        return decode_chunk(chunk, out.view(f"u{out.itemsize}"))
-    plain = (
-        _inflate(chunk, out.nbytes) if filters[-1] == DEFLATE else _decode_lz4(chunk, out.nbytes)
-    )
-    if plain is None:
-        return False
-    if filters[0] == SHUFFLE:
-        target = out.reshape(-1).view(np.uint8).reshape(-1, out.itemsize)
-        target[:] = plain.reshape(out.itemsize, -1).T
-    else:
-        out.reshape(-1).view(np.uint8)[:] = plain
-    return True
-
-
-def _inflate(chunk: bytes, size: int) -> np.ndarray | None:
-    stream = zlib.decompressobj()
-    try:
-        plain = stream.decompress(chunk, size)
-    except zlib.error:
-        return None
-    # The end of the stream, where its checksum is, may need a call of its own.
-    try:
-        more = stream.decompress(stream.unconsumed_tail, 1)
-    except zlib.error:
-        return None
-    if len(plain) != size or more or not stream.eof:
-        return None
-    return np.frombuffer(plain, np.uint8)
-
-
-def _decode_lz4(chunk: bytes, size: int) -> np.ndarray | None:
-    from scatterflow.kernels.bitshuffle_lz4 import decompress_block
-    from scatterflow.kernels.lanes import COPIED
-
-    source = np.frombuffer(chunk, np.uint8)
-    block = int.from_bytes(chunk[8:_LZ4_HEADER], "big")
-    if int.from_bytes(chunk[:8], "big") != size or block == 0:
-        return None
-    out = np.empty(size + COPIED, np.uint8)
-    at, done = _LZ4_HEADER, 0
-    while done < size:
-        here = min(block, size - done)
-        length = int.from_bytes(chunk[at : at + 4], "big")
-        at += 4
-        if length > source.size - at or length == 0:
-            return None
-        if length == here:
-            out[done : done + here] = source[at : at + here]
-        elif not decompress_block(source, at, at + length, out[done:], here):
-            return None
-        at, done = at + length, done + here
-    return out[:size] if at == source.size else None
