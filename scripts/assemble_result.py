@@ -19,7 +19,7 @@ def main(
     companion_receipts: list[str],
     result: str,
 ) -> None:
-    """description: run, reduction, sample, experiment and parameters; valid: range, dead_times: dead time per detector;
+    """description: run, reduction, sample, experiment and parameters; valid, dead_times: per detector;
     companions: the runs that this one is corrected with, in the order of their containers and receipts."""
     from scatterflow.saxswaxs.assemble import assemble_result
     from scatterflow.saxswaxs.companions import with_files

@@ -59,8 +59,8 @@ def assemble_result(
 
     weights: file per key; masks: file per detector; location: fields of the run's `RunLocation` with
     scalars; description: run, reduction, sample, experiment, parameters; tasks: as planned; valid: the
-    valid range, dead_times: dead time (or None) per detector; corrections: settings as they apply to this run, dark and background runs;
-    companions: fields of the runs it is corrected with (`companions.open_companion`).
+    valid range, dead_times: dead time (or None) per detector; corrections: settings as they apply to this
+    run, dark and background runs; companions: fields of the runs it is corrected with (`companions.open_companion`).
     Raises UserError naming the chunk, monitor or frame that is wrong.
     """
     where = f"run {description['run']}, reduction {description['reduction']}"

@@ -41,8 +41,9 @@ def open_companion(
     """A companion run, verified.
 
     fields: run, container, receipts (paths), location with scalars, error_models by task name,
-    corrections (settings, dark, background); tasks, valid, darks, dead_times: those of the run that is corrected, which
-    this one shares. Raises UserError naming run and chunk for what is not as it was integrated.
+    corrections (settings, dark, background); tasks, valid, darks, dead_times: those of the run
+    that is corrected, which this one shares. Raises UserError naming run and chunk for what is not as it was
+    integrated.
     """
     where = f"run {fields['run']}, reduction {reduction}"
     container = open_container(fields["container"])
