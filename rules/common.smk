@@ -142,6 +142,8 @@ def chunk_raw_files(wildcards):
     """Files that hold a chunk's frames; those shared with other runs are watched by `frames_part`."""
     reduction = planned(wildcards)
     own = frame_files(reduction, int(wildcards.start), int(wildcards.stop))
+    if reduction.exposure_scalars:
+        own += [path for path in scalar_files(reduction) if path not in own]
     return own + [ancient(path) for path in shared_files(reduction) if path not in own]
 
 
@@ -154,7 +156,8 @@ def run_scalar_files(wildcards):
 
 @mendable
 def frames_part(wildcards):
-    return fingerprint(planned(wildcards), scalars=False)
+    reduction = planned(wildcards)
+    return fingerprint(reduction, scalars=bool(reduction.exposure_scalars))
 
 
 @mendable
@@ -179,6 +182,10 @@ def calibrations(wildcards):
 
 def valid_ranges(wildcards):
     return {name: item["valid"] for name, item in calibrations(wildcards).items()}
+
+
+def dead_times(wildcards):
+    return {name: item["dead_time"] for name, item in calibrations(wildcards).items()}
 
 
 def receipts(wildcards):

@@ -84,6 +84,7 @@ rule assemble_result:
         description=description,
         tasks=planned_tasks,
         valid=valid_ranges,
+        dead_times=dead_times,
         corrections=corrections,
         companions=companions,
         raw_part=scalars_part,

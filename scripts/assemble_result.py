@@ -12,13 +12,14 @@ def main(
     description: dict,
     tasks: list,
     valid: dict,
+    dead_times: dict,
     corrections: dict,
     companions: list,
     companion_containers: list[str],
     companion_receipts: list[str],
     result: str,
 ) -> None:
-    """description: run, reduction, sample, experiment and parameters; valid: range per detector;
+    """description: run, reduction, sample, experiment and parameters; valid, dead_times: per detector;
     companions: the runs that this one is corrected with, in the order of their containers and receipts."""
     from scatterflow.saxswaxs.assemble import assemble_result
     from scatterflow.saxswaxs.companions import with_files
@@ -32,6 +33,7 @@ def main(
         description=description,
         tasks=tasks,
         valid=valid,
+        dead_times=dead_times,
         corrections=corrections,
         companions=with_files(companions, companion_containers, companion_receipts),
         result=result,
@@ -50,6 +52,7 @@ if "snakemake" in globals():
         description=snakemake.params.description,
         tasks=snakemake.params.tasks,
         valid=snakemake.params.valid,
+        dead_times=snakemake.params.dead_times,
         corrections=snakemake.params.corrections,
         companions=snakemake.params.companions,
         companion_containers=list(snakemake.input.companion_containers),

@@ -14,9 +14,10 @@ def main(
     threads: int,
     receipt: str,
 ) -> None:
-    """location: of the raw data; calibrations: valid range and dark image per detector."""
+    """location: of the raw data; calibrations: valid range, dark image and dead time per detector."""
     from scatterflow.detectors.images import load_image
     from scatterflow.files.json import write_json
+    from scatterflow.saxswaxs.dead_time import dead_time_fraction
     from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk, run_progress
     from scatterflow.saxswaxs.tasks import read_tasks
     from scatterflow.sources.base import RunLocation
@@ -27,6 +28,10 @@ def main(
         name: Calibration(
             valid=item["valid"],
             dark=item["dark"] and load_image(item["dark"], tuple(location["shapes"][name]), "dark"),
+            dead_time=dead_time_fraction(
+                item["dead_time"], source, start, stop, f"run {location['run']}, detector {name}"
+            ),
+            dead_time_settings=item["dead_time"],
         )
         for name, item in calibrations.items()
     }

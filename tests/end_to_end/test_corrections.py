@@ -173,7 +173,7 @@ def test_steps_inputs_and_units_are_told(finished):
 
 def test_a_run_without_background_is_normalised_only(finished):
     found = numbers(finished.path("results/lone/x/result.nxs"))
-    np.testing.assert_allclose(filled(found, "I"), [50], rtol=1e-6)
+    np.testing.assert_allclose(filled(found, "I"), 50, rtol=1e-6)
     assert not any("absorption" in name for name in found)
 
 

@@ -15,6 +15,7 @@ from scatterflow.detectors.masks import build_mask, write_mask
 from scatterflow.files.json import write_json
 from scatterflow.saxswaxs.assemble import assemble_result
 from scatterflow.saxswaxs.container import setup_container
+from scatterflow.saxswaxs.dead_time import dead_time_fraction
 from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk
 from scatterflow.saxswaxs.tasks import read_tasks
 from scatterflow.saxswaxs.weights import describe_weights, prepare_weights, write_weights
@@ -90,6 +91,7 @@ class SmallRun:
     missing: str = "error"
     error_model: str = "poisson"
     flux: dict[str, Any] | None = None
+    dead_time: dict[str, Any] | None = None
 
     @property
     def container(self) -> Path:
@@ -169,13 +171,15 @@ class SmallRun:
         ]
 
     def integrate_chunk(self, start: int, stop: int, threads: int = 1) -> Path:
+        source = open_source(RunLocation.from_fields(self.location()))
+        dead_time = dead_time_fraction(self.dead_time, source, start, stop, "run r1")
         receipt = integrate_chunk(
             self.container,
-            open_source(RunLocation.from_fields(self.location())),
+            source,
             start,
             stop,
             read_tasks(self.tasks, self.weights()),
-            {"area": Calibration(VALID)},
+            {"area": Calibration(VALID, dead_time=dead_time, dead_time_settings=self.dead_time)},
             threads=threads,
             skip_missing=self.missing == "nan",
         )
@@ -206,6 +210,7 @@ class SmallRun:
             },
             tasks=self.tasks,
             valid={"area": VALID},
+            dead_times={"area": self.dead_time},
             corrections={"settings": {**NO_CORRECTIONS, "flux": self.flux}, **NO_RUNS},
             result=str(self.result),
         )

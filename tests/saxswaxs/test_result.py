@@ -33,17 +33,23 @@ def result(small_run) -> Path:
     return small_run.assemble(small_run.integrate(4))
 
 
-def expected_profiles(run) -> tuple[np.ndarray, np.ndarray]:
-    """Azimuthal intensity and variance of every frame, from a dense matrix."""
+def dense_matrix(run) -> tuple[np.ndarray, np.ndarray]:
+    """The azimuthal weights as a matrix (bins, pixels), and the weight of each pixel."""
     weights = read_weights(run.folder / "azimuthal.h5")
     dense = np.zeros((weights.bins, weights.weight.size))
     for b in range(weights.bins):
         part = slice(weights.indptr[b], weights.indptr[b + 1])
         np.add.at(dense[b], weights.indices[part], weights.coefficients[part].astype(float))
+    return dense, weights.weight
+
+
+def expected_profiles(run) -> tuple[np.ndarray, np.ndarray]:
+    """Azimuthal intensity and variance of every frame, from a dense matrix."""
+    dense, weight = dense_matrix(run)
     flat = run.frames.reshape(len(run.frames), -1)
     valid = flat < 2**32 - 1
     counts = np.where(valid, flat, 0).astype(float)
-    norm = (valid * weights.weight) @ dense.T
+    norm = (valid * weight) @ dense.T
     with np.errstate(invalid="ignore", divide="ignore"):
         intensity = counts @ dense.T / norm
         variance = (valid * np.maximum(counts, 1)) @ (dense**2).T / norm**2

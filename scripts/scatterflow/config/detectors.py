@@ -124,6 +124,15 @@ class ValidRange(Model):
         return self
 
 
+class DeadTime(Model):
+    """Correct a counter's dead time, pixel by pixel: n / (1 - n tau / t), non-paralysable."""
+
+    seconds: Annotated[float, Field(gt=0), Exponent]
+    """Dead time tau after each count, s."""
+    exposure: Name | Annotated[float, Field(gt=0), Exponent]
+    """Exposure t of a frame, s: a number, or the name of the scalar that holds it."""
+
+
 class DetectorConfig(Model):
     """One area detector."""
 
@@ -144,6 +153,8 @@ class DetectorConfig(Model):
     """Dark image (anything that fabio reads, .npy): subtracted from each frame."""
     flat: FilePath | None = None
     """Flat-field image: each pixel's relative efficiency, divided out."""
+    dead_time: DeadTime | None = None
+    """Correction of the counters' dead time."""
 
     @model_validator(mode="after")
     def _mask_names_differ(self) -> DetectorConfig:

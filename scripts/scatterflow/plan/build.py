@@ -119,11 +119,18 @@ class PlannedReduction:
 
     @property
     def calibrations(self) -> dict[str, dict[str, Any]]:
-        """Per detector how stored values become counts: valid range and dark image."""
+        """Per detector how stored values become counts: valid range, dark image, dead time."""
         settings = self.configuration.detectors
         return {
-            name: settings[name].model_dump(include={"valid", "dark"}) for name in self.detectors
+            name: settings[name].model_dump(include={"valid", "dark", "dead_time"})
+            for name in self.detectors
         }
+
+    @property
+    def exposure_scalars(self) -> set[str]:
+        """Scalars that a chunk job needs, for dead times."""
+        times = (item["dead_time"] for item in self.calibrations.values())
+        return {time["exposure"] for time in times if time and isinstance(time["exposure"], str)}
 
     def location(self, *, scalars: bool) -> dict[str, Any]:
         """Where the raw data is, as plain values (`RunLocation`'s fields).
@@ -133,7 +140,12 @@ class PlannedReduction:
         """
         recipe = self.configuration.sources[self.row.source].model_dump()
         recipe["frames"] = {name: recipe["frames"][name] for name in self.detectors}
-        if not scalars:
+        needed = self.exposure_scalars
+        if not scalars and needed:
+            # An expression may use any of them.
+            if all(recipe["scalars"][name]["type"] != "expression" for name in needed):
+                recipe["scalars"] = {name: recipe["scalars"][name] for name in sorted(needed)}
+        elif not scalars:
             for key in ("scalars", "table", "par_file", "time_zone"):
                 del recipe[key]
         return {
@@ -260,8 +272,20 @@ def _plan_reduction(
         ),
     )
     plan.notes += planned.analysis.notes
+    _check_exposures(planned)
     _check_chunks(planned)
     return planned
+
+
+def _check_exposures(planned: PlannedReduction) -> None:
+    """Exposures that dead times need must be scalars of this run's source."""
+    scalars = planned.configuration.sources[planned.row.source].scalars
+    for name in sorted(planned.exposure_scalars - set(scalars)):
+        raise UserError(
+            f"{name!r} is no scalar of source {planned.row.source!r}",
+            f"key detectors.NAME.dead_time.exposure, run {planned.row.run}",
+            suggestion(name, scalars) if scalars else "add it to the source's `scalars`",
+        )
 
 
 def _check_chunks(planned: PlannedReduction) -> None:

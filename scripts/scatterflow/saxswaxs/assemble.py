@@ -50,6 +50,7 @@ def assemble_result(
     description: Mapping[str, Any],
     tasks: Sequence[Mapping[str, Any]],
     valid: Mapping[str, Any],
+    dead_times: Mapping[str, Any],
     corrections: Mapping[str, Any],
     companions: Sequence[Mapping[str, Any]] = (),
     result: str,
@@ -58,8 +59,8 @@ def assemble_result(
 
     weights: file per key; masks: file per detector; location: fields of the run's `RunLocation` with
     scalars; description: run, reduction, sample, experiment, parameters; tasks: as planned; valid: the
-    valid range per detector; corrections: settings as they apply to this run, dark and background runs;
-    companions: fields of the runs it is corrected with (`companions.open_companion`).
+    valid range, dead_times: dead time (or None) per detector; corrections: settings as they apply to this
+    run, dark and background runs; companions: fields of the runs it is corrected with (`companions.open_companion`).
     Raises UserError naming the chunk, monitor or frame that is wrong.
     """
     where = f"run {description['run']}, reduction {description['reduction']}"
@@ -69,7 +70,7 @@ def assemble_result(
     read = {name: read_mask(path) for name, path in masks.items()}
     result_tasks = [_result_task(task, prepared) for task in tasks]
     darks = {name: image_sha256(mask, "dark") for name, mask in read.items()}
-    verify_receipts(container, receipts, made_from(result_tasks, valid, darks), where)
+    verify_receipts(container, receipts, made_from(result_tasks, valid, darks, dead_times), where)
 
     source = open_source(RunLocation.from_fields(location))
     table = source.scalars()
@@ -82,7 +83,7 @@ def assemble_result(
         for name, mask in read.items()
     }
     others = [
-        open_companion(fields, result_tasks, valid, darks, description["reduction"])
+        open_companion(fields, result_tasks, valid, darks, dead_times, description["reduction"])
         for fields in companions
     ]
     data = RunData(

@@ -35,18 +35,20 @@ def open_companion(
     tasks: Sequence[ResultTask],
     valid: Mapping[str, Any],
     darks: Mapping[str, str | None],
+    dead_times: Mapping[str, Any],
     reduction: str,
 ) -> Companion:
     """A companion run, verified.
 
     fields: run, container, receipts (paths), location with scalars, error_models by task name,
-    corrections (settings, dark, background); tasks, valid, darks: those of the run that is corrected, which
-    this one shares. Raises UserError naming run and chunk for what is not as it was integrated.
+    corrections (settings, dark, background); tasks, valid, darks, dead_times: those of the run
+    that is corrected, which this one shares. Raises UserError naming run and chunk for what is not as it was
+    integrated.
     """
     where = f"run {fields['run']}, reduction {reduction}"
     container = open_container(fields["container"])
     receipts = sorted_receipts(fields["receipts"])
-    identities = made_from(tasks, valid, darks)
+    identities = made_from(tasks, valid, darks, dead_times)
     for name, model in fields["error_models"].items():
         identities[f"error model of {name}"] = model
     verify_receipts(container, receipts, identities, where)

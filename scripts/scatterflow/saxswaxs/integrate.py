@@ -34,11 +34,14 @@ class Calibration:
     """How a detector's stored values become counts.
 
     valid: the configuration's valid range; dark: (rows, columns) float64 or None, known exactly (an image
-    carries no uncertainty; the counts it adds to a frame are in the frame's own).
+    carries no uncertainty; the counts it adds to a frame are in the frame's own); dead_time: (frames of the
+    chunk) float64, dead time over exposure, or None; dead_time_settings: the configuration's.
     """
 
     valid: dict[str, Any]
     dark: np.ndarray | None = None
+    dead_time: np.ndarray | None = None
+    dead_time_settings: dict[str, Any] | None = None
 
     @property
     def dark_sha256(self) -> str | None:
@@ -93,6 +96,7 @@ def integrate_chunk(
             tasks,
             {name: calibrations[name].valid for name in detectors},
             {name: calibrations[name].dark_sha256 for name in detectors},
+            {name: calibrations[name].dead_time_settings for name in detectors},
         ),
         "start": start,
         "stop": stop,
@@ -128,7 +132,13 @@ def _integrate_detector(
     """Bad frames and why, and the checksum of each array written."""
     info = source.detectors[detector]
     workers = [
-        Worker(_targets(tasks, calibration), info, valid_limits(calibration.valid, info.dtype))
+        Worker(
+            _targets(tasks, calibration),
+            info,
+            valid_limits(calibration.valid, info.dtype),
+            calibration.dead_time,
+            start,
+        )
         for _ in range(min(threads, -(-(stop - start) // LANES)))
     ]
     valid = np.ones(stop - start, dtype=bool)

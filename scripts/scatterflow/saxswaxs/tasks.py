@@ -45,11 +45,13 @@ def made_from(
     tasks: Iterable[Task],
     valid: Mapping[str, Mapping[str, Any]],
     darks: Mapping[str, str | None],
+    dead_times: Mapping[str, Mapping[str, Any] | None],
 ) -> dict[str, str]:
     """Identities of what a chunk is made from besides its raw files: a job that outlived its workflow, and
     wrote after a newer one, is told by them.
 
-    valid: range per detector; darks: checksum of the dark image per detector.
+    valid: range per detector; darks: checksum of the dark image, dead_times: settings, per
+    detector.
     """
     found: dict[str, str] = {}
     for task in tasks:
@@ -58,4 +60,5 @@ def made_from(
     for name, limits in valid.items():
         found[f"valid range of {name}"] = value_digest(limits)
         found[f"dark image of {name}"] = darks[name] or "none"
+        found[f"dead time of {name}"] = value_digest(dead_times[name])
     return found
