@@ -31,9 +31,11 @@ RINGS = {
         "detector": detector,
         "range": limits,
         "components": [{"model": "pseudo_voigt", "name": "ring"}, {"model": "linear"}],
+        # The rings are no pseudo-Voigts to within their counts: that of silver behenate has a shoulder.
+        "model_error": 0.02,
     }
     for name, detector, limits in (
-        ("silver", "saxs", [0.1, 0.115]),
+        ("silver", "saxs", [0.098, 0.117]),
         ("lanthanum", "waxs", [2.06, 2.22]),
     )
 }
@@ -142,9 +144,9 @@ def test_fitted_rings_lie_where_the_calibrants_are(reduced, run, fit, position):
     found = numbers(reduced.path(f"results/{run}/calibration/analysis.nxs"))
     assert found[f"entry/per_frame/{fit}_success"].all()
     centre = found[f"entry/per_frame/{fit}_ring_centre"][0]
-    assert abs(centre / position - 1) < 1e-4
+    assert abs(centre / position - 1) < 2e-4  # the shoulder of silver behenate pulls it by 1e-4
     error = found[f"entry/per_frame/{fit}_ring_centre_errors"][0]
-    assert 1e-8 < error / position < 1e-4
+    assert 1e-6 < error / position < 2e-4
     other = {"silver": "lanthanum", "lanthanum": "silver"}[fit]
     assert not any(other in name for name in found)
 

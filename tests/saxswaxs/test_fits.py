@@ -204,6 +204,20 @@ def test_fixed_and_bounded_parameters():
     assert STATUS[found.status[0]] == "a parameter ended at its bound"
 
 
+def test_the_error_of_the_model_is_added_in_quadrature():
+    data = 10 + 100 * X
+    sigma = np.full((1, X.size), 0.3)
+    spread = np.ptp(data)
+    settings = {**fit(component("linear")), "model_error": 0.05}
+    found = fit_profiles(settings, profiles(data, sigma))
+    other = fit_profiles(fit(component("linear")), profiles(data, np.hypot(sigma, 0.05 * spread)))
+    assert found.errors["f_linear_slope"] == pytest.approx(
+        other.errors["f_linear_slope"], rel=1e-12
+    )
+    missing = fit_profiles(settings, profiles(np.full((1, X.size), np.nan), sigma))
+    assert not missing.success.any()
+
+
 def test_limits_that_leave_no_room_are_refused():
     beyond = component("gaussian", "p", centre={"minimum": 0.2})
     with pytest.raises(UserError) as caught:

@@ -137,6 +137,10 @@ class Fit(ProfilePart):
     components: Annotated[list[FitComponent], Field(min_length=1, max_length=20)]
     """The terms that are added up. Peaks without `initial` centre are found in each frame; where there are
     several, they are taken in the order of their centres."""
+    model_error: Annotated[float, Field(ge=0, lt=1), Exponent] = 0.0
+    """How well the model describes the profile, as a part of its highest less its lowest intensity; added to
+    the standard errors in quadrature. 0.02 keeps the tails of strong peaks, where counting statistics are
+    better than any model, from deciding over the centre."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Fit:

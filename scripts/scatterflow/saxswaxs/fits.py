@@ -13,7 +13,7 @@ why.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -151,6 +151,7 @@ def fit_profiles(settings: Mapping[str, Any], profiles: Profiles) -> Values:
 
     Values are named `FIT_COMPONENT_PARAMETER`, for peaks `area` as well, and `FIT_reduced_chi_square`.
     """
+    profiles = _with_model_error(profiles, settings.get("model_error", 0.0))
     composite = Composite(settings["components"], profiles.x)
     start = [
         _start(composite, profiles.x, intensity, finite)
@@ -169,6 +170,17 @@ def fit_profiles(settings: Mapping[str, Any], profiles: Profiles) -> Values:
         reduced = _divided(solution.chi_square, freedom)
         result.values[f"{settings['name']}_reduced_chi_square"] = reduced
     return masked(result)
+
+
+def _with_model_error(profiles: Profiles, part: float) -> Profiles:
+    """Standard errors with those of the model, a part of each frame's range of intensities."""
+    there = np.isfinite(profiles.intensity)
+    if profiles.sigma is None or part == 0:
+        return profiles
+    highest = np.max(np.where(there, profiles.intensity, -np.inf), axis=1, keepdims=True)
+    lowest = np.min(np.where(there, profiles.intensity, np.inf), axis=1, keepdims=True)
+    spread = np.where(there.any(axis=1, keepdims=True), highest - lowest, np.nan)
+    return replace(profiles, sigma=np.hypot(profiles.sigma, part * spread))
 
 
 def solve(
