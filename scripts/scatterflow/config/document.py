@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scatterflow.config import detectors, model, saxswaxs, sources
+from scatterflow.config import detectors, maps, model, saxswaxs, sources
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
 
@@ -44,6 +44,10 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("reductions.NAME.corrections", saxswaxs.Corrections, None),
     ("reductions.NAME.corrections.monitor", saxswaxs.MonitorNormalisation, None),
     ("reductions.NAME.calibrant", saxswaxs.CalibrantCheck, None),
+    ("reductions.NAME.map", maps.MapSettings, None),
+    ("reductions.NAME.map.axes", maps.MapAxis, None),
+    ("reductions.NAME.map.axes.values", maps.GridRange, None),
+    ("maps.NAME", maps.JointMap, maps.MapSettings),
     ("overrides", model.Override, None),
     ("chunks", model.Chunks, None),
     ("demo", model.Demo, None),

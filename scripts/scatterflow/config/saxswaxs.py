@@ -16,6 +16,7 @@ from scatterflow.config.base import (
     refuse_alike,
     refuse_truth_value,
 )
+from scatterflow.config.maps import MapSettings
 from scatterflow.errors import suggestion
 from scatterflow.units import AZIMUTHAL_UNITS, RADIAL_UNITS
 
@@ -191,6 +192,8 @@ class SaxswaxsReduction(Model):
     """Scalar to plot series of frames against (a scanned motor, a temperature); left out: frame number."""
     calibrant: CalibrantCheck = CalibrantCheck()
     """How runs of a calibrant are checked."""
+    map: MapSettings | None = None
+    """Frames placed on the grid that was scanned."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> SaxswaxsReduction:
