@@ -290,6 +290,21 @@ def map_description(wildcards):
     }
 
 
+# Refined geometry ----------------------------------------------------------------------------------
+
+
+def geometry_settings(wildcards):
+    """What the geometry of a detector is made from."""
+    settings = planned(wildcards).configuration.detectors[wildcards.detector]
+    return settings.model_dump(include={"shape", "geometry", "orientation"})
+
+
+@mendable
+def refined_from(wildcards):
+    """Files of the geometry that is refined."""
+    return geometry_files(geometry_settings(wildcards))
+
+
 def all_results(wildcards):
     """Everything that the run table asks for."""
     reductions = [

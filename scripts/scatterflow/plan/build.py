@@ -23,6 +23,7 @@ from scatterflow.plan.chunks import (
     stored_frames,
 )
 from scatterflow.plan.maps import PlannedMap, plan_maps
+from scatterflow.plan.refinement import check_refinement
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4
@@ -234,6 +235,7 @@ def _plan_reduction(
         load=load,
     )
     _check_chunks(planned)
+    check_refinement(planned)
     return planned
 
 

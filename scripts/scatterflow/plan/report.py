@@ -97,6 +97,7 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         "plot_cake": plots("_map.png"),
         "plot_monitors": plots("monitors.png"),
         "check_calibrant": plots("_rings.tsv"),
+        "refine_geometry": plots(".poni"),
         "structure_map": plots("/map.nxs"),
         "plot_map": plots("/plots/map.png"),
         "plot_map_quantity": [path for path in targets if "/plots/map/" in path],

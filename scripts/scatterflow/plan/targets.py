@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import PlannedReduction
+from scatterflow.plan.refinement import refined_geometries
 
 
 def result_path(planned: PlannedReduction) -> str:
@@ -32,7 +33,8 @@ def result_files(planned: PlannedReduction) -> list[str]:
         plots += [f"{task.name}_profiles", f"{task.name}_mean"]
         if task.integration == checked and task.detector in (only or planned.detectors):
             checks.append(f"{folder}/{task.name}_rings.tsv")
-    return [result_path(planned), *(f"{folder}/plots/{name}.png" for name in plots), *checks]
+    figures = (f"{folder}/plots/{name}.png" for name in plots)
+    return [result_path(planned), *figures, *checks, *refined_geometries(planned).values()]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

@@ -21,7 +21,7 @@ from scatterflow.saxswaxs.weights import Weights, read_weights
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source
 
-FIGURES = ("_frames", "_profiles", "_mean", "_map", "_rings", "monitors")
+FIGURES = ("_frames", "_profiles", "_mean", "_map", "_rings", "_geometry", "monitors")
 
 
 def assemble_result(
