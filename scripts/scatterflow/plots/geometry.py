@@ -113,6 +113,8 @@ def _draw_frame(
 
 def _draw_residuals(axes: Axes, refinement: Refinement) -> None:
     azimuth = np.degrees(refinement.points.azimuth)
+    if azimuth.size and np.abs(azimuth).min() > 90:
+        azimuth = azimuth % 360  # a detector at that side of the beam, undivided
     error = np.degrees(refinement.points.error) * MILLIDEGREES
     sets = [("before", refinement.residual_before, GREY)]
     if refinement.refined:

@@ -90,9 +90,12 @@ def find_grid(
     there = (indices >= 0).all(axis=0)
     point = np.full(there.size, -1, dtype=np.int64)
     point[there] = np.ravel_multi_index(tuple(indices[:, there]), shape)
-    for axis, (_, _, tolerance) in zip(axes, placed, strict=True):
+    for axis, (values, _, tolerance) in zip(axes, placed, strict=True):
         if axis["grid"] is None and axis["tolerance"] != "auto":
-            _refuse_merged(axis["scalar"], readings[axis["scalar"]], point, tolerance, where)
+            # One value: there is no step to compare with, so that less raises suspicion.
+            clear = values.size == 1 and _plainly_several(readings[axis["scalar"]])
+            most = (0.1 if clear else 0.5) * tolerance
+            _refuse_merged(axis, readings[axis["scalar"]], point, most, where)
     grid = Grid(
         tuple(
             GridAxis(axis["scalar"], units.get(axis["scalar"], ""), values, tolerance)
@@ -190,15 +193,17 @@ def _nearest(values: np.ndarray, readings: np.ndarray, tolerance: float) -> np.n
     return np.where(known & near, index, -1)
 
 
-def _refuse_merged(
-    name: str, readings: np.ndarray, point: np.ndarray, tolerance: float, where: str
-) -> None:
-    """Frames on one grid point must have nearly the same reading: half a tolerance apart at most, a tenth
-    where the readings plainly fall into more positions than the tolerance leaves."""
+def _plainly_several(readings: np.ndarray) -> bool:
+    """Whether readings fall into groups far apart."""
     ascending = np.sort(readings[np.isfinite(readings)])
     noise = FLOAT_NOISE * float(np.abs(ascending).max())
-    ratios = [ratio for _, ratio in clear_cuts(readings, ascending, noise)]
-    most = (0.1 if any(ratio >= CERTAIN for ratio in ratios) else 0.5) * tolerance
+    return any(ratio >= CERTAIN for _, ratio in clear_cuts(readings, ascending, noise))
+
+
+def _refuse_merged(
+    axis: Mapping[str, Any], readings: np.ndarray, point: np.ndarray, most: float, where: str
+) -> None:
+    """Raise UserError where frames on one grid point have readings that lie `most` or more apart."""
     order = np.lexsort((readings, point))
     order = order[point[order] >= 0]
     same = np.diff(point[order]) == 0
@@ -208,9 +213,9 @@ def _refuse_merged(
         worst = int(np.flatnonzero(merged)[0])
         one, other = readings[order[worst]], readings[order[worst + 1]]
         raise UserError(
-            f"the tolerance {tolerance:g} is too large: it puts readings {one:g} and {other:g} "
+            f"the tolerance {axis['tolerance']:g} is too large: it puts readings {one:g} and {other:g} "
             "on one grid point",
-            f"{where}, axis {name}",
+            f"{where}, axis {axis['scalar']}",
             f"lower it below {(other - one) / 2:g}, or give the grid by `values`",
         )
 

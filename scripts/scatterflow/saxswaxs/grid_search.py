@@ -29,6 +29,7 @@ UNCLEAR = 0.3
 NOISE = 0.3
 """Ratio of von Neumann (mean squared step in time over twice the variance) from which readings
 scatter about one position: 1 for noise, 0 for a motor that moves."""
+FEWEST_TO_SCATTER = 8
 REPEATED_WEIGHT = 0.25
 """Exponent by which grids lose that put many frames on one point."""
 
@@ -39,7 +40,7 @@ Placed = tuple[np.ndarray, np.ndarray, float]
 def groups(readings: np.ndarray, largest_gap: float) -> tuple[np.ndarray, np.ndarray]:
     """Middles of groups of readings, and the group of each; gaps wider than `largest_gap` divide.
 
-    Groups descend where the readings do: the first grid value is that of the earlier end.
+    Groups descend where the readings do: the first grid value is that of the end visited first.
     """
     known = np.isfinite(readings)
     order = np.argsort(np.where(known, readings, np.inf), kind="stable")[: int(known.sum())]
@@ -52,14 +53,14 @@ def groups(readings: np.ndarray, largest_gap: float) -> tuple[np.ndarray, np.nda
     middles = np.where(ascending[starts] == ascending[ends], ascending[starts], middles)
     index = np.zeros(readings.size, dtype=np.int64)
     index[order] = np.cumsum(first) - 1
-    if _descends(readings[known]):
+    if middles.size > 1 and _descends(index[known]):
         return middles[::-1], np.where(known, middles.size - 1 - index, index)
     return middles, index
 
 
-def _descends(readings: np.ndarray) -> bool:
-    """Whether an axis runs down: its largest reading comes before its smallest."""
-    return bool(np.argmax(readings) < np.argmin(readings))
+def _descends(index: np.ndarray) -> bool:
+    """Whether an axis runs down: its last group is visited before its first."""
+    return bool(np.argmax(index == index.max()) < np.argmax(index == 0))
 
 
 def without_unknown(index: np.ndarray, readings: np.ndarray) -> np.ndarray:
@@ -98,7 +99,7 @@ def find_axes(
             raise _no_clear_grid(name, where)
     best = max(itertools.product(*choices), key=_fit)
     for number, found in enumerate(given):
-        if found is None and _crowded(best, number):
+        if found is None and _crowded(best, number, readings[names[number]]):
             raise _no_clear_grid(names[number], where)
     return [(cut.values, cut.index, cut.tolerance) for cut in best]
 
@@ -114,7 +115,10 @@ def _cuts(readings: np.ndarray, alone: bool) -> list[_Cut]:
     if certain:
         return certain
     found = [cut for cut, _ in cuts]
-    if gaps.size == 0 or gaps.max() <= noise or (not alone and _scatters(known)):
+    # Readings that repeat exactly, or are few, are no scatter about one position.
+    repeated = bool((gaps <= noise).any())
+    one_position = not alone and not repeated and known.size >= FEWEST_TO_SCATTER
+    if gaps.size == 0 or gaps.max() <= noise or (one_position and _scatters(known)):
         values, index = groups(readings, np.inf)
         spread = float(ascending[-1] - ascending[0])
         weight = 1.0 if spread <= noise else UNCLEAR
@@ -123,9 +127,9 @@ def _cuts(readings: np.ndarray, alone: bool) -> list[_Cut]:
     if gaps.size and gaps.max() > noise:
         steps = gaps[gaps > noise]
         values, index = groups(readings, noise)
-        # Each reading is its own grid value then: nothing tells the jitter.
+        # Where none repeats, each reading is its own grid value: nothing tells the jitter.
         index = without_unknown(index, readings)
-        found.append(_Cut(values, index, float(steps.min()) / 4, UNCLEAR))
+        found.append(_Cut(values, index, float(steps.min()) / 4, 1.0 if repeated else UNCLEAR))
     return found
 
 
@@ -183,15 +187,21 @@ def _fit(cuts: tuple[_Cut, ...]) -> tuple[float, float]:
     return score, -cells
 
 
-def _crowded(cuts: tuple[_Cut, ...], number: int) -> bool:
-    """Whether an axis of a grid with several was given up: every reading is its own grid value, and
-    so it is on another one."""
-    if len(cuts) == 1:
+def _crowded(cuts: tuple[_Cut, ...], number: int, readings: np.ndarray) -> bool:
+    """Whether an axis of several was given up: every reading is its own grid value, and so it is on
+    another axis, or the readings scatter as they do on another one that was taken for one position."""
+    others = [cut for i, cut in enumerate(cuts) if i != number]
+    if not others or not _single(cuts[number]):
         return False
-    single = [
-        cut.values.size > 0.9 * (cut.index >= 0).sum() and cut.values.size > 1 for cut in cuts
-    ]
-    return single[number] and sum(single) > 1
+    if any(_single(cut) for cut in others):
+        return True
+    collapsed = any(cut.values.size == 1 and cut.weight < 1 for cut in others)
+    return collapsed and _scatters(readings[np.isfinite(readings)])
+
+
+def _single(cut: _Cut) -> bool:
+    """Whether nearly every reading is its own grid value."""
+    return cut.values.size > max(1.0, 0.9 * float((cut.index >= 0).sum()))
 
 
 def _no_clear_grid(name: str, where: str) -> UserError:
