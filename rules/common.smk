@@ -276,6 +276,16 @@ def map_results(wildcards):
     return [result_path(member) for member in planned_map(wildcards).members]
 
 
+def map_analyses(wildcards):
+    """Files with fits and figures of merit that a map takes quantities from."""
+    if not planned_map(wildcards).needs_analysis:
+        return []
+    return [
+        result_path(member).replace("result.nxs", "analysis.nxs")
+        for member in planned_map(wildcards).members
+    ]
+
+
 def map_runs(wildcards):
     return [member.row.run for member in planned_map(wildcards).members]
 

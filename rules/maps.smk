@@ -2,6 +2,7 @@ rule structure_map:
     """Frames of one or several runs on the grid that was scanned."""
     input:
         results=map_results,
+        analyses=map_analyses,
     output:
         map="results/{run}/{reduction}/map.nxs",
     log:

@@ -6,16 +6,19 @@ from scatterflow.script import logger, run
 def main(
     runs: list[str],
     results: list[str],
+    analyses: list[str],
     settings: dict,
     tasks: list[str],
     description: dict,
     path: str,
 ) -> None:
-    """runs: names, results: their result files; description: map, reduction, experiment; path: written."""
+    """runs: names; results, analyses: their files, analyses empty if no quantity is from there;
+    description: map, reduction, experiment; path: written."""
     from scatterflow.saxswaxs.map_input import MapRun
     from scatterflow.saxswaxs.maps import structure_map
 
-    members = [MapRun(*pair) for pair in zip(runs, results, strict=True)]
+    files = zip(runs, results, analyses or [None] * len(runs), strict=True)
+    members = [MapRun(*item) for item in files]
     for sentence in structure_map(members, settings, tasks, description, path):
         logger.warning(f"map {description['map']}: {sentence}")
 
@@ -26,6 +29,7 @@ if "snakemake" in globals():
         snakemake.log,
         runs=snakemake.params.runs,
         results=list(snakemake.input.results),
+        analyses=list(snakemake.input.analyses),
         settings=snakemake.params.settings,
         tasks=snakemake.params.tasks,
         description=snakemake.params.description,

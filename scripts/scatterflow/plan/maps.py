@@ -45,9 +45,11 @@ class PlannedMap:
 
     @property
     def needs_analysis(self) -> bool:
-        """Whether a quantity comes from the analysis."""
-        member = self.members[0]
-        return not set(self.settings.quantities) <= result_quantities(member)
+        """Whether a quantity comes from fits or figures of merit."""
+        return any(
+            not set(self.settings.quantities) <= result_quantities(member)
+            for member in self.members
+        )
 
     @property
     def tasks(self) -> list[str]:
@@ -156,8 +158,13 @@ def result_quantities(member: PlannedReduction) -> set[str]:
 
 
 def analysis_quantities(member: PlannedReduction) -> set[str]:
-    """Quantities that the analysis of a reduction finds."""
-    return set()
+    """Numbers per frame that the fits and figures of merit of this run deliver."""
+    analysis = getattr(member, "analysis", None)
+    if not analysis:
+        return set()
+    made = {item["name"] for item in (*analysis.fits, *analysis.figures)}
+    parts = {**member.reduction.fits, **member.reduction.figures}
+    return {value for name in made for value in parts[name].value_names(name)}
 
 
 def _check_quantities(planned: PlannedMap, member: PlannedReduction, place: str) -> None:
