@@ -71,6 +71,16 @@ def test_a_map_of_several_runs(joint, plan_of):
     assert found.files[0] == "results/maps/all/map.nxs"
 
 
+def test_runs_on_scales_of_their_own_are_noted(joint, plan_of):
+    monitor = {"monitor": "i0", "reference": 1000.0}
+    joint["reductions"]["swaxs"]["corrections"] = {"monitor": monitor}
+    rows = ({}, {"run": "2"})
+    assert not plan_of(*rows).notes
+    monitor["reference"] = "mean"
+    (note,) = plan_of(*rows).notes
+    assert "map all: each run is normalised" in note
+
+
 MISTAKES = [
     ({"axes": [{"scalar": "xx"}]}, "'xx' is no scalar"),
     ({"quantities": ["I0"]}, "did you mean 'i0'?"),

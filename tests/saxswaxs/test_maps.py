@@ -275,6 +275,20 @@ def test_quantities_of_the_analysis(tmp_path):
     assert "did you mean 'peak_centre'?" in message
 
 
+def test_the_transmission_of_the_correction(tmp_path):
+    z, x, row, column = mesh()
+    result = write_result(tmp_path / "r.nxs", z, x)
+    with h5py.File(result, "r+") as file:
+        process = file.create_group("entry/process_3_absorption")
+        process["transmission"], process["transmission_errors"] = 0.5 + 0.01 * x, 0.02 + 0 * x
+    settings = wanted("samz", "samx", quantities=["transmission"])
+    path, _ = make(tmp_path, [MapRun("r", result)], settings, [])
+    with h5py.File(path) as file:
+        data = file["entry/transmission"]
+        assert np.array_equal(data["data"][()][row, column], 0.5 + 0.01 * x)
+        assert np.allclose(data["data_errors"][()][row, column], 0.02, rtol=1e-15)
+
+
 def test_runs_are_joined(tmp_path):
     z, x, row, column = mesh(rows=6, missing=(7, 20))
     parts = np.array_split(np.arange(z.size), [9, 17])

@@ -87,7 +87,8 @@ class MapSettings(Model):
     """With `shape`: fewer frames than points are right, the scan was stopped."""
     quantities: list[Name] = Field(default=[])
     """Numbers per frame to map: scalars of the run, `total_signal` (counts in all bins of the main
-    integration; `DETECTOR_INTEGRATION_total_signal` of any other), and what the analysis found."""
+    integration; `DETECTOR_INTEGRATION_total_signal` of any other), `transmission` if it is corrected for,
+    and what fits and figures of merit found."""
     profiles: list[Name] = Field(default=[])
     """Integrations whose profiles or cakes are put onto the grid."""
     duplicates: Literal["mean", "last", "error"] = "mean"

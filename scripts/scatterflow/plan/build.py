@@ -179,6 +179,7 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
         for name in row.reductions:
             plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
     plan.maps = plan_maps(base, plan.reductions)
+    plan.notes += [note for found in plan.maps.values() for note in found.notes]
     plan.notes += configurations.unused_overrides() + _nearly_calibrants(rows)
     return plan
 

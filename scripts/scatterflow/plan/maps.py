@@ -70,6 +70,21 @@ class PlannedMap:
         return {**settings, "axes": axes}
 
     @property
+    def notes(self) -> list[str]:
+        """What looks odd but may be meant."""
+        own_scale = any(
+            isinstance(block, dict) and block.get("reference") == "mean"
+            for member in self.members
+            for block in _corrections(member).values()
+        )
+        if len(self.members) == 1 or not own_scale:
+            return []
+        return [
+            f"map {self.title}: each run is normalised to the mean reading of its own monitor; "
+            "give the correction's `reference` as a number to compare intensities of several runs"
+        ]
+
+    @property
     def files(self) -> list[str]:
         """The map and its figures."""
         plots = [f"{self.folder}/plots/map.png"] if self.settings.quantities else []
@@ -153,8 +168,13 @@ def _check(planned: PlannedMap, where: str) -> None:
 def result_quantities(member: PlannedReduction) -> set[str]:
     """Quantities that a result file holds by itself."""
     scalars = member.configuration.sources[member.row.source].scalars
+    corrected = {"transmission"} if _corrections(member).get("absorption") else set()
     totals = {f"{task.name}_{TOTAL}" for task in member.tasks}
-    return {*scalars, *totals, TOTAL, "frame_number"}
+    return {*scalars, *totals, *corrected, TOTAL, "frame_number"}
+
+
+def _corrections(member: PlannedReduction) -> dict[str, Any]:
+    return member.reduction.corrections.model_dump()
 
 
 def analysis_quantities(member: PlannedReduction) -> set[str]:

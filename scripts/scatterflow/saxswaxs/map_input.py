@@ -1,7 +1,8 @@
 """What a map takes from the results of its runs: readings, numbers per frame, profiles.
 
 Layouts read: `result.nxs` (`saxswaxs.result`) with /entry/scalars/<name> and
-/entry/<task>/data/{I, I_errors, total_signal, axes}; `analysis.nxs` with /entry/per_frame/<name>,
+/entry/<task>/data/{I, I_errors, total_signal, axes}, the transmission in the NXprocess of the
+correction that found it; `analysis.nxs` with /entry/per_frame/<name>,
 float64 (frames,), attribute `units`, and `<name>_errors` beside it where there are errors.
 Frames of several runs are joined in the order of the runs.
 """
@@ -21,6 +22,7 @@ from scatterflow.files.hdf5 import reading
 
 AGAIN = "delete it and run snakemake again"
 TOTAL = "total_signal"
+TRANSMISSION = "transmission"
 AXES = ("azimuthal_axis", "radial_axis")
 
 
@@ -125,8 +127,12 @@ def _quantities(file: h5py.File, analysis: h5py.File | None) -> dict[str, h5py.D
             {name: item for name, item in per_frame.items() if isinstance(item, h5py.Dataset)}
         )
     for name, group in entry.items():
-        if isinstance(group, h5py.Group) and TOTAL in group.get("data", {}):
+        if not isinstance(group, h5py.Group):
+            continue
+        if TOTAL in group.get("data", {}):
             found[f"{name}_{TOTAL}"] = group["data"][TOTAL]
+        if name.startswith("process_") and TRANSMISSION in group:
+            found[TRANSMISSION] = group[TRANSMISSION]
     if TOTAL in entry.get("data", {}):
         found[TOTAL] = entry["data"][TOTAL]
     return found | dict(_item(entry, "scalars").items())
