@@ -22,6 +22,7 @@ from matplotlib.patches import Patch
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading
 from scatterflow.plots.axes import bin_edges
+from scatterflow.plots.monitors import readable
 from scatterflow.plots.style import (
     BLUE,
     GREY,
@@ -245,11 +246,13 @@ def _draw_image(axes: Axes, panel: MapQuantity) -> Patch | None:
     slow, fast = panel.axes
     axes.grid(False)
     x, y = bin_edges(fast.values), bin_edges(slow.values)
-    norm, extend = map_norm(panel.values)
+    # Powers of ten go into the label: beside a colour bar they would lie on its tip.
+    values, unit = readable(panel.values, panel.unit)
+    norm, extend = map_norm(values)
     image = axes.pcolormesh(
         x,
         y,
-        np.ma.masked_invalid(panel.values),
+        np.ma.masked_invalid(values),
         norm=norm,
         cmap=colormaps["viridis"],
         rasterized=True,
@@ -261,7 +264,7 @@ def _draw_image(axes: Axes, panel: MapQuantity) -> Patch | None:
         axes.set_aspect("equal")
     axes.set_xlabel(axis_label(fast.name, fast.unit))
     axes.set_ylabel(axis_label(slow.name, slow.unit))
-    label = axis_label(panel.name, panel.unit)
+    label = plain_text(panel.name, 40) + unit
     axes.figure.colorbar(image, ax=axes, label=label, extend=extend, pad=0.02, aspect=25)
     missing = int((~np.isfinite(panel.values)).sum())
     if missing == 0:
