@@ -1,9 +1,12 @@
 # From the plan to the input functions and parameters of the rules. No rules here.
+from types import SimpleNamespace
+
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.detectors.geometry import geometry_files
 from scatterflow.files.json import read_json
 from scatterflow.plan.build import build_plan
 from scatterflow.plan.code import code_digest
+from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.lock import release_stale_locks
 from scatterflow.plan.raw import fingerprint, frame_files, scalar_files, shared_files
 from scatterflow.plan.targets import (
@@ -21,6 +24,7 @@ wildcard_constraints:
     task=NAME_PATTERN,
     quantity=NAME_PATTERN,
     key=NAME_PATTERN,
+    fit=NAME_PATTERN,
     start=r"\d+",
     stop=r"\d+",
 
@@ -215,12 +219,14 @@ def frame_code(wildcards):
     return source_code(wildcards, "integrate_chunk")
 
 
-def source_code(wildcards, script):
-    reduction = planned(wildcards)
+def source_code(wildcards, script, companions=()):
     formats = {"images", "hdf5", "spec"}
-    used = reduction.configuration.sources[reduction.row.source].format
+    used = {
+        reduction.configuration.sources[reduction.row.source].format
+        for reduction in map(planned, [wildcards, *companions])
+    }
     # The SPEC source reads its frames through the readers of the other two.
-    unused = formats - {used} if used != "spec" else set()
+    unused = formats - used if "spec" not in used else set()
     return code_digest(script, frozenset(f"sources.{name}" for name in unused))
 
 
@@ -236,6 +242,80 @@ def description(wildcards):
     }
 
 
+# Corrections ---------------------------------------------------------------------------------------
+
+
+def companion_wildcards(wildcards):
+    """Wildcards of the runs that a run is corrected with."""
+    reduction = planned(wildcards)
+    return [
+        SimpleNamespace(run=run, reduction=reduction.name)
+        for run in companion_names(PLAN, reduction)
+    ]
+
+
+def companion_containers(wildcards):
+    return [
+        f"work/{other.run}/{other.reduction}/container.zarr"
+        for other in companion_wildcards(wildcards)
+    ]
+
+
+def companion_receipts(wildcards):
+    return [
+        path for other in companion_wildcards(wildcards) for path in receipts(other)
+    ]
+
+
+def companion_scalar_files(wildcards):
+    return [
+        path
+        for other in companion_wildcards(wildcards)
+        for path in run_scalar_files(other)
+    ]
+
+
+def companions(wildcards):
+    """What the corrections need of these runs, besides their containers and receipts."""
+    return [
+        {
+            "run": other.run,
+            "chunks": len(planned(other).chunks),
+            "location": planned(other).location(scalars=True),
+            "error_models": {
+                task["name"]: task["error_model"] for task in planned_tasks(other)
+            },
+            "corrections": applied_corrections(planned(other)),
+            "raw_part": scalars_part(other),
+        }
+        for other in companion_wildcards(wildcards)
+    ]
+
+
+def result_code(wildcards):
+    """Code that makes a result: readers of formats that neither it nor its corrections use do not count."""
+    return source_code(wildcards, "assemble_result", companion_wildcards(wildcards))
+
+
+def corrections(wildcards):
+    return applied_corrections(planned(wildcards))
+
+
+@mendable
+def standard_table(wildcards):
+    """The table of a standard, where the configuration names one."""
+    absolute = corrections(wildcards)["settings"]["absolute"]
+    if not absolute or absolute["standard"] in (None, "water", "glassy_carbon"):
+        return []
+    if not Path(absolute["standard"]).is_file():
+        raise UserError(
+            f"file {absolute['standard']} does not exist",
+            f"key reductions.{wildcards.reduction}.corrections.absolute.standard",
+            "correct the path, or use `water` or `glassy_carbon`",
+        )
+    return [absolute["standard"]]
+
+
 # Plots and checks ----------------------------------------------------------------------------------
 
 
@@ -248,6 +328,32 @@ def planned_task(wildcards):
 
 def plot_axis(wildcards):
     return planned(wildcards).reduction.axis
+
+
+def fit_values(wildcards):
+    """Names of a fit's values per frame."""
+    return planned(wildcards).reduction.fits[wildcards.fit].value_names(wildcards.fit)
+
+
+def figure_values(wildcards):
+    """Names of the values per frame of all figures of merit of a run, in the configuration's order."""
+    reduction = planned(wildcards)
+    made = {item["name"] for item in reduction.analysis.figures}
+    return [
+        value
+        for name, figure in reduction.reduction.figures.items()
+        if name in made
+        for value in figure.value_names(name)
+    ]
+
+
+def viewed_figures(wildcards):
+    """Guinier and Porod analyses of a profile, by name and type."""
+    return [
+        {key: item[key] for key in ("name", "type", "range")}
+        for item in planned(wildcards).analysis.figures
+        if item["type"] in ("guinier", "porod") and item["task"] == wildcards.task
+    ]
 
 
 def calibrant(wildcards):

@@ -147,6 +147,64 @@ rule plot_monitors:
         "../scripts/plot_monitors.py"
 
 
+rule plot_corrections:
+    """Mean profile before and after its corrections, with the background."""
+    input:
+        result="results/{run}/{reduction}/result.nxs",
+    output:
+        png=report(
+            "results/{run}/{reduction}/plots/{task}_corrections.png",
+            caption="report/corrections.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "corrections", "of": "{task}"},
+        ),
+        svg="results/{run}/{reduction}/plots/{task}_corrections.svg",
+    log:
+        "logs/plot_corrections/{run}/{reduction}/{task}.log",
+    benchmark:
+        "logs/benchmarks/plot_corrections/{run}/{reduction}/{task}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        detector=lambda wildcards: planned_task(wildcards).detector,
+        integration=lambda wildcards: planned_task(wildcards).integration,
+        code=code_digest("plot_corrections"),
+    script:
+        "../scripts/plot_corrections.py"
+
+
+rule plot_transmission:
+    """Monitors and transmission against the frame number."""
+    input:
+        result="results/{run}/{reduction}/result.nxs",
+    output:
+        png=report(
+            "results/{run}/{reduction}/plots/transmission.png",
+            caption="report/transmission.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "transmission", "of": "run"},
+        ),
+        svg="results/{run}/{reduction}/plots/transmission.svg",
+    log:
+        "logs/plot_transmission/{run}/{reduction}/transmission.log",
+    benchmark:
+        "logs/benchmarks/plot_transmission/{run}/{reduction}/transmission.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        code=code_digest("plot_transmission"),
+    script:
+        "../scripts/plot_transmission.py"
+
+
 rule check_calibrant:
     """Rings of a calibrant against its d-spacings."""
     input:

@@ -61,6 +61,10 @@ rule assemble_result:
         weights=weights_files,
         masks=mask_files,
         raw=run_scalar_files,
+        companion_containers=companion_containers,
+        companion_receipts=companion_receipts,
+        companion_raw=companion_scalar_files,
+        standard=standard_table,
     output:
         result="results/{run}/{reduction}/result.nxs",
     log:
@@ -80,7 +84,9 @@ rule assemble_result:
         description=description,
         tasks=planned_tasks,
         valid=valid_ranges,
+        corrections=corrections,
+        companions=companions,
         raw_part=scalars_part,
-        code=lambda wildcards: source_code(wildcards, "assemble_result"),
+        code=result_code,
     script:
         "../scripts/assemble_result.py"

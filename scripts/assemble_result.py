@@ -12,10 +12,16 @@ def main(
     description: dict,
     tasks: list,
     valid: dict,
+    corrections: dict,
+    companions: list,
+    companion_containers: list[str],
+    companion_receipts: list[str],
     result: str,
 ) -> None:
-    """description: run, reduction, sample, experiment and parameters; valid: range per detector."""
+    """description: run, reduction, sample, experiment and parameters; valid: range per detector;
+    companions: the runs that this one is corrected with, in the order of their containers and receipts."""
     from scatterflow.saxswaxs.assemble import assemble_result
+    from scatterflow.saxswaxs.companions import with_files
 
     assemble_result(
         container,
@@ -26,6 +32,8 @@ def main(
         description=description,
         tasks=tasks,
         valid=valid,
+        corrections=corrections,
+        companions=with_files(companions, companion_containers, companion_receipts),
         result=result,
     )
 
@@ -42,5 +50,9 @@ if "snakemake" in globals():
         description=snakemake.params.description,
         tasks=snakemake.params.tasks,
         valid=snakemake.params.valid,
+        corrections=snakemake.params.corrections,
+        companions=snakemake.params.companions,
+        companion_containers=list(snakemake.input.companion_containers),
+        companion_receipts=list(snakemake.input.companion_receipts),
         result=snakemake.output.result,
     )

@@ -30,7 +30,11 @@ PYTHON_AND_PLATFORM = {
     "platform_machine": "x86_64",
     "os_name": "posix",
 }
-PYPI_NAME = {"pyfai-base": "pyfai", "matplotlib-base": "matplotlib"}  # without graphical toolkits
+PYPI_NAME = {
+    "pyfai-base": "pyfai",  # without graphical toolkits
+    "matplotlib-base": "matplotlib",
+    "python-isal": "isal",
+}
 IMPORTED_FROM = {"yaml": "pyyaml", "pyFAI": "pyfai", "PIL": "pillow"}
 
 

@@ -51,7 +51,7 @@ def data() -> dict[str, Any]:
                     "azimuthal": {"kind": "azimuthal", "bins": 100},
                     "cake": {"kind": "cake", "radial_bins": 10, "azimuthal_bins": 36},
                 },
-                "corrections": {"monitor": {"monitor": "i0"}},
+                "corrections": {"flux": {"monitor": "i0"}},
             }
         },
     }

@@ -245,13 +245,13 @@ def test_runs_alike_share_one_configuration(data):
 
 def test_an_override_reaching_into_what_another_set_leaves_that_one_alone(data):
     data["overrides"] = [
-        {"runs": "1-2", "set": {"reductions.swaxs.corrections": {"monitor": {"monitor": "i0"}}}},
-        {"runs": "1", "set": {"reductions.swaxs.corrections.monitor.minimum": 9}},
+        {"runs": "1-2", "set": {"reductions.swaxs.corrections": {"flux": {"monitor": "i0"}}}},
+        {"runs": "1", "set": {"reductions.swaxs.corrections.flux.minimum": 9}},
     ]
     configurations = RunConfigurations(data, "c.yaml")
 
     def minimum(run: str) -> float:
-        return configurations.for_run(row(run)).reductions["swaxs"].corrections.monitor.minimum
+        return configurations.for_run(row(run)).reductions["swaxs"].corrections.flux.minimum
 
     assert [minimum("1"), minimum("2")] == [9, 0]
 

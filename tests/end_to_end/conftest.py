@@ -228,7 +228,7 @@ def make_project(folder: Path) -> Project:
             "x": {
                 "technique": "saxswaxs",
                 "integrations": copy.deepcopy(INTEGRATIONS),
-                "corrections": {"monitor": {"monitor": "i0"}},
+                "corrections": {"flux": {"monitor": "i0"}},
             }
         },
         "chunks": {"frames": 2},

@@ -123,7 +123,7 @@ def configured(project: Project, change) -> None:
         (lambda c, r: r[0].update(raw="../../etc/passwd"), [".."]),
         (lambda c, r: r[1].update(raw="/etc/passwd"), ["/etc/passwd"]),
         (
-            lambda c, r: c["reductions"]["x"]["corrections"]["monitor"].update(monitor="ic9"),
+            lambda c, r: c["reductions"]["x"]["corrections"]["flux"].update(monitor="ic9"),
             ["'ic9'", "i0"],
         ),
         (lambda c, r: c["detectors"]["waxs"].update(geometry="nowhere.poni"), ["nowhere.poni"]),

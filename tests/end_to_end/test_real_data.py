@@ -24,7 +24,22 @@ INTEGRATIONS = {
     "cake": {"kind": "cake", "unit": "q_A^-1", "radial_bins": 300, "azimuthal_bins": 180},
     "radial": {"kind": "radial", "unit": "q_A^-1", "radial_range": [0.02, 4.0], "bins": 180},
 }
+# One ring each of silver behenate and LaB6; the runs of the other detector leave it out.
+RINGS = {
+    name: {
+        "integration": "azimuthal",
+        "detector": detector,
+        "range": limits,
+        "components": [{"model": "pseudo_voigt", "name": "ring"}, {"model": "linear"}],
+    }
+    for name, detector, limits in (
+        ("silver", "saxs", [0.1, 0.115]),
+        ("lanthanum", "waxs", [2.06, 2.22]),
+    )
+}
 TARGETS = [
+    "results/lab6/calibration/analysis.nxs",
+    "results/agbh/calibration/analysis.nxs",
     "results/lab6/calibration/result.nxs",
     "results/lab6/calibration/waxs_azimuthal_rings.tsv",
     "results/agbh/calibration/result.nxs",
@@ -74,9 +89,13 @@ def reduced(real_data, tmp_path_factory) -> Project:
             "swaxs": {
                 "technique": "saxswaxs",
                 "integrations": INTEGRATIONS,
-                "corrections": {"monitor": {"monitor": "i0"}},
+                "corrections": {"flux": {"monitor": "i0"}},
             },
-            "calibration": {"technique": "saxswaxs", "integrations": {"azimuthal": FULL}},
+            "calibration": {
+                "technique": "saxswaxs",
+                "integrations": {"azimuthal": FULL},
+                "fits": RINGS,
+            },
         },
         "chunks": {"frames": 4},
     }
@@ -115,6 +134,21 @@ def test_silver_behenate_ring(reduced):
     assert abs(check["rings"][0]["relative_offset"]) < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("run", "fit", "position"),
+    [("agbh", "silver", 2 * np.pi / 58.380), ("lab6", "lanthanum", 2.13763)],
+)
+def test_fitted_rings_lie_where_the_calibrants_are(reduced, run, fit, position):
+    found = numbers(reduced.path(f"results/{run}/calibration/analysis.nxs"))
+    assert found[f"entry/per_frame/{fit}_success"].all()
+    centre = found[f"entry/per_frame/{fit}_ring_centre"][0]
+    assert abs(centre / position - 1) < 1e-4
+    error = found[f"entry/per_frame/{fit}_ring_centre_errors"][0]
+    assert 1e-8 < error / position < 1e-4
+    other = {"silver": "lanthanum", "lanthanum": "silver"}[fit]
+    assert not any(other in name for name in found)
+
+
 def test_profile_sums_conserve_counts(reduced):
     found = numbers(reduced.path("results/series/swaxs/result.nxs"))
     # Shares of a split pixel are float32: their sum is 1 to 1e-7.
@@ -133,7 +167,7 @@ def test_profile_sums_conserve_counts(reduced):
 def test_monitor_normalisation(reduced):
     found = numbers(reduced.path("results/series/swaxs/result.nxs"))
     np.testing.assert_allclose(found["entry/scalars/i0"], I0, rtol=1e-6)
-    factor = found["entry/process_2_monitor_normalisation/factor"]
+    factor = found["entry/process_2_flux/flux_factor"]
     np.testing.assert_allclose(factor, np.mean(I0) / np.array(I0), rtol=1e-6)
 
 
@@ -149,7 +183,7 @@ def integrator(path) -> AzimuthalIntegrator:
 def test_equal_to_pyfai_called_directly(reduced, real_data, detector):
     data = real_data("ssrl-bl15-swaxs")
     found = numbers(reduced.path("results/series/swaxs/result.nxs"))
-    factor = found["entry/process_2_monitor_normalisation/factor"]
+    factor = found["entry/process_2_flux/flux_factor"]
     with h5py.File(data / "swaxs_runs04-09.h5") as file:
         frames = file[f"entry/{detector}/data"][()]
     mask = fabio.open(str(data / f"{detector}_mask.edf.gz")).data != 0

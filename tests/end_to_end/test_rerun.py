@@ -10,7 +10,10 @@ import pytest
 
 from .conftest import make_project, write_raw
 
-PLOTS = {"plot_frames", "plot_profiles", "plot_mean_profile", "plot_cake", "plot_monitors"}
+PLOTS = {
+    *("plot_frames", "plot_profiles", "plot_mean_profile", "plot_cake", "plot_monitors"),
+    *("plot_corrections", "plot_transmission"),
+}
 RESULT = {"integrate_chunk", "assemble_result"} | PLOTS
 
 
@@ -82,7 +85,7 @@ def test_a_changed_integration_of_one_run(done):
 
 
 def test_a_changed_correction(done):
-    done.config["reductions"]["x"]["corrections"]["monitor"]["reference"] = 7.0
+    done.config["reductions"]["x"]["corrections"]["flux"]["reference"] = 7.0
     done.write()
     plan = done.plan()
     assert plan.rules() == {"assemble_result"} | PLOTS

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scatterflow.kernels.azimuthal import Integrator, Sums, Target, integrate_frames
-from scatterflow.kernels.lanes import LANES, TILE
+from scatterflow.kernels.sizes import LANES, TILE
 from scatterflow.kernels.tiles import Tiles, cut_into_tiles
 
 MODELS = {"poisson": 1, "counting": 0}

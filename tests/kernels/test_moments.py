@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scatterflow.kernels.azimuthal import Integrator
-from scatterflow.kernels.lanes import LANES
 from scatterflow.kernels.moments import FrameSum
+from scatterflow.kernels.sizes import LANES
 
 
 def summed(frames: np.ndarray, limits, cuts: list[int]) -> FrameSum:

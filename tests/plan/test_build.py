@@ -50,7 +50,9 @@ def test_the_load_of_a_frame_counts_pixels_and_bins(plan_of):
     assert load.pixels == 2 * 600 + 2 * 100  # two integrations of each detector
     assert load.raw_bytes == 4 * 700
     assert load.result_bytes == 24 * (100 + 100 + 360 + 90)
-    assert load.sum_bytes == 12 * 700
+    assert load.sum_bytes == 36 * 600  # of one detector after the other
+    assert load.thread_bytes == 21 * 600 + 512 * (100 + 100 + 360 + 90)
+    assert load.threads == 1
 
 
 def test_runs_that_use_the_same_settings_share_masks_and_weights(plan_of):
@@ -83,7 +85,7 @@ SHARING = [
     ({f"{AZIMUTHAL}.error_model": "counting"}, 1, 1, 1),
     ({f"{AZIMUTHAL}.detectors": ["saxs", "waxs"]}, 1, 1, 1),
     ({"reductions.swaxs.axis": "i0"}, 1, 1, 1),
-    ({"reductions.swaxs.corrections.monitor": {"monitor": "i0"}}, 1, 1, 1),
+    ({"reductions.swaxs.corrections.flux": {"monitor": "i0"}}, 1, 1, 1),
     ({"chunks.frames": 3}, 1, 1, 1),
     ({"sources.both.missing": "nan"}, 1, 1, 1),
     ({f"{AZIMUTHAL}.bins": 100}, 1, 1, 1),  # says what holds anyway
@@ -203,10 +205,10 @@ def test_what_the_plan_cannot_be_made_of_is_refused(plan_of, configuration):
 
 
 def test_a_missing_monitor_names_its_key_and_where_to_add_scalars(plan_of, configuration):
-    configuration["reductions"]["swaxs"]["corrections"] = {"monitor": {"monitor": "i0"}}
+    configuration["reductions"]["swaxs"]["corrections"] = {"flux": {"monitor": "i0"}}
     plan_of({})
     error = refusal(lambda: plan_of({"source": "single"}))
-    assert "corrections.monitor.monitor" in error.where
+    assert "corrections.flux.monitor" in error.where
     assert error.how == "add sources.single.scalars"
 
 

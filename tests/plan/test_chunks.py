@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scatterflow.kernels.sizes import block_frames
 from scatterflow.plan.chunks import (
     BASE_MEMORY_MB,
     STORED_CHUNK_BYTES,
     FrameLoad,
-    block_frames,
     chunk_ranges,
     frames_per_chunk,
     memory_estimate_mb,
@@ -24,6 +24,8 @@ LOADS = st.builds(
     result_bytes=st.integers(1, 10**9),
     sum_bytes=st.integers(0, 10**9),
     weights_bytes=st.integers(0, 10**10),
+    thread_bytes=st.integers(0, 10**9),
+    threads=st.integers(1, 64),
 )
 LIMITS = {
     "minutes": st.floats(1e-6, 1e5),
@@ -107,16 +109,22 @@ def test_the_memory_estimate_counts_what_a_job_holds():
         result_bytes=3 * mega,
         sum_bytes=12 * mega,
         weights_bytes=24 * mega,
+        thread_bytes=5 * mega,
+        threads=2,
     )
-    # Ten frames, read and decoded; their results twice, and one of the three arrays read back.
-    expected = BASE_MEMORY_MB + 2 * 10 * 4 + 2 * 10 * 3 + 10 + 12 + 24
+    # Ten frames, read and decoded; their results, waiting to be written and while they are, twice, and one of
+    # the three arrays read back.
+    expected = BASE_MEMORY_MB + 2 * 10 * 4 + 10 * 3 + 2 * 10 * 3 + 10 + 12 + 24 + 2 * 5
     assert memory_estimate_mb(load, 10) == expected
+    # Of many frames, two blocks a thread and one being read; three blocks of results waiting.
+    many = memory_estimate_mb(load, 10_000) - memory_estimate_mb(load, 1_000)
+    assert many == 0
 
 
 def test_a_block_is_bounded_in_bytes_and_frames():
-    assert block_frames(1000, 1000) == 64
+    assert block_frames(1000, 1000) == 16
     assert block_frames(10, 1000) == 10
-    assert block_frames(1000, 64_000_000) == 4
+    assert block_frames(1000, 64_000_000) == 9
     assert block_frames(1000, 10**12) == 1
 
 

@@ -64,6 +64,20 @@ def test_a_map_does_not_touch_what_the_result_is_made_from(mapped, plan_of):
     assert plan_of({}).find("1", "swaxs").parameters == with_map
 
 
+def test_quantities_of_the_analysis_ask_for_its_file(mapped, plan_of):
+    (found,) = plan_of({}).maps.values()
+    assert not found.needs_analysis
+    reduction = mapped["reductions"]["swaxs"]
+    reduction["figures"] = {
+        "area": {"type": "integral", "integration": "azimuthal", "detector": "saxs"}
+    }
+    reduction["map"]["quantities"] = ["i0", "area"]
+    (found,) = plan_of({}).maps.values()
+    assert found.needs_analysis
+    reduction["map"]["quantities"] = ["aera"]
+    assert "did you mean 'area'?" in refusal(lambda: plan_of({}))
+
+
 def test_a_map_of_several_runs(joint, plan_of):
     plan = plan_of({"run": "01"}, {"run": "2"}, {"run": "3"})
     (found,) = plan.maps.values()
@@ -72,11 +86,11 @@ def test_a_map_of_several_runs(joint, plan_of):
 
 
 def test_runs_on_scales_of_their_own_are_noted(joint, plan_of):
-    monitor = {"monitor": "i0", "reference": 1000.0}
-    joint["reductions"]["swaxs"]["corrections"] = {"monitor": monitor}
+    flux = {"monitor": "i0", "reference": 1000.0}
+    joint["reductions"]["swaxs"]["corrections"] = {"flux": flux}
     rows = ({}, {"run": "2"})
     assert not plan_of(*rows).notes
-    monitor["reference"] = "mean"
+    flux["reference"] = "mean"
     (note,) = plan_of(*rows).notes
     assert "map all: each run is normalised" in note
 

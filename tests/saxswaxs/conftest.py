@@ -73,6 +73,10 @@ INTEGRATIONS = {
         "azimuthal_unit": "chi_deg",
     },
 }
+NO_CORRECTIONS: dict[str, Any] = dict.fromkeys(
+    ("dark", "flux", "absorption", "background", "thickness", "absolute")
+)
+NO_RUNS: dict[str, Any] = {"dark": [], "background": []}
 BINS = {"azimuthal": (60,), "cake": (20, 30), "radial": (36,)}
 
 
@@ -85,7 +89,7 @@ class SmallRun:
     monitor: np.ndarray
     missing: str = "error"
     error_model: str = "poisson"
-    monitor_settings: dict[str, Any] | None = None
+    flux: dict[str, Any] | None = None
 
     @property
     def container(self) -> Path:
@@ -198,10 +202,11 @@ class SmallRun:
                     "proposal": "",
                     "creators": ["A. Person"],
                 },
-                "parameters": {"corrections": {"monitor": self.monitor_settings}},
+                "parameters": {"corrections": {"flux": self.flux}},
             },
             tasks=self.tasks,
             valid={"area": VALID},
+            corrections={"settings": {**NO_CORRECTIONS, "flux": self.flux}, **NO_RUNS},
             result=str(self.result),
         )
         return self.result

@@ -17,12 +17,19 @@ from scatterflow.errors import UserError
 from scatterflow.files.nexus import read_note
 from scatterflow.saxswaxs.weights import read_weights
 
-MONITOR = {"monitor": "i0", "reference": 1000.0, "minimum": 0.0, "uncertainty": "counting"}
+FLUX = {
+    "monitor": "i0",
+    "dwell_time": None,
+    "reference": 1000.0,
+    "minimum": 0.0,
+    "uncertainty": "counting",
+    "on_violation": "error",
+}
 
 
 @pytest.fixture
 def result(small_run) -> Path:
-    small_run.monitor_settings = MONITOR
+    small_run.flux = FLUX
     return small_run.assemble(small_run.integrate(4))
 
 
@@ -159,9 +166,9 @@ def test_scalars_are_coordinates_of_the_frames(result, small_run):
 def test_provenance_is_complete(small_run, result):
     with h5py.File(result) as file:
         notes = {name: read_note(note) for name, note in file["entry/provenance"].items()}
-        process = file["entry/process_2_monitor_normalisation"]
+        process = file["entry/process_2_flux"]
         assert process["input/reference_used"][()] == 1000.0
-        np.testing.assert_allclose(process["factor"][()], 1000 / small_run.monitor)
+        np.testing.assert_allclose(process["flux_factor"][()], 1000 / small_run.monitor)
     raw = small_run.folder / "run.h5"
     (record,) = notes["raw_files"]
     assert record["path"] == str(raw)
@@ -173,7 +180,7 @@ def test_provenance_is_complete(small_run, result):
     assert len(notes["geometry"]["area"]["sha256"]) == 64
     assert notes["geometry"]["area"]["distance_m"] == 0.2
     assert notes["software"]["packages"]["pyFAI"]
-    assert notes["parameters"]["corrections"]["monitor"] == MONITOR
+    assert notes["parameters"]["corrections"]["flux"] == FLUX
 
 
 def test_empty_bins_are_flagged_not_zero(result):
@@ -189,7 +196,7 @@ def test_empty_bins_are_flagged_not_zero(result):
 def test_a_failing_assembly_leaves_the_old_result(small_run, result):
     before = result.read_bytes()
     receipts = sorted(small_run.folder.glob("chunk-*.json"))
-    small_run.monitor_settings = {**MONITOR, "minimum": 5000.0}
+    small_run.flux = {**FLUX, "minimum": 5000.0}
     with pytest.raises(UserError, match="not above 5000"):
         small_run.assemble(receipts)
     assert result.read_bytes() == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -225,7 +224,7 @@ def test_file_round_trip_is_exact_and_mapped(tmp_path):
     back = read_weights(path)
     names = ("indptr", "indices", "coefficients", "weight", "pixel_count", "normalisation")
     pairs = [(getattr(back, name), getattr(weights, name)) for name in names]
-    pairs += list(zip(astuple(back.tiles), astuple(weights.tiles), strict=True))
+    pairs += list(zip(back.tiles.arrays(), weights.tiles.arrays(), strict=True))
     for found, expected in pairs:
         assert isinstance(found, np.memmap)
         assert found.dtype == expected.dtype

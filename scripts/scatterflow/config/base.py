@@ -1,7 +1,7 @@
 """The base of all configuration models, and the kinds of text and number that they share.
 
 Unknown keys are refused with a suggestion, and nothing is converted silently: `yes` is no number,
-`"5"` is no number, 2.0 is no count. The one exception is `1e-10`, which YAML 1.1 reads as text
+`"5"` is no number, 2.0 is no count. The one exception are `1e-10` and `1.0e5`, which YAML 1.1 reads as text
 although everybody means the number.
 """
 
@@ -25,7 +25,7 @@ from scatterflow.errors import shortened, suggestion
 NAME_LENGTH = 64
 NAME_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}"
 _NAME = re.compile(NAME_PATTERN + r"\Z")
-_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]{1,3}\Z")
+_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,3}\Z")
 _LONGEST_PATH = 500
 _LONGEST_TEXT = 10_000
 

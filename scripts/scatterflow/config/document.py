@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scatterflow.config import detectors, maps, model, saxswaxs, sources
+from scatterflow.config import analysis, corrections, detectors, maps, model, saxswaxs, sources
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
 
@@ -41,9 +41,23 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
         saxswaxs.RadialIntegration,
         saxswaxs.IntegrationBase,
     ),
-    ("reductions.NAME.corrections", saxswaxs.Corrections, None),
-    ("reductions.NAME.corrections.monitor", saxswaxs.MonitorNormalisation, None),
+    ("reductions.NAME.corrections", corrections.Corrections, None),
+    ("reductions.NAME.corrections.dark", corrections.DarkSubtraction, None),
+    ("reductions.NAME.corrections.flux", corrections.FluxNormalisation, None),
+    ("reductions.NAME.corrections.absorption", corrections.AbsorptionCorrection, None),
+    ("reductions.NAME.corrections.background", corrections.BackgroundSubtraction, None),
+    ("reductions.NAME.corrections.thickness", corrections.Thickness, None),
+    ("reductions.NAME.corrections.absolute", corrections.AbsoluteScale, None),
     ("reductions.NAME.calibrant", saxswaxs.CalibrantCheck, None),
+    ("reductions.NAME.fits.NAME", analysis.Fit, None),
+    ("reductions.NAME.fits.NAME.components", analysis.FitComponent, None),
+    ("reductions.NAME.fits.NAME.components.parameters.NAME", analysis.FitParameter, None),
+    ("reductions.NAME.figures.NAME, most types", analysis.ProfilePart, None),
+    *(
+        (f"reductions.NAME.figures.NAME, type: {name}", figure, analysis.ProfilePart)
+        for name, figure in analysis.FIGURE_TYPES.items()
+    ),
+    ("reductions.NAME.figures.NAME, type: expression", analysis.Calculated, None),
     ("reductions.NAME.map", maps.MapSettings, None),
     ("reductions.NAME.map.axes", maps.MapAxis, None),
     ("reductions.NAME.map.axes.values", maps.GridRange, None),

@@ -145,6 +145,12 @@ class Expression:
     names: frozenset[str]
     _tree: ast.expr = field(repr=False, compare=False)
 
+    @property
+    def reduces(self) -> bool:
+        """Whether the value of a frame depends on the other frames."""
+        nodes = ast.walk(self._tree)
+        return any(isinstance(node, ast.Name) and node.id in REDUCTIONS for node in nodes)
+
     def check_names(self, known: Iterable[str]) -> None:
         """Raise ExpressionError if the expression uses a name that is not known."""
         known = set(known)

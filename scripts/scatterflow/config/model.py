@@ -57,7 +57,7 @@ class Chunks(Model):
     """Aim for the duration of a chunk job, minutes."""
     memory_mb: Annotated[int, Field(ge=1000, le=100_000_000)] = 4000
     """Memory that a chunk job may use, MB."""
-    pixel_rate: Annotated[float, Field(gt=0, le=1_000_000), Exponent] = 20.0
+    pixel_rate: Annotated[float, Field(gt=0, le=1_000_000), Exponent] = 200.0
     """Assumed speed of a chunk job on one core, million pixels per second and integration. Fixed here and not
     measured, so that the plan does not change from run to run."""
     threads: Annotated[int, Field(ge=1, le=10_000)] = 1

@@ -11,7 +11,7 @@ from scatterflow.config.base import check_name, check_relative_path, check_text
 from scatterflow.errors import UserError, from_os_error, shortened, suggestion
 
 REQUIRED_COLUMNS = ("run", "reduction", "source", "raw", "frames")
-OPTIONAL_COLUMNS = ("sample", "background")
+OPTIONAL_COLUMNS = ("sample", "background", "dark")
 # Stand beside the runs in results/.
 RESERVED_NAMES = ("catalogue", "maps", "report.html")
 MOST_FRAMES = 100_000_000
@@ -177,7 +177,8 @@ def _refuse_duplicates(rows: list[RunRow], path: Path) -> None:
 def check_references(
     row: RunRow, sources: set[str], reductions: set[str], runs: set[str], path: str
 ) -> None:
-    """Raise UserError unless the row's source and reductions are configured and its background is a run."""
+    """Raise UserError unless the row's source and reductions are configured and its background and dark are
+    runs."""
     where = f"{path}, run {row.run}"
     if row.source not in sources:
         raise UserError(
@@ -192,10 +193,17 @@ def check_references(
                 f"{where}, column reduction",
                 f"add it to `reductions`; {suggestion(name, reductions)}",
             )
-    background = row.columns.get("background", "")
-    if background and (background not in runs or background == row.run):
-        raise UserError(
-            f"background {shortened(background)} is no other run of the table",
-            f"{where}, column background",
-            suggestion(background, runs - {row.run}),
-        )
+    for column in ("background", "dark"):
+        for name in named_runs(row, column):
+            if name not in runs or name == row.run:
+                raise UserError(
+                    f"{column} {shortened(name)} is no other run of the table",
+                    f"{where}, column {column}",
+                    suggestion(name, runs - {row.run}),
+                )
+
+
+def named_runs(row: RunRow, column: str) -> tuple[str, ...]:
+    """Runs named in a cell, comma-separated, each once."""
+    names = (name.strip() for name in row.columns.get(column, "").split(","))
+    return tuple(dict.fromkeys(name for name in names if name))

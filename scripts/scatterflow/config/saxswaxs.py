@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from scatterflow.config.analysis import Figures, Fits, check_analysis
 from scatterflow.config.base import (
     Exponent,
     Model,
@@ -16,6 +17,7 @@ from scatterflow.config.base import (
     refuse_alike,
     refuse_truth_value,
 )
+from scatterflow.config.corrections import Corrections
 from scatterflow.config.maps import MapSettings
 from scatterflow.errors import suggestion
 from scatterflow.units import AZIMUTHAL_UNITS, RADIAL_UNITS
@@ -143,29 +145,6 @@ Integration = Annotated[
 ]
 
 
-class MonitorNormalisation(Model):
-    """Divide each frame by its monitor reading relative to a reference: I / (m / reference)."""
-
-    monitor: Name
-    """Name of the scalar."""
-    reference: Literal["mean"] | Annotated[float, Field(gt=0), Exponent] = "mean"
-    """Reading to which frames are normalised: a number in the monitor's unit (1: divide by the reading),
-    or `mean`, the mean over all valid frames of the run."""
-    minimum: Annotated[float, Field(ge=0), Exponent] = 0.0
-    """Readings at or below this are refused: no beam, in the monitor's unit."""
-    uncertainty: Literal["none", "counting"] | Annotated[float, Field(ge=0, lt=1), Exponent] = (
-        "none"
-    )
-    """Uncertainty of a reading m: none; sqrt(m) (`counting`); or a fraction of it (0.01: 1 %)."""
-
-
-class Corrections(Model):
-    """Corrections of the integrated intensities, in the order given here."""
-
-    monitor: MonitorNormalisation | None = None
-    """Normalisation to a beam monitor."""
-
-
 class CalibrantCheck(Model):
     """Comparison of the rings of a calibrant run with the calibrant's d-spacings."""
 
@@ -201,6 +180,10 @@ class SaxswaxsReduction(Model):
     """Scalar to plot series of frames against (a scanned motor, a temperature); left out: frame number."""
     calibrant: CalibrantCheck = CalibrantCheck()
     """How runs of a calibrant are checked."""
+    fits: Fits
+    """Models fitted to the profile of every frame, by name."""
+    figures: Figures
+    """Figures of merit of every frame, by name."""
     map: MapSettings | None = None
     """Frames placed on the grid that was scanned."""
 
@@ -217,5 +200,22 @@ class SaxswaxsReduction(Model):
         ):
             raise ValueError(
                 f"calibrant: {wanted!r} is not an azimuthal integration of this reduction"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _analysis_fits(self) -> SaxswaxsReduction:
+        check_analysis(self.fits, self.figures, self.integrations)
+        return self
+
+    @model_validator(mode="after")
+    def _standard_integration_exists(self) -> SaxswaxsReduction:
+        absolute = self.corrections.absolute
+        wanted = None if absolute is None else absolute.integration
+        if wanted is not None and (
+            wanted not in self.integrations or self.integrations[wanted].kind != "azimuthal"
+        ):
+            raise ValueError(
+                f"corrections.absolute: {wanted!r} is not an azimuthal integration of this reduction"
             )
         return self

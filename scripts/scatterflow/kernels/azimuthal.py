@@ -29,8 +29,6 @@ import numpy as np
 from numba import carray, njit
 
 from scatterflow.kernels.lanes import (
-    LANES,
-    TILE,
     add_entries,
     add_weighted_entries,
     aligned_zeros,
@@ -38,6 +36,7 @@ from scatterflow.kernels.lanes import (
     pointer_to,
 )
 from scatterflow.kernels.moments import PixelSums, add_floats, comparable
+from scatterflow.kernels.sizes import LANES, TILE
 from scatterflow.kernels.tiles import Tiles
 
 FLOORS = {"none": 0.0, "counting": 0.0, "poisson": 1.0}
@@ -75,7 +74,7 @@ class Sums:
 
 
 @njit(nogil=True, cache=True)
-def _pad(rows, at, width, frames, edge):  # type: ignore[no-untyped-def]
+def _pad(rows, at, width, frames, edge):
     """A tile at the edge of the detector or of the run, filled up with zeros."""
     for lane in range(LANES):
         padded = edge[lane]
@@ -85,7 +84,7 @@ def _pad(rows, at, width, frames, edge):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _load_tile(rows, at, pixel, low, high, values, total, beyond):  # type: ignore[no-untyped-def]
+def _load_tile(rows, at, pixel, low, high, values, total, beyond):
     """Values of a tile that begins with `pixel`, frame beside frame.
 
     beyond: gets whether any of sixteen pixels is out of range. Returns whether any of the tile is.
@@ -98,7 +97,7 @@ def _load_tile(rows, at, pixel, low, high, values, total, beyond):  # type: igno
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _set_factors(rows, at, width, frames, dead, factors):  # type: ignore[no-untyped-def]
+def _set_factors(rows, at, width, frames, dead, factors):
     """What the dead time makes of every value."""
     for lane in range(LANES):
         for i in range(width):
@@ -111,7 +110,7 @@ def _set_factors(rows, at, width, frames, dead, factors):  # type: ignore[no-unt
 
 
 @njit(nogil=True, cache=True)
-def _mark_invalid(  # type: ignore[no-untyped-def]
+def _mark_invalid(
     rows, at, width, frames, pixel, low, high, dead, used, beyond, factors, bad, invalid
 ):
     """Factor 0 for every value that is out of range, or at which the counter was dead all the time.
@@ -141,7 +140,7 @@ def _mark_invalid(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _note_losses(  # type: ignore[no-untyped-def]
+def _note_losses(
     tile_start, group_bin, group_start, pixel, coefficient, weight, dark, dark_variance,
     has_dark, has_dark_variance, tile, first_bin, bad, sums, lost,
 ):  # fmt: skip
@@ -169,7 +168,7 @@ def _note_losses(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def add_tile(  # type: ignore[no-untyped-def]
+def add_tile(
     rows, at, width, tile, frames, low, high, dead, table, first_bins, floors,
     used, values, factors, bad, beyond, edge, sums, lost, total, rest, invalid,
 ):  # fmt: skip
@@ -255,7 +254,7 @@ class Integrator:
         self.edge = aligned_zeros((LANES, TILE), dtype)
         self.used = np.zeros(pixels, dtype=bool)
         for target in self.targets:
-            self.used[target.tiles.entries()[1]] = True
+            _mark_used(*target.tiles.arrays(), self.used)
         bins = [target.normalisation.size for target in self.targets]
         self.first_bins = np.cumsum([0, *bins])
         self.sums = aligned_zeros((int(self.first_bins[-1]), 2, LANES))
@@ -341,15 +340,31 @@ class _StaticSums:
             tiles.group_bin, weights=np.diff(tiles.group_start), minlength=bins
         ).astype(np.float64)
         dark, dark_variance = np.zeros(bins), np.zeros(bins)
-        if target.dark is not None or target.dark_variance is not None:
-            rows, pixels = tiles.entries()
-            share = tiles.coefficient.astype(np.float64)
-            if target.dark is not None:
-                dark = np.bincount(rows, share * target.dark.ravel()[pixels], bins)
-            if target.dark_variance is not None:
-                spread = share**2 * target.dark_variance.ravel()[pixels]
-                dark_variance = np.bincount(rows, spread, bins)
+        matrix = tiles.arrays()
+        if target.dark is not None:
+            _add_static(*matrix, target.dark.reshape(-1), False, dark)
+        if target.dark_variance is not None:
+            _add_static(*matrix, target.dark_variance.reshape(-1), True, dark_variance)
         return cls(entries, dark, dark_variance)
+
+
+@njit(nogil=True, cache=True)
+def _add_static(tile_start, group_bin, group_start, pixel, coefficient, values, squared, sums):
+    """sums[b] += c x or, squared, c^2 x over all pixels."""
+    for tile in range(tile_start.size - 1):
+        for group in range(tile_start[tile], tile_start[tile + 1]):
+            for k in range(group_start[group], group_start[group + 1]):
+                share = np.float64(coefficient[k])
+                value = np.float64(values[tile * TILE + pixel[k]])
+                sums[group_bin[group]] += share * value * (share if squared else 1.0)
+
+
+@njit(nogil=True, cache=True)
+def _mark_used(tile_start, group_bin, group_start, pixel, coefficient, used):
+    """used[p] = True for every pixel of the matrix."""
+    for tile in range(tile_start.size - 1):
+        for k in range(group_start[tile_start[tile]], group_start[tile_start[tile + 1]]):
+            used[tile * TILE + pixel[k]] = True
 
 
 def _arrays(target: Target, pixels: int) -> list[np.ndarray | None]:
@@ -365,10 +380,7 @@ def _arrays(target: Target, pixels: int) -> list[np.ndarray | None]:
         np.float64,
         np.float64,
     )
-    arrays = (
-        tiles.tile_start, tiles.group_bin, tiles.group_start, tiles.pixel, tiles.coefficient,
-        target.weight, target.dark, target.dark_variance,
-    )  # fmt: skip
+    arrays = (*tiles.arrays(), target.weight, target.dark, target.dark_variance)
     if tiles.tile_start.size != -(-pixels // TILE) + 1:
         raise ValueError(f"frames of {pixels} pixels, weights for others")
     for array in arrays[_WEIGHT:]:
@@ -381,7 +393,7 @@ def _arrays(target: Target, pixels: int) -> list[np.ndarray | None]:
 
 
 @njit(nogil=True, cache=True)
-def _add_frames(  # type: ignore[no-untyped-def]
+def _add_frames(
     frames, count, low, high, dead, table, first_bins, floors, used, values, factors, bad, beyond,
     edge, sums, lost, total, rest, invalid,
 ):  # fmt: skip
@@ -397,7 +409,7 @@ def _add_frames(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _deliver(  # type: ignore[no-untyped-def]
+def _deliver(
     sums, lost, any_lost, entries, normalisation, dark, dark_variance, signal, variance, gone
 ):
     """Accumulators, lane beside lane, to one row a frame; they are left 0."""

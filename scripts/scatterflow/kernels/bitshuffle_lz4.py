@@ -21,14 +21,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from scatterflow.kernels.lanes import (
-    COPIED,
-    LANES,
-    copy_bytes,
-    gather_bits,
-    load_word,
-    store_word,
-)
+from scatterflow.kernels.lanes import COPIED, copy_bytes, gather_bits, load_word, store_word
+from scatterflow.kernels.sizes import LANES
 
 HEADER = 12
 DECODED_TYPES = ("uint8", "uint16", "uint32")
@@ -37,7 +31,7 @@ _LOW_BITS = 8
 
 
 @njit(nogil=True, cache=True)
-def _long_length(source, at, end, length):  # type: ignore[no-untyped-def]
+def _long_length(source, at, end, length):
     """Continuation bytes of an LZ4 length; (length, position), -1 as position if they run out."""
     while True:
         if at >= end:
@@ -50,7 +44,7 @@ def _long_length(source, at, end, length):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _copy_match(out, at, distance, length):  # type: ignore[no-untyped-def]
+def _copy_match(out, at, distance, length):
     """Repeat what stands `distance` before; out has COPIED bytes to spare behind."""
     if distance >= COPIED:
         for done in range(0, length, COPIED):
@@ -73,7 +67,7 @@ def _copy_match(out, at, distance, length):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def decompress_block(source, at, end, out, size):  # type: ignore[no-untyped-def]
+def decompress_block(source, at, end, out, size):
     """Decode the LZ4 block source[at:end] into out[:size]; whether it is whole and gives just `size` bytes.
 
     source, out: uint8; end <= len(source), size + COPIED <= len(out).
@@ -121,7 +115,7 @@ def decompress_block(source, at, end, out, size):  # type: ignore[no-untyped-def
 
 
 @njit(nogil=True, cache=True)
-def _planes_in_use(shuffled, stride, bits, planes, high):  # type: ignore[no-untyped-def]
+def _planes_in_use(shuffled, stride, bits, planes, high):
     """Bits that are set in any element go to `planes`; (how many of the low ones, how many in all).
 
     high: gets the bytes of all planes beyond the low ones, or-ed: where it is 0 they need not be looked at.
@@ -150,7 +144,7 @@ def _planes_in_use(shuffled, stride, bits, planes, high):  # type: ignore[no-unt
 
 
 @njit(nogil=True, cache=True)
-def unshuffle(shuffled, elements, out, at, planes, high):  # type: ignore[no-untyped-def]
+def unshuffle(shuffled, elements, out, at, planes, high):
     """out[at : at + elements] from a bit-shuffled block.
 
     shuffled: uint8, (elements x item size); elements: a multiple of 8; out: unsigned integers;
@@ -179,7 +173,7 @@ def unshuffle(shuffled, elements, out, at, planes, high):  # type: ignore[no-unt
 
 
 @njit(nogil=True, cache=True)
-def _big_endian(source, at, size):  # type: ignore[no-untyped-def]
+def _big_endian(source, at, size):
     value = np.uint64(0)
     for i in range(size):
         value = value << np.uint64(8) | np.uint64(source[at + i])
@@ -187,7 +181,7 @@ def _big_endian(source, at, size):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def block_elements(source, elements, itemsize):  # type: ignore[no-untyped-def]
+def block_elements(source, elements, itemsize):
     """Elements in a block, as a chunk's header states; 0 if it does not fit a chunk of `elements`."""
     if source.size < HEADER or _big_endian(source, 0, 8) != elements * itemsize:
         return 0
@@ -198,7 +192,7 @@ def block_elements(source, elements, itemsize):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def decode_block(source, at, elements, out, out_at, shuffled, planes, high):  # type: ignore[no-untyped-def]
+def decode_block(source, at, elements, out, out_at, shuffled, planes, high):
     """Decode the block at source[at:] of `elements` elements into out[out_at:]; the position behind it, or
     -1 if it is damaged. shuffled: uint8 scratch of the block's size and COPIED more."""
     if at + 4 > source.size:
@@ -214,7 +208,7 @@ def decode_block(source, at, elements, out, out_at, shuffled, planes, high):  # 
 
 
 @njit(nogil=True, cache=True)
-def decode_rest(source, at, elements, out, out_at):  # type: ignore[no-untyped-def]
+def decode_rest(source, at, elements, out, out_at):
     """The last, fewer than 8 elements; whether they are there and end the chunk."""
     if source.size - at != elements * out.itemsize:
         return False
@@ -227,7 +221,7 @@ def decode_rest(source, at, elements, out, out_at):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True, cache=True)
-def _decode(source, out, block, shuffled, planes, high):  # type: ignore[no-untyped-def]
+def _decode(source, out, block, shuffled, planes, high):
     at = np.int64(HEADER)
     done = 0
     while out.size - done >= 8:
@@ -249,7 +243,10 @@ def scratch(block: int, itemsize: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def decode_chunk(chunk: bytes | np.ndarray, out: np.ndarray) -> bool:
-    """Decode a chunk into `out` (C-contiguous, one of DECODED_TYPES); False: damaged, `out` is not to be used."""
+    """Decode a chunk into `out` (C-contiguous, one of DECODED_TYPES).
+
+    False: the chunk is damaged, `out` is not to be used.
+    """
     source = np.frombuffer(chunk, np.uint8)
     block = block_elements(source, out.size, out.itemsize)
     if not block:

@@ -6,7 +6,7 @@ are integrated while they are in the cache: the sums are those of the decoded fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numba import carray, njit
@@ -20,8 +20,9 @@ from scatterflow.kernels.bitshuffle_lz4 import (
     decode_rest,
     scratch,
 )
-from scatterflow.kernels.lanes import LANES, TILE, aligned_zeros, pointer_to
+from scatterflow.kernels.lanes import aligned_zeros, pointer_to
 from scatterflow.kernels.moments import PixelSums, comparable
+from scatterflow.kernels.sizes import LANES, TILE
 
 # Columns to spare, so that the sixteen rows of a block do not fall onto the same lines of the cache.
 _SPARE = 16
@@ -74,7 +75,7 @@ def integrate_encoded(
     return None
 
 
-def _undo(integrator: Integrator, dtype: np.dtype, again) -> None:  # type: ignore[no-untyped-def]
+def _undo(integrator: Integrator, dtype: np.dtype, again: Callable[[], object]) -> None:
     """Take the blocks before the damaged one out of the sums over frames: integers, so that it is exact."""
     kept = integrator.pixel_sums
     integrator.pixel_sums = PixelSums(integrator.pixels, dtype)
@@ -86,7 +87,7 @@ def _undo(integrator: Integrator, dtype: np.dtype, again) -> None:  # type: igno
 
 
 @njit(nogil=True, cache=True)
-def _add_encoded(  # type: ignore[no-untyped-def]
+def _add_encoded(
     addresses, lengths, pixels, block, blocks, rows, shuffled, planes, high_planes, low, high, dead,
     table, first_bins, floors, used, values, factors, bad, beyond, edge, sums, lost, total, rest,
     invalid,

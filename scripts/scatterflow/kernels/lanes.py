@@ -16,9 +16,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16
-# Consecutive pixels that are worked on together; see `tiles`.
-TILE = 2048
+from scatterflow.kernels.sizes import LANES, TILE
+
 CACHE_LINE = 64
 COPIED = 32
 _INDEX = ir.IntType(64)
@@ -118,7 +117,7 @@ def _build_sums(
 
 
 @intrinsic
-def add_entries(typing, sums, row, values, factors, pixels, coefficients, first, last, floor):  # type: ignore[no-untyped-def]
+def add_entries(typing, sums, row, values, factors, pixels, coefficients, first, last, floor):
     """sums[row, 0] += c x and sums[row, 1] += c^2 max(x, floor) over entries first..last-1.
 
     sums: (rows, 2, LANES), values: (pixels, LANES), both float64 and aligned; factors: not looked at;
@@ -126,7 +125,7 @@ def add_entries(typing, sums, row, values, factors, pixels, coefficients, first,
     """
     signature = types.void(sums, row, values, factors, pixels, coefficients, first, last, floor)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         return _build_sums(context, builder, signature, arguments, weighted=False)
 
     return signature, generate
@@ -135,30 +134,31 @@ def add_entries(typing, sums, row, values, factors, pixels, coefficients, first,
 @intrinsic
 def add_weighted_entries(
     typing, sums, row, values, factors, pixels, coefficients, first, last, floor
-):  # type: ignore[no-untyped-def]
+):
     """As `add_entries`, with values f x and variances f^4 max(x, floor); factors f: (pixels, LANES).
 
     Where all factors are 1 the sums are those of `add_entries`, bit by bit.
     """
     signature = types.void(sums, row, values, factors, pixels, coefficients, first, last, floor)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         return _build_sums(context, builder, signature, arguments, weighted=True)
 
     return signature, generate
 
 
 @intrinsic
-def load_lanes(typing, rows, column, low, high, values, at, total):  # type: ignore[no-untyped-def]
+def load_lanes(typing, rows, column, low, high, values, at, total):
     """Sixteen pixels of sixteen frames: values[at + i, lane] = rows[lane, column + i], as float64.
 
     rows: (>= LANES, columns) C-contiguous. Values that are not within low..high (NaN is not) become 0.
-    at: pixel of the detector, a multiple of 16; its values go to row at % TILE. total: int64, to which the sums over the frames are added from its element `at` on; of any other type,
-    it is left alone. Returns (bool) whether a value was not within.
+    at: pixel of the detector, a multiple of 16; its values go to row at % TILE. total: int64, to which the
+    sums over the frames are added from its element `at` on; of any other type, it is left alone.
+    Returns (bool) whether a value was not within.
     """
     signature = types.boolean(rows, column, low, high, values, at, total)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         rows, column, low, high, values, at, total = arguments
         kinds = signature.args
         element = kinds[0].dtype
@@ -218,7 +218,7 @@ def load_lanes(typing, rows, column, low, high, values, at, total):  # type: ign
 
 
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """Sixteen vectors with rows and columns exchanged: the blocks of the matrix are swapped, halved, swapped."""
+    """Sixteen vectors, rows and columns exchanged: blocks are swapped, halved, swapped ..."""
     step = LANES // 2
     while step:
         for i in range(LANES):
@@ -235,22 +235,22 @@ def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
 
 
 @intrinsic
-def pointer_to(typing, address, kind):  # type: ignore[no-untyped-def]
+def pointer_to(typing, address, kind):
     """Pointer to numbers of type `kind` (as np.int32) at a memory address (int64)."""
     pointer = types.CPointer(kind.instance_type)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], context.get_value_type(pointer))
 
     return pointer(types.int64, kind), generate
 
 
 @intrinsic
-def copy_bytes(typing, target, at, source, begin):  # type: ignore[no-untyped-def]
-    """Copy COPIED bytes of source, from `begin` on, to target[at:], as one: uint8 arrays, nothing is checked."""
+def copy_bytes(typing, target, at, source, begin):
+    """Copy COPIED bytes of source[begin:] to target[at:], as one: uint8 arrays, nothing is checked."""
     signature = types.void(target, at, source, begin)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         target, at, source, begin = arguments
         vector = ir.VectorType(ir.IntType(8), COPIED).as_pointer()
         places = [
@@ -267,7 +267,7 @@ def copy_bytes(typing, target, at, source, begin):  # type: ignore[no-untyped-de
 
 
 @intrinsic
-def gather_bits(typing, shuffled, begin, stride, planes, count, out, at):  # type: ignore[no-untyped-def]
+def gather_bits(typing, shuffled, begin, stride, planes, count, out, at):
     """Sixteen elements of a bit-shuffled block: out[at : at + 16], an integer array.
 
     Bit p of element i is bit i % 8 of the byte shuffled[begin + p * stride + i // 8]; planes[:count]: the
@@ -275,7 +275,7 @@ def gather_bits(typing, shuffled, begin, stride, planes, count, out, at):  # typ
     """
     signature = types.void(shuffled, begin, stride, planes, count, out, at)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         shuffled, begin, stride, planes, count, out, at = arguments
         kinds = signature.args
         kind = context.get_data_type(kinds[5].dtype)
@@ -316,10 +316,10 @@ def gather_bits(typing, shuffled, begin, stride, planes, count, out, at):  # typ
 
 
 @intrinsic
-def load_word(typing, source, at):  # type: ignore[no-untyped-def]
+def load_word(typing, source, at):
     """The eight bytes at source[at:] (uint8) as uint64, little-endian on all machines that are in use."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         data = _data(context, builder, signature.args[0], arguments[0])
         place = builder.bitcast(builder.gep(data, [arguments[1]]), _INDEX.as_pointer())
         return builder.load(place, align=1)
@@ -328,10 +328,10 @@ def load_word(typing, source, at):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def store_word(typing, target, at, word):  # type: ignore[no-untyped-def]
+def store_word(typing, target, at, word):
     """Write a uint64 as eight bytes to target[at:] (uint8)."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         data = _data(context, builder, signature.args[0], arguments[0])
         place = builder.bitcast(builder.gep(data, [arguments[1]]), _INDEX.as_pointer())
         builder.store(arguments[2], place, align=1)

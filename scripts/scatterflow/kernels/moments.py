@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from scatterflow.kernels.lanes import TILE
+from scatterflow.kernels.sizes import TILE
 
 
 def comparable(limits: tuple[float, float], dtype: np.dtype) -> tuple[np.generic, np.generic]:
@@ -31,7 +31,7 @@ def _add_pair(high: float, rest: float, value: float) -> tuple[float, float]:
     return rounded, error - (rounded - total)
 
 
-def add_floats(rows, at, width, frames, low, high, first, total, rest):  # type: ignore[no-untyped-def]
+def add_floats(rows, at, width, frames, low, high, first, total, rest):
     """Add rows[:frames, at : at + width] to the sums of pixels first..first + width - 1, in compiled code.
 
     Values not within low..high (NaN is not) are left out. Does nothing where total is int64.
@@ -40,15 +40,15 @@ def add_floats(rows, at, width, frames, low, high, first, total, rest):  # type:
 
 
 @overload(add_floats)
-def _choose_add_floats(rows, at, width, frames, low, high, first, total, rest):  # type: ignore[no-untyped-def]
+def _choose_add_floats(rows, at, width, frames, low, high, first, total, rest):
     return _add_nothing if isinstance(total.dtype, types.Integer) else _add_floats
 
 
-def _add_nothing(rows, at, width, frames, low, high, first, total, rest):  # type: ignore[no-untyped-def]
+def _add_nothing(rows, at, width, frames, low, high, first, total, rest):
     return None
 
 
-def _add_floats(rows, at, width, frames, low, high, first, total, rest):  # type: ignore[no-untyped-def]
+def _add_floats(rows, at, width, frames, low, high, first, total, rest):
     own, own_rest = total[first : first + width], rest[first : first + width]
     for lane in range(frames):
         row = rows[lane, at : at + width]
@@ -65,18 +65,18 @@ def _add_pairs(high: np.ndarray, rest: np.ndarray, more: np.ndarray, more_rest: 
 
 
 class PixelSums:
-    """What one thread sums of one kind of frames: `add_rows` fills it tile by tile.
+    """What one thread sums of one kind of frames; `azimuthal.add_tile` fills it tile by tile.
 
-    total, rest: int64 and empty, or float64 both, (pixels, filled up to whole tiles); invalid: (pixels) uint32, frames in which the
-    pixel was not valid; frames: how many were summed.
+    total, rest: int64 and empty, or float64 both, (pixels, filled up to whole tiles); invalid: (pixels)
+    uint32, frames in which the pixel was not valid; frames: how many were summed.
     """
 
     def __init__(self, pixels: int, dtype: np.dtype) -> None:
         exact = dtype.kind in "iub" and dtype.itemsize <= 4
         padded = -(-pixels // TILE) * TILE  # tiles are loaded whole
-        self.total = np.zeros(padded, dtype=np.int64 if exact else np.float64)
+        self.total: np.ndarray = np.zeros(padded, dtype=np.int64 if exact else np.float64)
         self.rest = np.zeros(0 if exact else padded)
-        self.invalid = np.zeros(pixels, dtype=np.uint32)
+        self.invalid: np.ndarray = np.zeros(pixels, dtype=np.uint32)
         self.frames = 0
 
     def pair(self) -> tuple[np.ndarray, np.ndarray]:

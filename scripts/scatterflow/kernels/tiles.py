@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scatterflow.kernels.lanes import TILE
+from scatterflow.kernels.sizes import TILE
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,16 @@ class Tiles:
     group_start: np.ndarray
     pixel: np.ndarray
     coefficient: np.ndarray
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All of them, in their order."""
+        return (
+            self.tile_start,
+            self.group_bin,
+            self.group_start,
+            self.pixel,
+            self.coefficient,
+        )
 
     def entries(self) -> tuple[np.ndarray, np.ndarray]:
         """Bin and pixel of every entry, (entries) int64 each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow, check_references, read_run_table
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.checksums import value_digest
+from scatterflow.plan.analysis import PlannedAnalysis, plan_analysis
 from scatterflow.plan.chunks import (
     FrameLoad,
     chunk_ranges,
@@ -22,15 +23,21 @@ from scatterflow.plan.chunks import (
     memory_estimate_mb,
     stored_frames,
 )
+from scatterflow.plan.companions import add_companions
 from scatterflow.plan.maps import PlannedMap, plan_maps
 from scatterflow.plan.refinement import check_refinement
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4
-# signal, variance, normalisation: float64 each.
+# signal, variance, lost normalisation: float64 each.
 BYTES_PER_BIN = 24
-# float32 coefficient and int32 index for about two bins a pixel, float64 normalisation once.
-WEIGHTS_BYTES_PER_PIXEL = 24
+# About two matrix entries a pixel (uint16, float32) and half a group (int32, int64), a float64 weight.
+WEIGHTS_BYTES_PER_PIXEL = 28
+# Sums over frames of a job (two float64, a count, and as much while they are merged), and of each thread.
+SUM_BYTES_PER_PIXEL = 36
+THREAD_BYTES_PER_PIXEL = 21
+# Accumulators of each thread: four float64 for each of 16 frames.
+THREAD_BYTES_PER_BIN = 512
 # Beyond this Snakemake takes minutes to look at the jobs of a single run.
 MOST_CHUNKS = 100_000
 # Keys of shared products are names as well: two names, a digest of 12 and two dashes are within 64.
@@ -58,7 +65,8 @@ class IntegrationTask:
 
 @dataclass(frozen=True)
 class PlannedReduction:
-    """One reduction of one run, with everything its rules need."""
+    """One reduction of one run, with everything its rules need. delivers: False for a run that is only
+    integrated, for others to be corrected with."""
 
     row: RunRow
     name: str
@@ -68,6 +76,8 @@ class PlannedReduction:
     masks: dict[str, str]
     chunk_frames: int
     load: FrameLoad
+    analysis: PlannedAnalysis
+    delivers: bool = True
 
     @property
     def reduction(self) -> Any:
@@ -90,6 +100,13 @@ class PlannedReduction:
         start."""
         bins = self.load.result_bytes // BYTES_PER_BIN * self.row.frames
         return 30 + math.ceil(2 * 0.3e-6 * bins / 60)
+
+    @property
+    def analysis_minutes(self) -> int:
+        """Time to allow for fits and figures of merit, minutes: ten times the 0.2 ms per frame and part
+        measured, and a start."""
+        parts = len(self.analysis.fits) + len(self.analysis.figures)
+        return 10 + math.ceil(10 * 0.2e-3 * parts * self.row.frames / 60)
 
     def stored_frames(self, task: IntegrationTask) -> int:
         """Frames per stored chunk of a task's arrays."""
@@ -180,6 +197,12 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
             plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
     plan.maps = plan_maps(base, plan.reductions)
     plan.notes += [note for found in plan.maps.values() for note in found.notes]
+    add_companions(
+        plan,
+        lambda row, name: replace(
+            _plan_reduction(plan, row, name, configurations.for_run(row)), delivers=False
+        ),
+    )
     plan.notes += configurations.unused_overrides() + _nearly_calibrants(rows)
     return plan
 
@@ -234,7 +257,15 @@ def _plan_reduction(
             pixel_rate=configuration.chunks.pixel_rate,
         ),
         load=load,
+        analysis=plan_analysis(
+            reduction,
+            tasks,
+            configuration.sources[row.source].scalars,
+            f"reductions.{name}",
+            row.run,
+        ),
     )
+    plan.notes += planned.analysis.notes
     _check_chunks(planned)
     check_refinement(planned)
     return planned
@@ -298,7 +329,10 @@ def _frame_load(
         pixels=sum(pixels[task.detector] for task in tasks),
         raw_bytes=ASSUMED_BYTES_PER_PIXEL * sum(pixels.values()),
         result_bytes=sum(BYTES_PER_BIN * math.prod(task.bins) for task in tasks),
-        sum_bytes=12 * sum(pixels.values()),
+        sum_bytes=SUM_BYTES_PER_PIXEL * max(pixels.values()),
+        thread_bytes=THREAD_BYTES_PER_PIXEL * max(pixels.values())
+        + THREAD_BYTES_PER_BIN * sum(math.prod(task.bins) for task in tasks),
+        threads=configuration.chunks.threads,
         weights_bytes=WEIGHTS_BYTES_PER_PIXEL * sum(pixels[task.detector] for task in tasks),
     )
 
@@ -328,9 +362,10 @@ def _check_task_names(
 
 def _check_names(reduction: Any, scalars: dict[str, Any], row: RunRow, name: str) -> None:
     """Scalars that the reduction refers to must be there for this run's source."""
-    wanted = {"axis": reduction.axis}
-    if reduction.corrections.monitor is not None:
-        wanted["corrections.monitor.monitor"] = reduction.corrections.monitor.monitor
+    wanted: dict[str, str | None] = {"axis": reduction.axis}
+    wanted.update(
+        {f"corrections.{key}": scalar for key, scalar in reduction.corrections.scalars().items()}
+    )
     for key, scalar in wanted.items():
         if scalar is not None and scalar not in scalars:
             raise UserError(

@@ -10,13 +10,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# What a chunk job holds before it sees a frame: the interpreter and the libraries (measured 200 to 300 MB).
+from scatterflow.kernels.sizes import block_frames
+
+# What a chunk job holds before it sees a frame: the interpreter and the libraries (measured 250 to 350 MB).
 BASE_MEMORY_MB = 400
 # Zarr chunks of about this size compress well, and are read and written at disk speed.
 STORED_CHUNK_BYTES = 16_000_000
-# Frames held at once while a chunk job streams through its range.
-BLOCK_BYTES = 256_000_000
-MOST_BLOCK_FRAMES = 64
 # Longer chunks are multiples of this, which has many divisors for the stored chunks in them.
 CHUNK_MULTIPLE = 60
 
@@ -26,8 +25,8 @@ class FrameLoad:
     """What one frame costs, and what a job holds besides frames.
 
     pixels: of all detectors, times their integrations; raw_bytes: stored frame, all detectors;
-    result_bytes: all integrated arrays; sum_bytes: the running sums of frames; weights_bytes: the
-    prepared weights.
+    result_bytes: all integrated arrays; sum_bytes: the sums of frames; weights_bytes: the prepared weights;
+    thread_bytes: what each of the job's threads holds besides frames.
     """
 
     pixels: int
@@ -35,6 +34,8 @@ class FrameLoad:
     result_bytes: int
     sum_bytes: int
     weights_bytes: int = 0
+    thread_bytes: int = 0
+    threads: int = 1
 
 
 def frames_per_chunk(
@@ -96,21 +97,19 @@ def stored_frames(per_chunk: int, bytes_per_frame: int, frames: int | None = Non
     return next(size for size in range(wanted, 0, -1) if per_chunk % size == 0)
 
 
-def block_frames(per_chunk: int, raw_bytes: int) -> int:
-    """Frames that a job reads at once."""
-    return max(1, min(per_chunk, BLOCK_BYTES // max(raw_bytes, 1), MOST_BLOCK_FRAMES))
-
-
 def memory_estimate_mb(load: FrameLoad, per_chunk: int) -> int:
     """Upper estimate of a chunk job's memory, MB; never less for more frames."""
     block = block_frames(per_chunk, load.raw_bytes)
-    # Reading may hold a block twice (compressed and decoded).
-    frames = 2 * block * load.raw_bytes
+    # Each thread works on a block while others wait to be taken and one is read; a thread may hold its block
+    # twice (compressed and decoded).
+    frames = min(2 * per_chunk, (2 * load.threads + 1) * block) * load.raw_bytes
+    threads = load.threads * load.thread_bytes
+    waiting = min(per_chunk, (load.threads + 1) * block) * load.result_bytes
     # Arrays above a stored chunk are written early, the rest at the end, in one copy.
     results = 2 * min(
         per_chunk * load.result_bytes, max(8 * STORED_CHUNK_BYTES, block * load.result_bytes)
     )
     # For its checksum each array is read back, one stored chunk at a time.
     read_back = min(per_chunk * load.result_bytes // 3, max(STORED_CHUNK_BYTES, load.result_bytes))
-    total = frames + results + read_back + load.sum_bytes + load.weights_bytes
+    total = frames + threads + waiting + results + read_back + load.sum_bytes + load.weights_bytes
     return math.ceil(BASE_MEMORY_MB + total / 1e6)

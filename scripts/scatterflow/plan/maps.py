@@ -179,10 +179,7 @@ def _corrections(member: PlannedReduction) -> dict[str, Any]:
 
 def analysis_quantities(member: PlannedReduction) -> set[str]:
     """Numbers per frame that the fits and figures of merit of this run deliver."""
-    analysis = getattr(member, "analysis", None)
-    if not analysis:
-        return set()
-    made = {item["name"] for item in (*analysis.fits, *analysis.figures)}
+    made = {item["name"] for item in (*member.analysis.fits, *member.analysis.figures)}
     parts = {**member.reduction.fits, **member.reduction.figures}
     return {value for name in made for value in parts[name].value_names(name)}
 

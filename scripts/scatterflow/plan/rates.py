@@ -31,6 +31,7 @@ ASSUMED = {
     "setup_container": Rate(1, 120, 0),
     "integrate_chunk": Rate(3, 400, 0),
     "assemble_result": Rate(3, 300, 0),
+    "analyse_profiles": Rate(2, 200, 0),
 }
 ASSUMED_PLOT = Rate(3, 200, 0)
 

@@ -91,11 +91,17 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
             for chunk in item.chunks
         ],
         "assemble_result": plots("result.nxs"),
+        "analyse_profiles": plots("analysis.nxs"),
         "plot_frames": plots("_frames.png"),
         "plot_profiles": plots("_profiles.png"),
         "plot_mean_profile": plots("_mean.png"),
         "plot_cake": plots("_map.png"),
         "plot_monitors": plots("monitors.png"),
+        "plot_fits": plots("_fit.png"),
+        "plot_figures": plots("/figures.png"),
+        "plot_views": plots("_views.png"),
+        "plot_corrections": plots("_corrections.png"),
+        "plot_transmission": plots("transmission.png"),
         "check_calibrant": plots("_rings.tsv"),
         "refine_geometry": plots(".poni"),
         "structure_map": plots("/map.nxs"),
@@ -122,6 +128,7 @@ def _bytes(rule: str, plan: Plan) -> tuple[float, float]:
         "simulate_raw": (0.0, raw),
         "integrate_chunk": (raw, sums * RESULT_COMPRESSION),
         "assemble_result": (sums * RESULT_COMPRESSION, results),
+        "analyse_profiles": (results, 0.0),
         "plot_profiles": (results, 0.0),
     }.get(rule, (0.0, 0.0))
 

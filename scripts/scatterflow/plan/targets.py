@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import PlannedReduction
+from scatterflow.plan.companions import applied_corrections
 from scatterflow.plan.refinement import refined_geometries
 
 
@@ -19,10 +20,15 @@ def calibrant_of(planned: PlannedReduction) -> str | None:
 
 def result_files(planned: PlannedReduction) -> list[str]:
     """Result file, plots and checks of one reduction of one run."""
+    if not planned.delivers:
+        return []
     folder = f"results/{planned.row.run}/{planned.name}"
     plots = [f"{detector}_frames" for detector in planned.detectors]
     if planned.configuration.sources[planned.row.source].scalars:
         plots.append("monitors")
+    applied = applied_corrections(planned)["settings"]
+    if applied["flux"] is not None:
+        plots.append("transmission")
     checks = []
     checked = _checked_integration(planned)
     only = planned.reduction.calibrant.detectors
@@ -31,10 +37,20 @@ def result_files(planned: PlannedReduction) -> list[str]:
             plots.append(f"{task.name}_map")
             continue
         plots += [f"{task.name}_profiles", f"{task.name}_mean"]
+        if any(settings is not None for settings in applied.values()):
+            plots.append(f"{task.name}_corrections")
         if task.integration == checked and task.detector in (only or planned.detectors):
             checks.append(f"{folder}/{task.name}_rings.tsv")
-    figures = (f"{folder}/plots/{name}.png" for name in plots)
-    return [result_path(planned), *figures, *checks, *refined_geometries(planned).values()]
+    analysis = []
+    if planned.analysis:
+        analysis.append(f"{folder}/analysis.nxs")
+        plots += [f"{fit['name']}_fit" for fit in planned.analysis.fits]
+        plots += [f"{task}_views" for task in planned.analysis.viewed_tasks()]
+        if planned.analysis.figures:
+            plots.append("figures")
+    images = [f"{folder}/plots/{name}.png" for name in plots]
+    refined = refined_geometries(planned).values()
+    return [result_path(planned), *analysis, *images, *checks, *refined]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

@@ -22,6 +22,7 @@ from scatterflow.plots.style import (
     plain_text,
     robust_limits,
     save,
+    significant,
     title,
 )
 
@@ -73,7 +74,7 @@ def mean_profile_figure(
     logarithmic = is_log(steady)
     axes.set_yscale("log" if logarithmic else "linear")
     known_errors = np.nan_to_num(errors[drawn.steady], nan=0.0, posinf=0.0)
-    lowest = steady if logarithmic else steady - known_errors
+    lowest = significant(steady, known_errors) if logarithmic else steady - known_errors
     robust_limits(axes, np.concatenate([lowest, steady + known_errors]), logarithmic)
     axes.plot(x.values, intensity, color=BLUE, label=frames, zorder=3)
     if np.isfinite(errors).any():

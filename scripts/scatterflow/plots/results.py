@@ -77,6 +77,17 @@ class Scalar:
     unit: str
 
 
+@dataclass(frozen=True)
+class Factor:
+    """What a correction takes per frame. values, errors: (frames,), errors None where not known."""
+
+    name: str
+    meaning: str
+    values: np.ndarray
+    errors: np.ndarray | None
+    unit: str
+
+
 def read_frame_sum(result_path: str | Path, detector: str) -> FrameSum:
     """Mean frame, mask and beam centre of a detector; raises UserError if they are not there."""
     with _open(result_path) as file:
@@ -157,14 +168,19 @@ def read_integration(
 
 
 def read_mean(
-    result_path: str | Path, detector: str, integration: str, shape: tuple[int, ...]
+    result_path: str | Path,
+    detector: str,
+    integration: str,
+    shape: tuple[int, ...],
+    stage: str = "mean",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean over the frames of an integration and its standard error (NaN if not in the file).
 
-    shape: of both, as the axes have it; anything else raises UserError.
+    shape: of both, as the axes have it; anything else raises UserError. stage: `mean`, or the mean at
+    another stage of the corrections, as `read_stages` lists them.
     """
     with _open(result_path) as file:
-        mean = _member(_subentry(file, detector, integration), "mean")
+        mean = _member(_subentry(file, detector, integration), stage)
         intensity = _read(mean, "I")
         errors = _read(mean, "I_errors") if "I_errors" in mean else np.full(intensity.shape, np.nan)
         if not intensity.shape == errors.shape == shape:
@@ -175,6 +191,40 @@ def read_mean(
                 "delete the result and run snakemake again",
             )
         return intensity, errors
+
+
+def read_stages(result_path: str | Path, detector: str, integration: str) -> dict[str, str]:
+    """Stages of the corrections that a result holds means of, and the label of the intensity at each."""
+    with _open(result_path) as file:
+        group = _subentry(file, detector, integration)
+        return {
+            name: _attribute(_member(group[name], "I"), "intensity_label")
+            for name in ("uncorrected", "normalised", "background", "mean")
+            if name in group
+        }
+
+
+def read_factors(result_path: str | Path) -> tuple[str, list[Factor]]:
+    """Heading, and what corrections take per frame: monitors before and behind the sample, transmission,
+    thickness, as far as there are."""
+    found = []
+    with _open(result_path) as file:
+        entry = file["entry"]
+        scalars = _member(entry, "scalars")
+        steps = {name.split("_", 2)[-1]: name for name in entry if name.startswith("process_")}
+        for step, meaning in (("flux", "before the sample"), ("absorption", "behind the sample")):
+            if step in steps:
+                name = _member(entry[steps[step]], "input/monitor")[()].decode()
+                unit = _attribute(_member(scalars, name), "units")
+                values = _read(scalars, name).astype(np.float64)
+                found.append(Factor(name, meaning, values, None, unit))
+        for step, name in (("absorption", "transmission"), ("thickness", "thickness")):
+            if step in steps:
+                group = entry[steps[step]]
+                values, errors = _read(group, name), _read(group, f"{name}_errors")
+                unit = _attribute(group[name], "units")
+                found.append(Factor(name, "", values, errors, unit))
+        return _heading(file), found
 
 
 def read_norm(
@@ -221,6 +271,20 @@ def read_grouped_frames(
     mean = np.full(total.shape, np.nan)
     np.divide(total, count, out=mean, where=count > 0)
     return mean
+
+
+def read_frames(
+    result_path: str | Path, detector: str, integration: str, frames: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Profiles of some frames and their standard errors (NaN if not in the file), (frames, bins...).
+
+    frames: numbers of the frames, increasing.
+    """
+    with _open(result_path) as file:
+        data = _member(_subentry(file, detector, integration), "data")
+        intensity = _member(data, "I")[frames]
+        errors = data["I_errors"][frames] if "I_errors" in data else np.full_like(intensity, np.nan)
+        return intensity, errors
 
 
 def read_scalars(result_path: str | Path) -> tuple[str, list[Scalar]]:

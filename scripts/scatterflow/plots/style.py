@@ -65,6 +65,7 @@ _UNITS = {
     "chi_rad": ("χ", "rad"),
 }
 _NEXUS_UNITS = {
+    "angstrom": "Å",
     "1/angstrom": "Å⁻¹",
     "angstrom^-1": "Å⁻¹",
     "1/A": "Å⁻¹",
@@ -194,6 +195,12 @@ def robust_limits(axes: Axes, values: np.ndarray, logarithmic: bool) -> None:
         return
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     axes.set_ylim(min(low, 0.0 if 0 <= low < 0.3 * high else low) - room, high + room)
+
+
+def significant(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """The values that set the foot of a log scale: those above their errors; all where none is."""
+    clear = values[values > np.nan_to_num(errors, nan=0.0, posinf=0.0)]
+    return clear if clear.size else values
 
 
 def no_data_note(axes: Axes, note: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,33 @@ import numpy as np
 
 from scatterflow.detectors.masks import GoodMask, read_mask
 from scatterflow.detectors.unusable import image_sha256
-from scatterflow.files.json import read_json
-from scatterflow.files.provenance import raw_file_record
+from scatterflow.saxswaxs.applied import prepare_corrections
+from scatterflow.saxswaxs.chain import RunData
+from scatterflow.saxswaxs.companions import (
+    open_companion,
+    scalar_records,
+    sorted_receipts,
+    valid_frames,
+)
 from scatterflow.saxswaxs.container import open_container
-from scatterflow.saxswaxs.corrections import Factor, monitor_factor
-from scatterflow.saxswaxs.merge import frame_validity, verify_receipts
-from scatterflow.saxswaxs.result import Description, DetectorResult, write_result
+from scatterflow.saxswaxs.merge import verify_receipts
+from scatterflow.saxswaxs.result import (
+    Description,
+    DetectorResult,
+    raw_files,
+    write_result,
+)
 from scatterflow.saxswaxs.tasks import ResultTask, made_from
 from scatterflow.saxswaxs.weights import Weights, read_weights
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source
 
-FIGURES = ("_frames", "_profiles", "_mean", "_map", "_rings", "_geometry", "monitors")
+FIGURES = (
+    *("_frames", "_profiles", "_mean", "_map", "_rings", "_geometry"),
+    *("_corrections", "monitors", "transmission"),
+)
+ANALYSIS_FIGURES = ("_fit", "_views", "figures")
+logger = logging.getLogger("scatterflow")
 
 
 def assemble_result(
@@ -34,17 +50,21 @@ def assemble_result(
     description: Mapping[str, Any],
     tasks: Sequence[Mapping[str, Any]],
     valid: Mapping[str, Any],
+    corrections: Mapping[str, Any],
+    companions: Sequence[Mapping[str, Any]] = (),
     result: str,
 ) -> None:
     """Verify the container against its receipts and write the result file.
 
     weights: file per key; masks: file per detector; location: fields of the run's `RunLocation` with
     scalars; description: run, reduction, sample, experiment, parameters; tasks: as planned; valid: the
-    valid range per detector. Raises UserError naming the chunk, monitor or frame that is wrong.
+    valid range per detector; corrections: settings as they apply to this run, dark and background runs;
+    companions: fields of the runs it is corrected with (`companions.open_companion`).
+    Raises UserError naming the chunk, monitor or frame that is wrong.
     """
     where = f"run {description['run']}, reduction {description['reduction']}"
     container = open_container(container_path)
-    receipts = sorted((read_json(path) for path in receipt_paths), key=lambda item: item["start"])
+    receipts = sorted_receipts(receipt_paths)
     prepared = {key: read_weights(path) for key, path in weights.items()}
     read = {name: read_mask(path) for name, path in masks.items()}
     result_tasks = [_result_task(task, prepared) for task in tasks]
@@ -61,8 +81,21 @@ def assemble_result(
         )
         for name, mask in read.items()
     }
-    # A frame that one detector lacks may be there on another.
-    frame_valid = np.any([frame_validity(container, name) for name in detectors], axis=0)
+    others = [
+        open_companion(fields, result_tasks, valid, darks, description["reduction"])
+        for fields in companions
+    ]
+    data = RunData(
+        run=description["run"],
+        container=container,
+        scalars=scalars,
+        # A frame that one detector lacks may be there on another.
+        valid=valid_frames(container, detectors),
+        settings=corrections["settings"],
+        dark=tuple(corrections["dark"]),
+        background=tuple(corrections["background"]),
+    )
+    warnings: list[str] = []
     write_result(
         result,
         container,
@@ -78,13 +111,17 @@ def assemble_result(
             metadata=source.metadata(),
             parameters=description["parameters"],
             receipts=receipts,
-            scalar_files=[
-                raw_file_record(path)
-                for path in dict.fromkeys([*source.scalar_files(), *source.shared_files()])
-            ],
-            corrections=_corrections(description["parameters"], scalars, frame_valid, where),
+            scalar_files=scalar_records(source),
+            companions={
+                other.data.run: [*raw_files(other.receipts).values(), *other.scalar_files]
+                for other in others
+            },
         ),
+        prepare_corrections(data, [other.data for other in others], result_tasks, warnings),
+        warnings,
     )
+    for warning in dict.fromkeys(warnings):
+        logger.warning("warning: %s", warning)
     _remove_outdated_figures(result)
 
 
@@ -92,10 +129,14 @@ def _remove_outdated_figures(result: str) -> None:
     """Figures and checks of the result before: those that are still wanted are drawn anew, the others, of
     integrations or calibrants given up, would stand beside a result that they do not show."""
     folder = Path(result).parent
-    for ending in FIGURES:
+    for ending in (*FIGURES, *ANALYSIS_FIGURES):
         for path in (*folder.glob(f"plots/*{ending}.png"), *folder.glob(f"plots/*{ending}.svg")):
             path.unlink(missing_ok=True)
-    for path in (*folder.glob("*_rings.tsv"), *folder.glob("*_rings.json")):
+    for path in (
+        *folder.glob("*_rings.tsv"),
+        *folder.glob("*_rings.json"),
+        folder / "analysis.nxs",
+    ):
         path.unlink(missing_ok=True)
 
 
@@ -125,18 +166,3 @@ def _detector_result(mask: GoodMask, task: ResultTask, valid: Mapping[str, Any])
         },
         valid=valid,
     )
-
-
-def _corrections(
-    parameters: Mapping[str, Any], scalars: Mapping[str, np.ndarray], valid: np.ndarray, where: str
-) -> list[tuple[str, Factor]]:
-    """The corrections of the configuration in their order."""
-    monitor = parameters["corrections"]["monitor"]
-    if monitor is None:
-        return []
-    return [
-        (
-            "monitor_normalisation",
-            monitor_factor(scalars[monitor["monitor"]], monitor, valid, where),
-        )
-    ]

@@ -19,13 +19,13 @@ from scatterflow.detectors.valid_range import valid_limits
 from scatterflow.files.checksums import RowsDigest, array_sha256
 from scatterflow.files.provenance import raw_file_record
 from scatterflow.kernels.azimuthal import Target
-from scatterflow.kernels.lanes import LANES
 from scatterflow.kernels.moments import FrameSum
+from scatterflow.kernels.sizes import LANES, block_frames
 from scatterflow.progress import progress
 from scatterflow.saxswaxs.container import SUMS, open_container, part_of_chunk
 from scatterflow.saxswaxs.frame_blocks import Block, frame_blocks, read_block
 from scatterflow.saxswaxs.tasks import Task, made_from
-from scatterflow.saxswaxs.workers import Worker, block_frames, integrated
+from scatterflow.saxswaxs.workers import Worker, integrated
 from scatterflow.sources.base import Source
 
 
@@ -196,32 +196,32 @@ class _Writer:
 
     def __init__(self, array: Any, start: int, stop: int) -> None:
         self._array = array
-        self._rows = array.chunks[0]
         self._position = start
-        self._stop = stop
-        self._waiting: list[np.ndarray] = []
+        rows = min(array.chunks[0], stop - start)
+        self._waiting = np.empty((rows, math.prod(array.shape[1:])), array.dtype)
         self._held = 0
         # Of what was meant to be written: the store is held against it when the result is assembled.
         self._digest = RowsDigest((stop - start, *array.shape[1:]), array.dtype)
 
     def append(self, rows: np.ndarray) -> None:
         self._digest.update(rows)
-        self._waiting.append(rows)
-        self._held += len(rows)
-        if self._held >= self._rows:
-            rows = np.concatenate(self._waiting)
-            whole = len(rows) // self._rows * self._rows
-            self._write(rows[:whole])
-            self._waiting, self._held = [rows[whole:]], len(rows) - whole
+        done = 0
+        while done < len(rows):
+            part = rows[done : done + len(self._waiting) - self._held]
+            self._waiting[self._held : self._held + len(part)] = part
+            self._held += len(part)
+            done += len(part)
+            if self._held == len(self._waiting):
+                self._write()
 
     def finish(self) -> str:
         """Write what is left; returns the checksum of all rows."""
         if self._held:
-            self._write(np.concatenate(self._waiting))
-            self._waiting, self._held = [], 0
+            self._write()
         return self._digest.finalize()
 
-    def _write(self, rows: np.ndarray) -> None:
-        end = self._position + len(rows)
-        self._array[self._position : end] = rows.reshape(len(rows), *self._array.shape[1:])
-        self._position = end
+    def _write(self) -> None:
+        end = self._position + self._held
+        rows = self._waiting[: self._held].reshape(self._held, *self._array.shape[1:])
+        self._array[self._position : end] = rows
+        self._position, self._held = end, 0

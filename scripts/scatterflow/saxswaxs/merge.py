@@ -1,8 +1,5 @@
-"""The filled container as profiles: verify, divide, correct, average.
-
-Frames stream through in stored chunks, so memory is bounded for a run of any length; sums over frames
-are taken frame by frame in order, so they do not depend on how the run was cut.
-"""
+"""The filled container: verified against its receipts, read back in stored chunks, so that memory is
+bounded for a run of any length."""
 
 from __future__ import annotations
 
@@ -17,43 +14,25 @@ from scatterflow.errors import UserError
 from scatterflow.files.provenance import is_same_file
 from scatterflow.kernels.moments import FrameSum
 from scatterflow.saxswaxs.container import PER_CHUNK, SUMS, array_names, stored_checksums
-from scatterflow.saxswaxs.corrections import Factor, apply_factor
 from scatterflow.saxswaxs.tasks import Task
 
 HOW = "delete the receipt (work/RUN/REDUCTION/chunks/*.json) and run snakemake again"
 
 
 @dataclass(frozen=True)
-class Profiles:
-    """Some frames of one integration: first frame, intensity and variance (frames, bins...), both NaN where
-    no pixel contributed; total_signal (frames,): the counts of all bins added up, before any correction."""
+class Sums:
+    """Some frames of one integration as stored: first frame; signal, variance and normalisation
+    (frames, bins...) float64, NaN in frames that are missing."""
 
     first: int
-    intensity: np.ndarray
+    signal: np.ndarray
     variance: np.ndarray
-    total_signal: np.ndarray
+    normalisation: np.ndarray
 
-
-class MeanProfile:
-    """Mean over frames of intensity, with its variance; bins without value in a frame are passed over."""
-
-    def __init__(self, bins: tuple[int, ...]) -> None:
-        self._sum = np.zeros(bins)
-        self._variance = np.zeros(bins)
-        self._count = np.zeros(bins, dtype=np.int64)
-
-    def update(self, profiles: Profiles) -> None:
-        """Add frames, one after the other."""
-        for intensity, variance in zip(profiles.intensity, profiles.variance, strict=True):
-            there = np.isfinite(intensity)
-            self._sum += np.where(there, intensity, 0.0)
-            self._variance += np.where(there, variance, 0.0)
-            self._count += there
-
-    def finalize(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and its standard error, NaN where no frame has a value."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self._sum / self._count, np.sqrt(self._variance) / self._count
+    @property
+    def total_signal(self) -> np.ndarray:
+        """Counts of all bins added up, before any correction, (frames,)."""
+        return np.sum(self.signal.reshape(len(self.signal), -1), axis=1)
 
 
 def verify_receipts(
@@ -100,21 +79,14 @@ def _check_inputs(receipt: dict[str, Any], made_from: Mapping[str, str], name: s
             raise UserError(f"{path} has changed since the chunk was integrated", name, HOW)
 
 
-def profiles(container: Any, task: Task, factors: Sequence[Factor]) -> Iterator[Profiles]:
-    """Corrected intensities of one integration, stored chunk by stored chunk."""
+def sums(container: Any, task: Task) -> Iterator[Sums]:
+    """The sums of one integration, stored chunk by stored chunk."""
     signal, variance, lost = (container[f"{task.name}/{name}"] for name in SUMS)
     whole = task.weights.normalisation.reshape(signal.shape[1:])
-    rows = signal.chunks[0]
-    for first in range(0, signal.shape[0], rows):
-        part = slice(first, min(first + rows, signal.shape[0]))
-        sums = signal[part]
-        norm = whole - lost[part]
-        norm = np.where(norm > 0, norm, np.nan)
-        intensity, spread = sums / norm, variance[part] / norm**2
-        for factor in factors:
-            intensity, spread = apply_factor(intensity, spread, factor, part)
-        total = np.sum(sums.reshape(len(sums), -1), axis=1)
-        yield Profiles(first, intensity, spread, total)
+    frames, rows = signal.shape[0], signal.chunks[0]
+    for first in range(0, frames, rows):
+        part = slice(first, min(first + rows, frames))
+        yield Sums(first, signal[part], variance[part], whole - lost[part])
 
 
 def frame_validity(container: Any, detector: str) -> np.ndarray:

@@ -7,9 +7,10 @@
         <detector>_<integration>          NXsubentry: NXazint1d, NXazint2d or neither (radial)
             data                          NXdata: I, I_errors per frame
             mean                          NXdata: I, I_errors averaged over valid frames
+            uncorrected, normalised, background   NXdata: means before, between and of the corrections
             reduction                     NXprocess with all parameters
         definition, data, mean, ...       links into the first azimuthal subentry: the default plot
-        process_1_..., process_2_...      NXprocess: the steps in their order
+        process_1_..., process_2_...      NXprocess: the steps in their order, with their factors
         provenance                        NXcollection of NXnote: raw files, masks, geometry, software...
 
 Definitions: NeXus v2026.01. Per-frame scalars are linked into each NXdata as further coordinates of
@@ -30,8 +31,9 @@ from scatterflow.files.hdf5 import write_array, writing
 from scatterflow.files.nexus import add_fields, add_group, add_note, add_process
 from scatterflow.files.provenance import now, software
 from scatterflow.progress import progress
-from scatterflow.saxswaxs.corrections import Factor
+from scatterflow.saxswaxs.applied import AppliedCorrections
 from scatterflow.saxswaxs.merge import frame_sums
+from scatterflow.saxswaxs.result_corrections import write_steps
 from scatterflow.saxswaxs.result_profiles import write_profiles
 from scatterflow.saxswaxs.tasks import ResultTask
 
@@ -56,9 +58,9 @@ class DetectorResult:
 class Description:
     """Everything in the result that is no array of intensities.
 
-    scalars: {name: (frames,)}; units: {name: unit}; corrections: (name, factor) in order of application;
-    receipts: of all chunks, in order; scalar_files: records of the raw files that hold scalars and metadata;
-    parameters: the reduction's configuration.
+    scalars: {name: (frames,)}; units: {name: unit}; receipts: of all chunks, in order; scalar_files: records
+    of the raw files that hold scalars and metadata; parameters: the reduction's configuration; companions:
+    records of the raw files of each run that this one is corrected with.
     """
 
     run: str
@@ -71,7 +73,7 @@ class Description:
     parameters: Mapping[str, Any]
     receipts: Sequence[Mapping[str, Any]]
     scalar_files: Sequence[Mapping[str, Any]] = ()
-    corrections: Sequence[tuple[str, Factor]] = field(default_factory=tuple)
+    companions: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def write_result(
@@ -80,8 +82,13 @@ def write_result(
     tasks: Sequence[ResultTask],
     detectors: Mapping[str, DetectorResult],
     description: Description,
+    corrections: AppliedCorrections,
+    warnings: list[str],
 ) -> None:
-    """Write the result file, whole; frames stream from the container."""
+    """Write the result file, whole; frames stream from the container.
+
+    warnings: what is doubtful; more may be added. All are written.
+    """
     date = now()
     with writing(path) as file:
         file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": "scatterflow"})
@@ -90,13 +97,24 @@ def write_result(
         _write_entry(entry, description, date)
         _write_instrument(entry, detectors, description.experiment, container)
         _write_scalars(entry, description)
-        _write_processes(entry, tasks, description, date)
+        _write_integration(entry, tasks, date)
+        write_steps(entry, corrections.steps, date)
         _write_provenance(entry, detectors, description)
         frames = int(container.attrs["frames"])
         label = f"write {description.run}/{description.reduction}"
         with progress(frames * len(tasks), label, "integrated frames") as bar:
             for task in tasks:
-                _write_task(entry, container, task, description, date, bar)
+                subentry = _write_task(entry, task, corrections, date)
+                write_profiles(
+                    subentry,
+                    container,
+                    task,
+                    corrections,
+                    list(description.scalars),
+                    bar,
+                    warnings,
+                )
+        add_note(entry["provenance"], "warnings", list(dict.fromkeys(warnings)), "what is doubtful")
         _link_default(entry, _default(tasks))
 
 
@@ -194,9 +212,7 @@ def _write_scalars(entry: h5py.Group, description: Description) -> None:
         dataset.attrs["units"] = description.units.get(name, "")
 
 
-def _write_processes(
-    entry: h5py.Group, tasks: Sequence[ResultTask], description: Description, date: str
-) -> None:
+def _write_integration(entry: h5py.Group, tasks: Sequence[ResultTask], date: str) -> None:
     add_process(
         entry,
         "process_1_integration",
@@ -207,40 +223,31 @@ def _write_processes(
         note="geometry, masks and corrections of each pixel, then weighted averages per bin",
         reference=REFERENCE,
     )
-    for index, (name, factor) in enumerate(description.corrections, start=2):
-        process = add_process(
-            entry,
-            f"process_{index}_{name}",
-            index,
-            software(),
-            date,
-            factor.parameters,
-            note="intensities and errors are multiplied by `factor`, frame by frame",
-        )
-        write_array(process, "factor", factor.values, units="")
-        write_array(
-            process, "factor_errors", factor.values * np.sqrt(factor.relative_variance), units=""
-        )
+
+
+def raw_files(receipts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Records of the raw files of all chunks, by path."""
+    return {record["path"]: record for receipt in receipts for record in receipt["raw_files"]}
 
 
 def _write_provenance(
     entry: h5py.Group, detectors: Mapping[str, DetectorResult], description: Description
 ) -> None:
     group = add_group(entry, "provenance", "NXcollection")
-    raw_files = {
-        record["path"]: record
-        for receipt in description.receipts
-        for record in receipt["raw_files"]
-    }
-    raw_files.update({record["path"]: record for record in description.scalar_files})
+    files = raw_files(description.receipts)
+    files.update({record["path"]: record for record in description.scalar_files})
     missing: dict[str, dict[str, str]] = {}
     for receipt in description.receipts:
         for detector, frames in receipt["missing"].items():
             missing.setdefault(detector, {}).update(frames)
     notes = {
         "raw_files": (
-            list(raw_files.values()),
+            list(files.values()),
             "raw files: size in bytes, mtime, sha256 where cheap",
+        ),
+        "correction_runs": (
+            description.companions,
+            "raw files of the runs that this one is corrected with: dark, background, standard",
         ),
         "missing_frames": (missing, "frames that were missing or corrupt, by detector"),
         "masks": (
@@ -267,13 +274,8 @@ def _write_provenance(
 
 
 def _write_task(
-    entry: h5py.Group,
-    container: Any,
-    task: ResultTask,
-    description: Description,
-    date: str,
-    bar: Any,
-) -> None:
+    entry: h5py.Group, task: ResultTask, corrections: AppliedCorrections, date: str
+) -> h5py.Group:
     subentry = add_group(
         entry,
         task.name,
@@ -290,7 +292,7 @@ def _write_task(
         "solid_angle_applied": settings["solid_angle"],
         "polarization_applied": settings["polarisation"] is not None,
         "normalization_applied": True,
-        "monitor_applied": any(name.startswith("monitor") for name, _ in description.corrections),
+        "monitor_applied": corrections.settings["flux"] is not None,
     }
     for name, value in applied.items():
         write_array(subentry, name, np.bool_(value))
@@ -305,6 +307,4 @@ def _write_task(
         {**settings, "error_model": task.error_model},
         reference=REFERENCE,
     )
-    write_profiles(
-        subentry, container, task, description.corrections, list(description.scalars), bar
-    )
+    return subentry

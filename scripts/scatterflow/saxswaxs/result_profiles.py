@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
 
 from scatterflow.files.hdf5 import write_array
+from scatterflow.files.hdf5_rows import RowsWriter, create_rows
 from scatterflow.files.nexus import add_group
-from scatterflow.saxswaxs.corrections import Factor
-from scatterflow.saxswaxs.merge import MeanProfile, profiles
+from scatterflow.saxswaxs.applied import AppliedCorrections
+from scatterflow.saxswaxs.background import check_background, scaled_background
+from scatterflow.saxswaxs.chain import intensity_label
+from scatterflow.saxswaxs.corrections import (
+    Chain,
+    Factors,
+    MeanProfile,
+    MeanResult,
+    correct_part,
+)
+from scatterflow.saxswaxs.merge import sums
+from scatterflow.saxswaxs.result_corrections import link_factors
 from scatterflow.saxswaxs.tasks import ResultTask
 from scatterflow.saxswaxs.weights import bin_edges
 from scatterflow.units import axis_unit
@@ -19,43 +31,96 @@ from scatterflow.units import axis_unit
 INTERPRETATIONS = {"azimuthal": "spectrum", "cake": "image", "radial": "spectrum"}
 
 
+@dataclass(frozen=True)
+class Scale:
+    """What intensities are: label for axes, NeXus unit."""
+
+    label: str
+    units: str = "arbitrary units"
+
+
 def write_profiles(
     subentry: h5py.Group,
     container: Any,
     task: ResultTask,
-    corrections: Sequence[tuple[str, Factor]],
+    corrections: AppliedCorrections,
     scalars: Sequence[str],
     bar: Any,
+    warnings: list[str],
 ) -> None:
-    """Groups `data` and `mean` of one integration; frames stream from the container.
+    """Groups `data` and `mean` of one integration, and `uncorrected`, `normalised` and `background` where
+    there are such; frames stream from the container.
 
-    corrections: (name, factor) in order of application; scalars: names of the per-frame scalars in
-    /entry/scalars; bar: progress, counts frames.
+    scalars: names of the per-frame scalars in /entry/scalars; bar: progress, counts frames; warnings:
+    receives what is doubtful.
     """
     axes = _axes(task)
-    frames, *bins = container[f"{task.name}/signal"].shape
+    frames, *rest = container[f"{task.name}/signal"].shape
+    bins = tuple(rest)
+    chain = corrections.chain(task)
+    has_errors = task.error_model != "none"
+    scale = Scale(corrections.label, corrections.units)
     data = _data_group(subentry, "data", task, axes, leading=".")
-    label = _intensity_label(corrections)
-    intensity = _intensity(data, (frames, *bins), label)
-    errors = _errors(data, (frames, *bins)) if task.error_model != "none" else None
+    intensity = RowsWriter(_intensity(data, (frames, *bins), scale))
+    errors = RowsWriter(_errors(data, (frames, *bins), scale)) if has_errors else None
     totals = np.empty(frames)
-    mean = MeanProfile(tuple(bins))
-    factors = [factor for _, factor in corrections]
-    for part in profiles(container, task, factors):
-        rows = slice(part.first, part.first + len(part.intensity))
-        intensity[rows] = part.intensity
-        if errors is not None:
-            errors[rows] = np.sqrt(part.variance)
+    means = {"mean": (MeanProfile(bins), chain, scale)}
+    if corrections.steps:
+        neutral = Chain(Factors.neutral(frames))
+        means["uncorrected"] = MeanProfile(bins), neutral, Scale(intensity_label({}))
+    if chain.background is not None:
+        before = Scale(intensity_label({"flux": corrections.settings["flux"]}))
+        means["normalised"] = MeanProfile(bins), chain.without_background(), before
+    for part in sums(container, task):
+        rows = slice(part.first, part.first + len(part.signal))
+        for name, (mean, its_chain, _) in means.items():
+            corrected = correct_part(part, its_chain)
+            mean.update(corrected)
+            if name == "mean":
+                intensity.append(corrected.intensity)
+                if errors is not None:
+                    errors.append(np.sqrt(corrected.variance))
         totals[rows] = part.total_signal
-        mean.update(part)
-        bar.add(len(part.intensity))
+        bar.add(len(part.signal))
+    intensity.finish()
+    if errors is not None:
+        errors.finish()
     write_array(data, "total_signal", totals, units="counts", long_name="counts in all bins")
     _link_scalars(data, scalars)
-    average = _data_group(subentry, "mean", task, axes, leading=None)
-    value, error = mean.finalize()
-    _intensity(average, tuple(bins), label)[...] = value
-    if task.error_model != "none":
-        _errors(average, tuple(bins))[...] = error
+    link_factors(data, corrections.steps)
+    for name, (mean, _, its_scale) in means.items():
+        _write_mean(subentry, name, task, axes, mean.finalize(), its_scale, has_errors)
+    if chain.background is not None:
+        profile = scaled_background(chain)
+        _write_mean(subentry, "background", task, axes, profile, means["normalised"][2], has_errors)
+        if has_errors:
+            check_background(
+                means["mean"][0].finalize(), corrections.corrections.data, task.name, warnings
+            )
+
+
+def _write_mean(
+    subentry: h5py.Group,
+    name: str,
+    task: ResultTask,
+    axes: Mapping[str, np.ndarray],
+    mean: MeanResult,
+    scale: Scale,
+    has_errors: bool,
+) -> None:
+    group = _data_group(subentry, name, task, axes, leading=None)
+    bins = mean.intensity.shape
+    _intensity(group, bins, scale)[...] = mean.intensity
+    if has_errors:
+        _errors(group, bins, scale)[...] = mean.errors
+        shared = np.sqrt(mean.shared_variance)
+        write_array(
+            group,
+            "I_errors_shared",
+            shared,
+            units=scale.units,
+            long_name="part of the error that all frames share",
+        )
 
 
 def _axes(task: ResultTask) -> dict[str, np.ndarray]:
@@ -103,42 +168,19 @@ def _data_group(
     return group
 
 
-def _intensity_label(corrections: Sequence[tuple[str, Factor]]) -> str:
-    label = "counts per pixel"
-    for name, factor in corrections:
-        if name == "monitor_normalisation":
-            label += f", normalised to {factor.parameters['monitor']}"
-    return f"intensity ({label})"
-
-
-def _intensity(group: h5py.Group, shape: tuple[int, ...], label: str) -> h5py.Dataset:
-    dataset = _compressed(group, "I", shape)
-    # Both texts are fixed by the definition; what the scale is, is said beside them.
+def _intensity(group: h5py.Group, shape: tuple[int, ...], scale: Scale) -> h5py.Dataset:
+    dataset = create_rows(group, "I", shape)
+    # The long name is fixed by the definition; what the scale is, is said beside it.
     dataset.attrs.update(
-        {"long_name": "intensity", "units": "arbitrary units", "intensity_label": label}
+        {"long_name": "intensity", "units": scale.units, "intensity_label": scale.label}
     )
     return dataset
 
 
-def _errors(group: h5py.Group, shape: tuple[int, ...]) -> h5py.Dataset:
-    dataset = _compressed(group, "I_errors", shape)
-    dataset.attrs.update({"long_name": "estimated intensity error", "units": "arbitrary units"})
+def _errors(group: h5py.Group, shape: tuple[int, ...], scale: Scale) -> h5py.Dataset:
+    dataset = create_rows(group, "I_errors", shape)
+    dataset.attrs.update({"long_name": "estimated intensity error", "units": scale.units})
     return dataset
-
-
-def _compressed(group: h5py.Group, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
-    rows = max(1, min(shape[0], 1_000_000 // max(8 * int(np.prod(shape[1:])), 1)))
-    return group.create_dataset(
-        name,
-        shape=shape,
-        dtype="float64",
-        chunks=(rows, *shape[1:]),
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
-        fillvalue=np.nan,
-        track_times=False,
-    )
 
 
 def _link_scalars(data: h5py.Group, scalars: Sequence[str]) -> None:

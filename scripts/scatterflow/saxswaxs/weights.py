@@ -34,8 +34,9 @@ class Weights:
     indptr: (bins + 1) int64; indices: (entries) int32 pixel numbers, row-major; coefficients: (entries)
     float32; weight: (pixels) float64, solid angle x polarisation x flat; pixel_count: (bins) float64, good
     pixels in each bin; normalisation: (bins) float64, of a frame in which all of them are valid; tiles: the
-    matrix without entries of 0; radial_axis, azimuthal_axis: bin centres in the integration's units, None where the
-    integration has no such axis; settings: the integration's parameters and identities of geometry and mask.
+    matrix without entries of 0; radial_axis, azimuthal_axis: bin centres in the integration's units, None
+    where the integration has no such axis; settings: the integration's parameters and identities of geometry
+    and mask.
     """
 
     indptr: np.ndarray

@@ -16,18 +16,9 @@ import numpy as np
 
 from scatterflow.kernels.azimuthal import Integrator, Sums, Target
 from scatterflow.kernels.encoded import integrate_encoded, integrates_encoded
-from scatterflow.kernels.lanes import LANES
 from scatterflow.saxswaxs.frame_blocks import Block
 from scatterflow.sources.base import DetectorInfo, EncodedFrames
 from scatterflow.sources.hdf5_encoded import decode_frame
-
-# Decoded frames that a worker holds: of detectors beyond 8 megapixels fewer than LANES.
-BLOCK_BYTES = 600_000_000
-
-
-def block_frames(frames: int, raw_bytes: int) -> int:
-    """Frames in a block; raw_bytes: of one, decoded."""
-    return max(1, min(frames, LANES, BLOCK_BYTES // max(raw_bytes, 1)))
 
 
 class Worker:

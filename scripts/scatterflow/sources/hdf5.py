@@ -19,7 +19,7 @@ import numpy as np
 
 from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.sources.base import DetectorInfo, EncodedFrames, RunLocation
-from scatterflow.sources.hdf5_encoded import read_encoded
+from scatterflow.sources.hdf5_encoded import joined, read_encoded
 from scatterflow.sources.hdf5_layout import (
     Segment,
     frame_datasets,
@@ -199,22 +199,22 @@ class Hdf5Source:
 
     def encoded(self, detector: str, start: int, stop: int) -> EncodedFrames | None:
         """Frames start..stop-1 compressed; see `Source.encoded`."""
-        chunks: list[bytes] = []
-        filters = None
-        for segment in self.segments(detector):
-            low = max(start, segment.start) - segment.start
-            high = min(stop, segment.start + segment.frames) - segment.start
-            if low >= high:
-                continue
+        try:
             info = self.detectors[detector]
-            found = read_encoded(self._files(segment.path), segment, low, high, info)
-            if found is None or filters not in (None, found.filters):
-                return None
-            chunks += found.chunks
-            filters = found.filters
-        if filters is None or len(chunks) != stop - start:
+            parts = [
+                read_encoded(
+                    self._files(segment.path),
+                    segment,
+                    max(start, segment.start) - segment.start,
+                    min(stop, segment.start + segment.frames) - segment.start,
+                    info,
+                )
+                for segment in self.segments(detector)
+                if segment.start < stop and start < segment.start + segment.frames
+            ]
+        except UserError:
             return None
-        return EncodedFrames(chunks, filters, info.shape, info.dtype)
+        return joined(parts, stop - start)
 
     # Files
 

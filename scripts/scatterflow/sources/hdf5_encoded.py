@@ -54,6 +54,17 @@ def read_encoded(
     return EncodedFrames([chunk for _, chunk in stored], filters, info.shape, info.dtype)
 
 
+def joined(parts: list[EncodedFrames | None], frames: int) -> EncodedFrames | None:
+    """Frames of several datasets as one; None unless there are `frames` of them, all encoded alike."""
+    found = [part for part in parts if part is not None]
+    chunks = [chunk for part in found for chunk in part.chunks]
+    if len(found) < len(parts) or len(chunks) != frames or not found:
+        return None
+    if any(part.filters != found[0].filters for part in found):
+        return None
+    return EncodedFrames(chunks, found[0].filters, found[0].shape, found[0].dtype)
+
+
 def _filters(dataset: h5py.Dataset, info: DetectorInfo) -> tuple[int, ...]:
     """Filters of a dataset of one chunk a frame; () where it is anything else."""
     plain = (

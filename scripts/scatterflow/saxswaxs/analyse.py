@@ -1,0 +1,137 @@
+"""Fits and figures of merit of every frame of a result file, written into an analysis file.
+
+Frames stream through in blocks, each value of a frame depends on that frame's profile alone (expressions
+may look at all frames), so nothing depends on how a run was cut into chunks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from scatterflow.errors import UserError, suggestion
+from scatterflow.files.hdf5 import reading, writing
+from scatterflow.progress import progress
+from scatterflow.saxswaxs.analysis_file import AnalysisFile, ProfileAxis, remove_outdated_figures
+from scatterflow.saxswaxs.analysis_units import figure_units, fit_units
+from scatterflow.saxswaxs.calculated import calculate
+from scatterflow.saxswaxs.figures_of_merit import CUT_BINS, SIMPLE_FIGURES, overlapping_bins
+from scatterflow.saxswaxs.fits import Profiles, Values, fit_profiles, used_bins
+from scatterflow.saxswaxs.small_angle import guinier, porod
+
+logger = logging.getLogger(__name__)
+
+FIGURES = {**SIMPLE_FIGURES, "guinier": guinier, "porod": porod}
+BLOCK_BYTES = 4_000_000
+"""Profiles of about this size are read at a time; a fit needs some twenty times as much memory."""
+
+
+def analyse_result(
+    result: str | Path, analysis: str | Path, parameters: Mapping[str, Any], run: str
+) -> None:
+    """Write the analysis of a result file.
+
+    parameters: `fits` and `figures` as planned. run: for errors and progress, `RUN/REDUCTION`.
+    Raises UserError for a range without bins.
+    """
+    made = [("fit", item) for item in parameters["fits"]]
+    made += [("figure", item) for item in parameters["figures"] if item["type"] != "expression"]
+    with reading(result) as source, writing(analysis) as file:
+        output = AnalysisFile(file, source, Path(result), parameters)
+        tasks = list(dict.fromkeys(item["task"] for _, item in made))
+        with progress(output.frames * len(tasks), f"analyse {run}", "profiles") as bar:
+            for task in tasks:
+                data = _data(source, task, result)
+                parts = [part for part in made if part[1]["task"] == task]
+                selected = [_prepared(kind, item, data, output, run) for kind, item in parts]
+                for rows, intensity, sigma in _blocks(data):
+                    for kind, item, bins, axis in selected:
+                        own = Profiles(
+                            axis.centres,
+                            axis.edges,
+                            intensity[:, bins],
+                            None if sigma is None else sigma[:, bins],
+                        )
+                        output.add(kind, item, rows, _analysed(kind, item, own, run), own)
+                    bar.add(rows.stop - rows.start)
+        for item in parameters["figures"]:
+            if item["type"] == "expression":
+                values, errors = output.known_values()
+                output.begin_figure(item, figure_units(item, "", ""))
+                output.add(
+                    "figure",
+                    item,
+                    slice(0, output.frames),
+                    calculate(item, values, errors, output.frames),
+                    None,
+                )
+        output.finish()
+        for line in output.failures():
+            logger.info(f"{run}: {line}")
+    remove_outdated_figures(Path(analysis))
+
+
+def _analysed(kind: str, item: Mapping[str, Any], profiles: Profiles, run: str) -> Values:
+    analysis = fit_profiles if kind == "fit" else FIGURES[item["type"]]
+    try:
+        return analysis(item, profiles)
+    except UserError as error:
+        raise error.inside(f"{run}, {kind}s.{item['name']}") from None
+
+
+def _prepared(
+    kind: str, item: Mapping[str, Any], data: h5py.Group, output: AnalysisFile, run: str
+) -> tuple[str, Mapping[str, Any], slice, ProfileAxis]:
+    """A fit or figure with its bins and its axis; its place in the output is made."""
+    axis = _axis(data)
+    where = f"{run}, {kind}s.{item['name']}.range"
+    bins = used_bins(item, axis.centres, axis.edges, where)
+    if kind == "figure" and item["type"] in CUT_BINS:
+        bins = overlapping_bins(item, axis.edges, where)
+    used = ProfileAxis(
+        axis.name,
+        axis.centres[bins],
+        axis.edges[bins.start : bins.stop + 1],
+        axis.attributes,
+    )
+    intensity, unit = data["I"].attrs["units"], axis.attributes["units"]
+    if kind == "fit":
+        output.begin_fit(item, fit_units(item, intensity, unit), used, data)
+    else:
+        output.begin_figure(item, figure_units(item, intensity, unit))
+    return kind, item, bins, used
+
+
+def _data(source: h5py.File, task: str, result: str | Path) -> h5py.Group:
+    entry = source["entry"]
+    if task not in entry:
+        known = [name for name, item in entry.items() if "integration" in item.attrs]
+        raise UserError(f"no integration {task!r}", f"{result}, /entry", suggestion(task, known))
+    return entry[task]["data"]
+
+
+def _axis(data: h5py.Group) -> ProfileAxis:
+    name = next(name for name in ("radial_axis", "azimuthal_axis") if name in data)
+    attributes = {key: _text(value) for key, value in data[name].attrs.items()}
+    return ProfileAxis(name, data[name][()], data[f"{name}_edges"][()], attributes)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _blocks(data: h5py.Group) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
+    """Rows, intensities and standard errors (None if the result has none) of blocks of frames."""
+    signal, errors = data["I"], data.get("I_errors")
+    frames, bins = signal.shape
+    stored = signal.chunks[0] if signal.chunks else 1
+    # Whole stored chunks, so that none is decompressed twice.
+    step = stored * max(1, BLOCK_BYTES // (8 * bins * stored))
+    for start in range(0, frames, step):
+        rows = slice(start, min(start + step, frames))
+        yield rows, signal[rows], None if errors is None else errors[rows]
