@@ -21,6 +21,7 @@ include: "rules/common.smk"
 include: "rules/detectors.smk"
 include: "rules/saxswaxs.smk"
 include: "rules/analysis.smk"
+include: "rules/maps.smk"
 include: "rules/plots.smk"
 
 

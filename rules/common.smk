@@ -9,7 +9,12 @@ from scatterflow.plan.code import code_digest
 from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.lock import release_stale_locks
 from scatterflow.plan.raw import fingerprint, frame_files, scalar_files, shared_files
-from scatterflow.plan.targets import calibrant_of, chunk_name, result_files
+from scatterflow.plan.targets import (
+    calibrant_of,
+    chunk_name,
+    result_files,
+    result_path,
+)
 
 
 wildcard_constraints:
@@ -17,6 +22,7 @@ wildcard_constraints:
     reduction=NAME_PATTERN,
     detector=NAME_PATTERN,
     task=NAME_PATTERN,
+    quantity=NAME_PATTERN,
     key=NAME_PATTERN,
     fit=NAME_PATTERN,
     start=r"\d+",
@@ -362,13 +368,74 @@ def calibrant(wildcards):
     return calibrant_of(planned(wildcards))
 
 
+# Maps ----------------------------------------------------------------------------------------------
+
+
+@mendable
+def planned_map(wildcards):
+    """The map of a run and reduction; run `maps`: of several runs."""
+    try:
+        return PLAN.maps[wildcards.run, wildcards.reduction]
+    except KeyError:
+        raise UserError(
+            f"there is no map of {wildcards.run}/{wildcards.reduction}",
+            "the configuration",
+            "give the reduction a `map`, or add it to `maps`",
+        ) from None
+
+
+def map_results(wildcards):
+    """Result files that a map is made of."""
+    return [result_path(member) for member in planned_map(wildcards).members]
+
+
+def map_analyses(wildcards):
+    """Files with fits and figures of merit that a map takes quantities from."""
+    if not planned_map(wildcards).needs_analysis:
+        return []
+    return [
+        result_path(member).replace("result.nxs", "analysis.nxs")
+        for member in planned_map(wildcards).members
+    ]
+
+
+def map_runs(wildcards):
+    return [member.row.run for member in planned_map(wildcards).members]
+
+
+def map_description(wildcards):
+    """What a map file says of itself."""
+    found = planned_map(wildcards)
+    return {
+        "map": found.title,
+        "reduction": found.members[0].name,
+        "experiment": PLAN.configuration.experiment.model_dump(),
+    }
+
+
+# Refined geometry ----------------------------------------------------------------------------------
+
+
+def geometry_settings(wildcards):
+    """What the geometry of a detector is made from."""
+    settings = planned(wildcards).configuration.detectors[wildcards.detector]
+    return settings.model_dump(include={"shape", "geometry", "orientation"})
+
+
+@mendable
+def refined_from(wildcards):
+    """Files of the geometry that is refined."""
+    return geometry_files(geometry_settings(wildcards))
+
+
 def all_results(wildcards):
     """Everything that the run table asks for."""
-    return [
+    reductions = [
         path
         for reduction in PLAN.reductions.values()
         for path in result_files(reduction)
     ]
+    return reductions + [path for found in PLAN.maps.values() for path in found.files]
 
 
 def simulated_raw_files():

@@ -45,3 +45,37 @@ rule prepare_integration:
         code=code_digest("prepare_integration"),
     script:
         "../scripts/prepare_integration.py"
+
+
+rule refine_geometry:
+    """Geometry refined from the rings of a calibrant, as a new file."""
+    input:
+        result="results/{run}/{reduction}/result.nxs",
+        files=refined_from,
+    output:
+        poni="results/{run}/{reduction}/geometry/{detector}.poni",
+        verdict="results/{run}/{reduction}/geometry/{detector}.json",
+        png=report(
+            "results/{run}/{reduction}/plots/{detector}_geometry.png",
+            caption="report/geometry.rst",
+            category="{run} / {reduction}",
+            labels={"plot": "refined geometry", "of": "{detector}"},
+        ),
+        svg="results/{run}/{reduction}/plots/{detector}_geometry.svg",
+    log:
+        "logs/refine_geometry/{run}/{reduction}/{detector}.log",
+    benchmark:
+        "logs/benchmarks/refine_geometry/{run}/{reduction}/{detector}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=20,
+    params:
+        settings=geometry_settings,
+        calibrant=calibrant,
+        refine=lambda wildcards: planned(wildcards).reduction.calibrant.refine,
+        code=code_digest("refine_geometry"),
+    script:
+        "../scripts/refine_geometry.py"

@@ -171,6 +171,17 @@ def test_the_example_of_overrides_applies_to_the_first_example(tmp_path):
     assert {c.detectors["saxs"].geometry for c in found} == {"config/geometry/saxs_moved.poni"}
 
 
+def test_the_example_of_maps_fits_the_first_example(tmp_path):
+    (maps,) = blocks("yaml map")
+    for name, text in (("first.yaml", blocks("yaml")[0]), ("maps.yaml", maps)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    data, added = read_yaml(tmp_path / "first.yaml"), read_yaml(tmp_path / "maps.yaml")
+    data["reductions"]["saxs"] |= added["reductions"]["saxs"]
+    configuration = validate(data | {"maps": added["maps"]}, "example")
+    assert configuration.reductions["saxs"].map.axes[0].tolerance == 0.002
+    assert configuration.maps["whole_sample"].runs == "12-18"
+
+
 def test_the_example_of_a_calibrant_is_checked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()

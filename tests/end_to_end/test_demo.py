@@ -38,7 +38,7 @@ def test_the_report_is_complete(demo):
     demo.run("--report", "results/report.html")
     text = demo.path("results/report.html").read_text(encoding="utf-8")
     plots = list(demo.path("results").glob("*/*/plots/*.png"))
-    assert len(plots) == 49
+    assert len(plots) == 67
     for path in plots:
         assert path.name in text, path
     for words in ("Scatterflow demo", "beam centre", "relative offset"):
@@ -51,6 +51,37 @@ def test_calibrant_rings(demo, run, task, rings):
     assert [ring["used"] for ring in check["rings"]].count(True) == rings
     assert check["rms"] < 5e-5
     assert check["verdict"] == "pass"
+
+
+@pytest.mark.parametrize(("run", "detector"), [("lab6", "waxs"), ("agbh", "saxs")])
+def test_the_refined_geometry_is_the_one_that_was_simulated(demo, run, detector):
+    found = read_json(demo.path(f"results/{run}/calibration/geometry/{detector}.json"))
+    assert found["verdict"] == "pass"
+    for name in ("distance", "poni1", "poni2"):
+        change = found["parameters"][name]
+        # What is configured is what was simulated.
+        assert abs(change["change"]) < 4 * change["error"] < 4e-4, name
+    poni = demo.path(f"results/{run}/calibration/geometry/{detector}.poni")
+    assert poni.read_text().startswith("# Refined geometry.")
+
+
+def test_the_mesh_is_mapped(demo):
+    truth = known_answers()["mesh"]
+    with h5py.File(demo.path("results/mesh/mapping/map.nxs")) as file:
+        entry = file["entry"]
+        assert np.array_equal(entry["frames/frame_index"], truth["frame_index"])
+        assert np.allclose(entry["grid/samz"], truth["samz_mm"], atol=0.02)
+        assert np.allclose(entry["grid/samx"], truth["samx_mm"], atol=0.02)
+        profiles = entry["eiger_azimuthal/I"][()]
+        missing = np.isnan(profiles).all(axis=-1)
+        assert np.array_equal(missing, truth["frame_index"] < 0)
+        # The grain is at samz = 1 mm, samx = 1.5 mm.
+        peak = np.argmin(np.abs(entry["eiger_azimuthal/radial_axis"][()] - 0.25))
+        assert np.unravel_index(np.nanargmax(profiles[..., peak]), missing.shape) == (2, 3)
+        area = entry["peak_area/data"][()]
+        assert np.unravel_index(np.nanargmax(area), missing.shape) == (2, 3)
+        assert (entry["peak_area/data_errors"][()][~missing] > 0).all()
+    assert demo.path("results/mesh/mapping/plots/map/peak_area.png").exists()
 
 
 def pulls(found: dict, task: str, expected) -> np.ndarray:
@@ -72,6 +103,7 @@ def pulls(found: dict, task: str, expected) -> np.ndarray:
         # Transmission and background are corrected for.
         ("scan/swaxs", "demo/sample::1", ["saxs", "waxs"], ("sample",)),
         ("empty/swaxs", "demo/empty::1", ["saxs", "waxs"], ("empty",)),
+        ("mesh/mapping", "demo/mesh::1", ["eiger"], ("sample",)),
     ],
 )
 def test_profiles_are_those_that_were_simulated(demo, run, raw, tasks, present):
@@ -163,11 +195,11 @@ def test_discovery_finds_the_demo_runs_again(demo):
     before = table.read_bytes()
     command = [sys.executable, "scripts/scatterflow", "discover"]
     done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True, check=True)
-    assert "0 runs added, 5 there already" in done.stdout
+    assert "0 runs added, 6 there already" in done.stdout
     assert table.read_bytes() == before
     table.write_bytes(before[: before.index(b"agbh")])  # the first run stays
     done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True, check=True)
-    assert "4 runs added, 1 there already" in done.stdout
+    assert "5 runs added, 1 there already" in done.stdout
     found = {tuple(line.split("\t")[2:5]) for line in table.read_text().splitlines()[2:]}
     table.write_bytes(before)
     wanted = {tuple(line.split("\t")[2:5]) for line in table.read_text().splitlines()[2:]}
@@ -183,4 +215,4 @@ def test_the_plan_report_counts_what_snakemake_plans(demo):
         rule: count for rule, count in planned.items() if rule != "all"
     }
     assert all(cost["done"] == cost["jobs"] for cost in costs.values())
-    assert costs["integrate_chunk"]["rate"]["jobs"] == 7  # measured, not assumed
+    assert costs["integrate_chunk"]["rate"]["jobs"] == 9  # measured, not assumed

@@ -101,7 +101,7 @@ def test_pixels_lie_where_vectors_say(name):
 
 def test_the_files_are_those_that_were_announced(raw):
     announced = [path for files in simulated_files().values() for path, *_ in files]
-    assert len(announced) == len(set(announced)) == 2 + 8 + 2 + 44 + 4
+    assert len(announced) == len(set(announced)) == 2 + 8 + 2 + 44 + 4 + 30
     written = {str(p.relative_to(raw)) for p in raw.rglob("*") if p.is_file()}
     assert written == set(announced)
     assert sum((raw / path).stat().st_size for path in written) < 40e6

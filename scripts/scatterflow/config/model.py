@@ -16,6 +16,7 @@ from scatterflow.config.base import (
     refuse_alike,
 )
 from scatterflow.config.detectors import DetectorConfig
+from scatterflow.config.maps import JointMap
 from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.sources import SourceConfig
 
@@ -102,6 +103,8 @@ class Configuration(Model):
     """Detectors by name."""
     reductions: Annotated[dict[Name, Reduction], Field(min_length=1)]
     """Reductions by name; the run table's column `reduction` refers to it."""
+    maps: dict[Name, JointMap] = Field(default={})
+    """Maps of the frames of several runs, by name."""
     overrides: list[Override] = Field(default=[])
     """Run-dependent parameters, applied in order."""
     chunks: Chunks = Chunks()
@@ -114,6 +117,7 @@ class Configuration(Model):
         refuse_alike(self.sources, "the sources")
         refuse_alike(self.detectors, "the detectors")
         refuse_alike(self.reductions, "the reductions")
+        refuse_alike(self.maps, "the maps")
         return self
 
     @model_validator(mode="after")

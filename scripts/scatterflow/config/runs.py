@@ -13,7 +13,7 @@ from scatterflow.errors import UserError, from_os_error, shortened, suggestion
 REQUIRED_COLUMNS = ("run", "reduction", "source", "raw", "frames")
 OPTIONAL_COLUMNS = ("sample", "background", "dark")
 # Stand beside the runs in results/.
-RESERVED_NAMES = ("catalogue", "report.html")
+RESERVED_NAMES = ("catalogue", "maps", "report.html")
 MOST_FRAMES = 100_000_000
 
 

@@ -18,6 +18,7 @@ from scatterflow.config.base import (
     refuse_truth_value,
 )
 from scatterflow.config.corrections import Corrections
+from scatterflow.config.maps import MapSettings
 from scatterflow.errors import suggestion
 from scatterflow.units import AZIMUTHAL_UNITS, RADIAL_UNITS
 
@@ -155,6 +156,15 @@ class CalibrantCheck(Model):
     """pyFAI's name of the calibrant; left out: recognised by the run's `sample`."""
     tolerance: Annotated[float, Field(gt=0, lt=0.1), Exponent] = 1e-3
     """Largest accepted rms of the relative ring offsets."""
+    refine: list[Literal["distance", "poni1", "poni2", "rot1", "rot2"]] = Field(default=[])
+    """Geometry parameters to refine from the rings of calibrant runs; the refined geometry is a new file,
+    `results/RUN/REDUCTION/geometry/DETECTOR.poni`. One ring determines `poni1` and `poni2` only."""
+
+    @model_validator(mode="after")
+    def _refine_differ(self) -> CalibrantCheck:
+        if len(set(self.refine)) != len(self.refine):
+            raise ValueError(f"refine: one is named twice ({', '.join(self.refine)})")
+        return self
 
 
 class SaxswaxsReduction(Model):
@@ -174,6 +184,8 @@ class SaxswaxsReduction(Model):
     """Models fitted to the profile of every frame, by name."""
     figures: Figures
     """Figures of merit of every frame, by name."""
+    map: MapSettings | None = None
+    """Frames placed on the grid that was scanned."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> SaxswaxsReduction:

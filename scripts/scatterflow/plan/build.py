@@ -24,6 +24,8 @@ from scatterflow.plan.chunks import (
     stored_frames,
 )
 from scatterflow.plan.companions import add_companions
+from scatterflow.plan.maps import PlannedMap, plan_maps
+from scatterflow.plan.refinement import check_refinement
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4
@@ -165,6 +167,7 @@ class Plan:
     """All reductions, and the products that they share, by key.
 
     masks, weights: parameters of each shared product; the key holds a digest of them.
+    maps: by run and reduction, those of several runs by `maps` and their name.
     notes: what looks odd but may be meant.
     """
 
@@ -173,6 +176,7 @@ class Plan:
     reductions: dict[tuple[str, str], PlannedReduction] = field(default_factory=dict)
     masks: dict[str, dict[str, Any]] = field(default_factory=dict)
     weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    maps: dict[tuple[str, str], PlannedMap] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def find(self, run: str, reduction: str) -> PlannedReduction:
@@ -203,6 +207,8 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
         check_references(row, set(base.sources), set(base.reductions), set(plan.rows), base.runs)
         for name in row.reductions:
             plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
+    plan.maps = plan_maps(base, plan.reductions)
+    plan.notes += [note for found in plan.maps.values() for note in found.notes]
     add_companions(
         plan,
         lambda row, name: replace(
@@ -274,6 +280,7 @@ def _plan_reduction(
     plan.notes += planned.analysis.notes
     _check_exposures(planned)
     _check_chunks(planned)
+    check_refinement(planned)
     return planned
 
 

@@ -73,6 +73,7 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
     """One output per job, by rule."""
     reductions = list(plan.reductions.values())
     targets = [path for item in reductions for path in result_files(item)]
+    targets += [path for item in plan.maps.values() for path in item.files]
 
     def plots(*endings: str) -> list[str]:
         return [path for path in targets if path.endswith(endings)]
@@ -102,6 +103,10 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         "plot_corrections": plots("_corrections.png"),
         "plot_transmission": plots("transmission.png"),
         "check_calibrant": plots("_rings.tsv"),
+        "refine_geometry": plots(".poni"),
+        "structure_map": plots("/map.nxs"),
+        "plot_map": plots("/plots/map.png"),
+        "plot_map_quantity": [path for path in targets if "/plots/map/" in path],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import PlannedReduction
 from scatterflow.plan.companions import applied_corrections
+from scatterflow.plan.refinement import refined_geometries
 
 
 def result_path(planned: PlannedReduction) -> str:
@@ -48,7 +49,8 @@ def result_files(planned: PlannedReduction) -> list[str]:
         if planned.analysis.figures:
             plots.append("figures")
     images = [f"{folder}/plots/{name}.png" for name in plots]
-    return [result_path(planned), *analysis, *images, *checks]
+    refined = refined_geometries(planned).values()
+    return [result_path(planned), *analysis, *images, *checks, *refined]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

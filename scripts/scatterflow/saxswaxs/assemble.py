@@ -33,7 +33,7 @@ from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source
 
 FIGURES = (
-    *("_frames", "_profiles", "_mean", "_map", "_rings"),
+    *("_frames", "_profiles", "_mean", "_map", "_rings", "_geometry"),
     *("_corrections", "monitors", "transmission"),
 )
 ANALYSIS_FIGURES = ("_fit", "_views", "figures")

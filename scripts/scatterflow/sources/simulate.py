@@ -1,12 +1,13 @@
 """The demo's raw data: simulated from known answers, written in real formats.
 
-Five runs, each with its entry `raw` of the run table:
+Six runs, each with its entry `raw` of the run table:
 
     demo/lab6::1            calibrant, WAXS       SPEC file + TIFFs
     demo/agbh::1            calibrant, SAXS       SPEC file + TIFFs
     demo/sample::1          scan of samx, both    SPEC file + TIFFs, monitors in the SPEC file
     demo/empty::1           the same, no sample   SPEC file + TIFFs
     demo/series_master.h5   time series           Eiger master and data files, monitors inside
+    demo/mesh::1            mesh of two motors    SPEC file + TIFFs, stopped before its last point
 
 `scatterflow.sources.simulated_physics` says what is simulated. Equal seeds give equal bytes.
 """
@@ -24,7 +25,6 @@ from scatterflow.sources.simulated_physics import (
     CAMERAS,
     HOT_COUNTS,
     RUNS,
-    SAMPLE_POSITIONS,
     SENTINEL,
     WAVELENGTH_ANGSTROM,
     Camera,
@@ -164,23 +164,19 @@ def _simulate_spec(
         frames[:, slice(*camera.gap_rows)] = -1
         write_images([root / _spec_frame(run, camera, i) for i in range(run.frames)], frames)
     columns: dict[str, np.ndarray] = {}
-    if run.motor:
-        columns[run.motor] = SAMPLE_POSITIONS
+    if run.scan is not None:
+        columns.update(run.scan.readings)
     # A second of overhead per point.
     columns["Epoch"] = np.arange(run.frames) * (run.frame_time_s + 1) + run.frame_time_s
     columns["Seconds"] = np.full(run.frames, run.frame_time_s)
     columns["ic1"], columns["diode"] = run.ic1(), run.diode()
-    intervals = run.frames - 1
     path = root / _spec_stem(run)
     path.unlink(missing_ok=True)  # the writer appends
     write_spec_scan(
         path,
         SCAN,
-        f"ascan {run.motor} {SAMPLE_POSITIONS[0]:g} {SAMPLE_POSITIONS[-1]:g} {intervals} "
-        f"{run.frame_time_s:g}"
-        if run.motor
-        else f"loopscan {run.frames} {run.frame_time_s:g}",
-        {"samx": float(SAMPLE_POSITIONS[0]), "samz": 1.25, "phi": 0.0},
+        run.scan.command if run.scan else f"loopscan {run.frames} {run.frame_time_s:g}",
+        {"samx": 0.0, "samz": 1.25, "phi": 0.0},
         columns,
         FIRST_START + timedelta(minutes=10 * number),
         count_time_s=run.frame_time_s,

@@ -232,6 +232,52 @@ def series(q: np.ndarray, frame: int) -> np.ndarray:
     return 30.0 + 400.0 * _peak(q, first, 0.02) + 250.0 * _peak(q, second, 0.025)
 
 
+MESH_SHAPE = (5, 6)  # samz slow, samx fast
+MESH_SAMZ, MESH_SAMX = np.linspace(0.0, 2.0, 5), np.linspace(0.0, 2.5, 6)  # mm
+MESH_FRAMES = 29  # the scan was stopped before its last point
+MESH_JITTER = 0.02  # mm, either way
+
+
+def _mesh_points() -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of each frame: every second row runs back."""
+    row, column = np.divmod(np.arange(MESH_FRAMES), MESH_SHAPE[1])
+    return row, np.where(row % 2 == 1, MESH_SHAPE[1] - 1 - column, column)
+
+
+def _mesh_readings() -> dict[str, np.ndarray]:
+    """What the encoders say at each point of the mesh, mm."""
+    row, column = _mesh_points()
+    jitter = np.random.default_rng(29).uniform(-MESH_JITTER, MESH_JITTER, (2, MESH_FRAMES))
+    return {
+        "samx": np.round(MESH_SAMX[column] + jitter[0], 4),
+        "samz": np.round(MESH_SAMZ[row] + jitter[1], 4),
+    }
+
+
+def grain_fraction(samz_mm: np.ndarray, samx_mm: np.ndarray) -> np.ndarray:
+    """The share of crystal on the mesh: a grain around samz = 1 mm, samx = 1.5 mm."""
+    return np.exp(-(((samz_mm - 1.0) / 0.8) ** 2) - ((samx_mm - 1.5) / 0.8) ** 2)
+
+
+def grains(q: np.ndarray, frame: int) -> np.ndarray:
+    """A peak that grows with the share of crystal, on a flat ground."""
+    row, column = (index[frame] for index in _mesh_points())
+    share = grain_fraction(MESH_SAMZ[row], MESH_SAMX[column])
+    return 20.0 + 200.0 * share * _peak(q, 0.25, 0.02)
+
+
+@dataclass(frozen=True)
+class SimulatedScan:
+    """A SPEC scan: its command, and the positions, mm, that its columns give to each motor."""
+
+    command: str
+    readings: dict[str, np.ndarray]
+
+
+SAMPLE_SCAN = SimulatedScan("ascan samx 0 10 10 1", {"samx": SAMPLE_POSITIONS})
+MESH_SCAN = SimulatedScan("flymesh samx 0 2.5 5 0.5 samz 0 2 4", _mesh_readings())
+
+
 @dataclass(frozen=True)
 class SimulatedRun:
     """One run: its entry `raw` in the run table, its frames, what is in the beam.
@@ -247,7 +293,7 @@ class SimulatedRun:
     empty: dict[str, Intensity]
     transmission: float
     phase: float
-    motor: str = ""
+    scan: SimulatedScan | None = None
 
     def ic1(self) -> np.ndarray:
         """Counts of the monitor before the sample per frame, int64: a swing of 8 %."""
@@ -279,11 +325,14 @@ RUNS = {
         SimulatedRun("demo/agbh::1", 4, 1.0, {"saxs": agbh}, {}, 1.0, 1.1),
         SimulatedRun(
             "demo/sample::1", 11, 1.0, {"saxs": sample_saxs, "waxs": sample_waxs}, _EMPTY,
-            SAMPLE_TRANSMISSION, 0.7, "samx",
+            SAMPLE_TRANSMISSION, 0.7, SAMPLE_SCAN,
         ),
-        SimulatedRun("demo/empty::1", 11, 1.0, {}, _EMPTY, 1.0, 2.9, "samx"),
+        SimulatedRun("demo/empty::1", 11, 1.0, {}, _EMPTY, 1.0, 2.9, SAMPLE_SCAN),
         SimulatedRun(
             "demo/series_master.h5", 60, SERIES_FRAME_TIME, {"eiger": series}, {}, 0.9, 0.0
+        ),
+        SimulatedRun(
+            "demo/mesh::1", MESH_FRAMES, 0.5, {"eiger": grains}, {}, 1.0, 1.9, MESH_SCAN
         ),
     )
 }  # fmt: skip
@@ -295,9 +344,12 @@ def known_answers() -> dict[str, Any]:
     wavelength_angstrom, polarization, reference_rate; rings {raw: {detector: q of the rings}};
     runs {raw: {frames, frame_time_s, ic1, diode, transmission, sample, empty}} with sample and empty
     {detector: function (q in 1/angstrom, frame) -> counts/s per pixel at the reference rate};
-    samx_mm and phase_fraction of the sample scan; series_peaks, the q of both peaks per frame.
+    samx_mm and phase_fraction of the sample scan; series_peaks, the q of both peaks per frame;
+    mesh {samz_mm, samx_mm: grid values; frame_index (5, 6), -1 where the scan has no frame}.
     """
     frames = np.arange(RUNS["demo/series_master.h5"].frames)
+    mesh_frames = np.full(MESH_SHAPE, -1)
+    mesh_frames[_mesh_points()] = np.arange(MESH_FRAMES)
     return {
         "wavelength_angstrom": WAVELENGTH_ANGSTROM,
         "polarization": POLARIZATION,
@@ -321,4 +373,5 @@ def known_answers() -> dict[str, Any]:
         "samx_mm": SAMPLE_POSITIONS,
         "phase_fraction": phase_fraction(SAMPLE_POSITIONS),
         "series_peaks": series_peaks(frames),
+        "mesh": {"samz_mm": MESH_SAMZ, "samx_mm": MESH_SAMX, "frame_index": mesh_frames},
     }
