@@ -13,9 +13,11 @@ where V = sum c^2 v(n) (expected) or sum (c w)^2 (x - mean)^2 (observed in the b
 threshold is Chauvenet's. Bins of less than three pixels are left alone. With pixel splitting each
 bin judges by itself; pyFAI drops a rejected pixel from all its bins, in the order of its threads.
 
-Trimming (pyFAI's `medfilt1d_ng`): pixels sorted by x, their weights c w added up to C; those are kept
-whose step from C to C + c w touches the range between the quantiles of the total. Equal quantiles
-keep the pixel at that quantile (two where it falls between them): the median.
+Trimming (pyFAI's `medfilt1d_ng`): pixels sorted by x, their weights c w added up one after the other, so
+that each takes a step from before to after; those are kept whose step lies within the range between
+the two quantiles of the sum. Of equal quantiles it is the pixel whose step holds it (two where it is
+between them): the median. Where a bin is so small that no step lies within, those are kept that touch
+the range (pyFAI: only one that holds it all).
 The variance of a trimmed mean of n pixels of variance s^2 is f s^2 / n with f = 1.19 for the
 quartiles and pi / 2 for the median of normally distributed values (`variance_factor`; Stuart & Ord,
 Kendall's Advanced Theory of Statistics 1, chapter 10); pyFAI gives that of the kept pixels alone.
@@ -304,19 +306,41 @@ def _upper_place(
     n: int,
     below: float,
     wanted: float,
-) -> int:
+) -> tuple[int, float]:
     """The last pixel in order, of those from `first`, before which there is c w of at most `wanted`: its
-    place, with smaller ones before and larger ones behind it. below: c w before `first`."""
+    place, with smaller ones before and larger ones behind it, and the c w before it. below: before `first`."""
     last = n - 1
     while first < last:
         place, part = _partition(x, share, entry, first, last)
         if below + part > wanted and place > first:
             last = place - 1
         elif below + part + share[place] > wanted or place == last:
-            return place
+            return place, below + part
         else:
             first, below = place + 1, below + part + share[place]
-    return first
+    return first, below
+
+
+@njit(nogil=True, cache=True)
+def _between(
+    x: np.ndarray,
+    share: np.ndarray,
+    entry: np.ndarray,
+    n: int,
+    total: float,
+    lower: float,
+    upper: float,
+) -> tuple[int, int]:
+    """First and last place of the pixels to keep, once they are in order."""
+    # Sums in another order differ by rounding.
+    slack = 1e-12 * total
+    start, end = lower * total, upper * total
+    first, before = _lower_place(x, share, entry, n, start - slack)
+    last, below = _upper_place(x, share, entry, first, n, before, end + slack)
+    if lower == upper:
+        return first, last
+    within = first + (before < start - slack), last - (below + share[last] > end + slack)
+    return within if within[0] <= within[1] else (first, last)
 
 
 @njit(nogil=True, cache=True)
@@ -368,8 +392,7 @@ def _trim(
                 variance[f, b] = 0.0 if floor >= 0.0 else np.nan
                 normalisation[f, b] = 0.0
                 continue
-            first, below = _lower_place(x, share, entry, n, lower * all_norm)
-            last = _upper_place(x, share, entry, first, n, below, upper * all_norm)
+            first, last = _between(x, share, entry, n, all_norm, lower, upper)
             for i in range(first):
                 _note_rejected(indices[entry[i]], f, seen, rejected, rejected_frames)
             for i in range(last + 1, n):
