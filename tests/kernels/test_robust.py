@@ -128,9 +128,7 @@ def test_trimming_equals_pyfai(percentile, split):
     frames = spoilt_frames() + np.random.default_rng(4).random((2, *SHAPE), np.float32)
     frames = frames.astype(np.float32)
     limits = percentile if isinstance(percentile, tuple) else (percentile, percentile)
-    found = trim_frames(
-        frames, (0, 1e9), *matrix, quantiles=(limits[0] / 100, limits[1] / 100)
-    )
+    found = trim_frames(frames, (0, 1e9), *matrix, quantiles=(limits[0] / 100, limits[1] / 100))
     there = enough_pixels(matrix)
     for i, frame in enumerate(frames):
         wanted = pyfai(
@@ -164,9 +162,7 @@ def test_trimming_by_its_definition(data):
     pixels = data.draw(st.integers(1, 40))
     values = st.lists(st.integers(0, 12), min_size=pixels, max_size=pixels)
     counts = np.array(data.draw(values), dtype=np.int32)
-    parts = data.draw(
-        st.lists(st.sampled_from([0.25, 0.5, 1.0]), min_size=pixels, max_size=pixels)
-    )
+    parts = data.draw(st.lists(st.sampled_from([0.25, 0.5, 1.0]), min_size=pixels, max_size=pixels))
     limits = st.sampled_from([0.0, 0.25, 0.5, 0.625, 1.0])
     lower, upper = sorted((data.draw(limits), data.draw(limits)))
     if lower == upper:
@@ -218,9 +214,7 @@ def test_clipping_by_its_definition_with_splitting_and_dark():
             if kept.sum() < 3:
                 break
             mean = np.average(x[kept], weights=share[kept])
-            sigma = math.sqrt(
-                np.sum((share * (x - mean))[kept] ** 2) / np.sum(share[kept] ** 2)
-            )
+            sigma = math.sqrt(np.sum((share * (x - mean))[kept] ** 2) / np.sum(share[kept] ** 2))
             chauvenet = math.sqrt(2 * math.log(max(3, c[kept].sum()) / math.sqrt(2 * math.pi)))
             kept &= np.abs(x - mean) <= max(3.5, chauvenet) * sigma
         rejected |= set(pixel[~kept].tolist())
