@@ -78,9 +78,7 @@ def planned_tasks(wildcards):
             "integration": task.integration,
             "kind": task.kind,
             "weights": task.weights,
-            "error_model": reduction.reduction.integrations[
-                task.integration
-            ].error_model,
+            **reduction.frame_settings(task),
         }
         for task in reduction.tasks
     ]
@@ -104,7 +102,11 @@ def mask_inputs(wildcards):
 def weights_inputs(wildcards):
     """Files that weights are made from, besides the mask."""
     settings = PLAN.weights[wildcards.key]
-    return geometry_files(settings) + existing(
+    together = (settings["merged"] or {}).values()
+    geometries = [
+        file for item in (settings, *together) for file in geometry_files(item)
+    ]
+    return list(dict.fromkeys(geometries)) + existing(
         filter(None, [settings["flat"]]), settings["detector"]
     )
 
@@ -208,8 +210,10 @@ def container_tasks(wildcards):
     return [
         {
             "name": task.name,
+            "detector": task.detector,
             "bins": list(task.bins),
             "stored_frames": reduction.stored_frames(task),
+            "robust": reduction.frame_settings(task)["robust"] is not None,
         }
         for task in reduction.tasks
     ]
@@ -329,7 +333,7 @@ def standard_table(wildcards):
 def planned_task(wildcards):
     """The integration of a detector that a plot shows."""
     return next(
-        task for task in planned(wildcards).tasks if task.name == wildcards.task
+        task for task in planned(wildcards).shown if task.name == wildcards.task
     )
 
 

@@ -9,12 +9,20 @@ def main(detector: str, settings: dict, mask: str, weights: str) -> None:
     from scatterflow.detectors.images import load_image
     from scatterflow.detectors.masks import read_mask
     from scatterflow.detectors.unusable import image_sha256
+    from scatterflow.saxswaxs.common_bins import common_bins
     from scatterflow.saxswaxs.weights import describe_weights, prepare_weights, write_weights
 
     integrator = load_geometry(settings, detector)
     good = read_mask(mask)
     flat = settings["flat"] and load_image(settings["flat"], tuple(settings["shape"]), "flat")
-    prepared = prepare_weights(integrator, good.good, settings["integration"], flat)
+    together = {
+        name: load_geometry(item, name) for name, item in (settings["merged"] or {}).items()
+    }
+    integration = settings["integration"]
+    if together:
+        integration = common_bins(integration, together)
+    reference = next(iter(together.values()), integrator)
+    prepared = prepare_weights(integrator, good.good, integration, flat, reference)
     identity = describe_weights(prepared, integrator, good.sha256, image_sha256(good, "flat"))
     write_weights(weights, identity)
 

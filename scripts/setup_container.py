@@ -4,7 +4,7 @@ from scatterflow.script import run
 
 
 def main(container: str, frames: int, chunk_frames: int, tasks: list, shapes: dict) -> None:
-    """tasks: name, bins and stored_frames of each array group; shapes: of each detector."""
+    """tasks: name, detector, bins, stored_frames and robust of each array group; shapes: of each detector."""
     from scatterflow.saxswaxs.container import setup_container
 
     setup_container(

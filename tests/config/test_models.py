@@ -269,6 +269,23 @@ WRONG = [
     ("reductions/swaxs/integrations/azimuthal/detectors", ["saxs", "saxs"], "named twice"),
     ("reductions/swaxs/integrations/azimuthal/detectors", ["sax"], "not in `detectors`"),
     ("reductions/swaxs/integrations/cake/radial_bins", 1_000_000, "a cake has at most"),
+    *(
+        (f"reductions/swaxs/integrations/azimuthal/{key}", value, message)
+        for key, value, message in (
+            ("azimuth_direction", "reverse", "did you mean 'reversed'?"),
+            ("intensity", "per_sr", "one of"),
+            ("robust", {"method": "sigmaclip"}, "did you mean 'sigma_clip'?"),
+            ("robust", {"method": "sigma_clip", "threshold": -1}, "at least 0"),
+            ("robust", {"method": "sigma_clip", "iterations": 0}, "at least 1"),
+            ("robust", {"method": "median", "threshold": 3}, "unknown key 'threshold'"),
+            (
+                "robust",
+                {"method": "trimmed", "quantiles": [0.7, 0.3]},
+                "the first below the second",
+            ),
+            ("robust", {"method": "trimmed", "quantiles": [25, 75]}, "from 0 to 1"),
+        )
+    ),
     ("reductions/swaxs/corrections/flux/reference", "maen", "must be 'mean' or a number"),
     ("reductions/swaxs/corrections/flux/reference", 0, "above 0"),
     ("reductions/swaxs/corrections/flux/uncertainty", 1.5, "below 1"),
@@ -287,6 +304,30 @@ def test_wrong_values_are_refused_in_one_clear_message(data, key, value, message
     error = refusal(changed(data, key, value))
     assert message in error.what, error.what
     assert "mistakes" not in error.what
+
+
+UNSUITABLE = [
+    ({"merge": True, "detectors": ["saxs"]}, "two detectors or more"),
+    ({"merge": True, "robust": {"method": "median"}}, "no median over several detectors"),
+    (
+        {"error_model": "none", "robust": {"method": "sigma_clip", "spread": "expected"}},
+        "needs an error_model",
+    ),
+    ({"intensity": "per_steradian", "solid_angle": False}, "needs `solid_angle: true`"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), UNSUITABLE)
+def test_settings_that_do_not_suit_each_other_are_refused(data, change, message):
+    integrations = data["reductions"]["swaxs"]["integrations"]
+    integrations["azimuthal"] = {"kind": "azimuthal", **change}
+    assert message in refusal(data).what
+
+
+def test_no_detector_is_called_merged(data):
+    data["detectors"]["Merged"] = data["detectors"].pop("waxs")
+    text = refusal(data).what
+    assert "'Merged' has a meaning" in text or "not in `detectors`" in text
 
 
 @pytest.mark.parametrize(("text", "number"), [("1e-10", 1e-10), ("+2E-9", 2e-9), ("3e-08", 3e-8)])

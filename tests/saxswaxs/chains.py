@@ -95,7 +95,10 @@ def run(
 def task(data: RunData) -> Any:
     """The integration of a run: what reading its sums needs to know."""
     bins = data.container[f"{TASK}/signal"].shape[1:]
-    return SimpleNamespace(name=TASK, weights=SimpleNamespace(normalisation=np.full(bins, WHOLE)))
+    weights = SimpleNamespace(normalisation=np.full(bins, WHOLE))
+    task = SimpleNamespace(name=TASK, weights=weights, bin_shape=(bins,))
+    task.parts = (task,)
+    return task
 
 
 def corrected(

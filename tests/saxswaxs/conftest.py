@@ -58,6 +58,8 @@ BASE = {
     "unit": "q_nm^-1",
     "radial_range": None,
     "azimuth_range": None,
+    "azimuth_direction": "pyfai",
+    "intensity": "per_pixel",
     "chi_discontinuity": 180,
     "split": "bbox",
     "solid_angle": True,
@@ -90,6 +92,7 @@ class SmallRun:
     monitor: np.ndarray
     missing: str = "error"
     error_model: str = "poisson"
+    robust: dict[str, Any] | None = None
     flux: dict[str, Any] | None = None
     dead_time: dict[str, Any] | None = None
 
@@ -111,6 +114,8 @@ class SmallRun:
                 "kind": settings["kind"],
                 "weights": name,
                 "error_model": self.error_model,
+                "robust": self.robust,
+                "shown_as": "area",
             }
             for name, settings in INTEGRATIONS.items()
         ]
@@ -158,6 +163,8 @@ class SmallRun:
             tasks=[
                 {
                     "name": f"area_{name}",
+                    "detector": "area",
+                    "robust": self.robust is not None,
                     "bins": bins,
                     "stored_frames": stored_frames(chunk_frames, 8 * int(np.prod(bins))),
                 }

@@ -90,7 +90,13 @@ def test_a_chunk_job_stays_within_its_memory(folder, storage):
         frames=FRAMES,
         chunk_frames=FRAMES,
         tasks=[
-            {"name": f"area_{name}", "bins": bins, "stored_frames": stored[name]}
+            {
+                "name": f"area_{name}",
+                "detector": "area",
+                "bins": bins,
+                "stored_frames": stored[name],
+                "robust": None,
+            }
             for name, bins in BINS.items()
         ],
         shapes={"area": SHAPE},
@@ -107,7 +113,13 @@ def test_a_chunk_job_stays_within_its_memory(folder, storage):
         },
         "frames": FRAMES,
         "tasks": [
-            {"name": f"area_{n}", "detector": "area", "weights": n, "error_model": "poisson"}
+            {
+                "name": f"area_{n}",
+                "detector": "area",
+                "weights": n,
+                "error_model": "poisson",
+                "robust": None,
+            }
             for n in BINS
         ],
         "weights": {name: str(folder / f"{name}.h5") for name in BINS},

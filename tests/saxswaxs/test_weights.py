@@ -24,6 +24,8 @@ COMMON = {
     "unit": "q_A^-1",
     "radial_range": None,
     "azimuth_range": None,
+    "azimuth_direction": "pyfai",
+    "intensity": "per_pixel",
     "chi_discontinuity": 180,
     "split": "bbox",
     "solid_angle": True,

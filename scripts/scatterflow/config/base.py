@@ -23,6 +23,8 @@ from pydantic import (
 from scatterflow.errors import shortened, suggestion
 
 NAME_LENGTH = 64
+# Stands for the detector in the names of integrations that join several; no detector is called so.
+MERGED = "merged"
 NAME_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}"
 _NAME = re.compile(NAME_PATTERN + r"\Z")
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,3}\Z")

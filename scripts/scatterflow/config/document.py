@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scatterflow.config import analysis, corrections, detectors, maps, model, saxswaxs, sources
+from scatterflow.config import (
+    analysis,
+    corrections,
+    detectors,
+    maps,
+    model,
+    robust,
+    saxswaxs,
+    sources,
+)
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
 
@@ -42,6 +51,13 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
         saxswaxs.RadialIntegration,
         saxswaxs.IntegrationBase,
     ),
+    (
+        "reductions.NAME.integrations.NAME.robust, method: sigma_clip",
+        robust.SigmaClipping,
+        None,
+    ),
+    ("reductions.NAME.integrations.NAME.robust, method: median", robust.Median, None),
+    ("reductions.NAME.integrations.NAME.robust, method: trimmed", robust.Trimmed, None),
     ("reductions.NAME.corrections", corrections.Corrections, None),
     ("reductions.NAME.corrections.dark", corrections.DarkSubtraction, None),
     ("reductions.NAME.corrections.flux", corrections.FluxNormalisation, None),

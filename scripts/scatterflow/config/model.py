@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from scatterflow.config.base import (
+    MERGED,
     Exponent,
     FilePath,
     Model,
@@ -28,6 +29,7 @@ Reduction = SaxswaxsReduction
 RESERVED_DETECTORS = {
     *("source", "name", "monochromator", "process", "user", "entry", "experiment", "start", "end"),
     *("reduction", "processed", "solid", "polarization", "normalization", "monitor"),
+    MERGED,
 }
 
 

@@ -19,6 +19,7 @@ from scatterflow.config.base import (
 )
 from scatterflow.config.corrections import Corrections
 from scatterflow.config.maps import MapSettings
+from scatterflow.config.robust import Median, Robust, SigmaClipping
 from scatterflow.errors import suggestion
 from scatterflow.units import AZIMUTHAL_UNITS, RADIAL_UNITS
 
@@ -59,12 +60,18 @@ class IntegrationBase(Model):
 
     detectors: Annotated[list[Name], Field(min_length=1)] | None = None
     """Detectors to integrate; left out: all detectors of the run's source."""
+    merge: bool = False
+    """Join the detectors into one profile per frame: in bins common to all, signals and normalisations are
+    added, then divided, so that a bin seen twice holds the weighted mean. Needs the same wavelength."""
     unit: RadialUnit = "q_nm^-1"
     """Radial unit; names as in pyFAI."""
     radial_range: Pair | None = None
-    """Lowest and highest radial value, in `unit`; left out: all the detector covers."""
+    """Lowest and highest radial value, in `unit`; left out: all that the detector (merged: any) covers."""
     azimuth_range: Pair | None = None
-    """Lowest and highest azimuth, degrees; left out: all."""
+    """Lowest and highest azimuth, degrees, in `azimuth_direction`; left out: all."""
+    azimuth_direction: Literal["pyfai", "reversed"] = "pyfai"
+    """Which way the azimuth grows from detector axis 2 (columns, 0 degrees): `pyfai`, towards axis 1 (rows);
+    `reversed`, away from it (CHAP's right-handed). Ranges, axes and intensities follow."""
     chi_discontinuity: Annotated[Literal[0, 180], BeforeValidator(refuse_truth_value)] = 180
     """Where the azimuth jumps by 360 degrees, degrees. Use 0 for a range that crosses 180."""
     split: Annotated[Literal["no", "bbox", "full"], BeforeValidator(_no_as_word)] = "bbox"
@@ -72,12 +79,18 @@ class IntegrationBase(Model):
     (its polygon). With `no`, bins are independent and sums of counts exact."""
     solid_angle: bool = True
     """Divide by the relative solid angle of each pixel."""
+    intensity: Literal["per_pixel", "per_steradian"] = "per_pixel"
+    """Scale of the intensities, the same for all kinds. `per_pixel`: counts of a pixel at the point of normal
+    incidence (merged: of the first detector). `per_steradian`: counts divided by that pixel's solid angle,
+    pixel1 pixel2 / distance^2, as pyFAI's MultiGeometry (CHAP)."""
     polarisation: Annotated[float, Field(ge=-1, le=1), Exponent] | None = None
     """Polarisation factor of the beam (synchrotron: 0.95 to 0.99; 0: unpolarised); left out: no
     correction."""
     error_model: Literal["poisson", "counting", "none"] = "poisson"
     """Variance of a pixel of n counts. `poisson`: max(1, n), as pyFAI; too large where most pixels hold no
     count. `counting`: n, unbiased for sums of few counts. `none`: no uncertainties."""
+    robust: Robust | None = None
+    """Leave outliers out (hot pixels, Bragg spots, cosmic rays); left out: all valid pixels count."""
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> IntegrationBase:
@@ -89,6 +102,21 @@ class IntegrationBase(Model):
                 )
         if self.azimuth_range is not None and self.azimuth_range[1] - self.azimuth_range[0] > 360:
             raise ValueError("azimuth_range: wider than 360 degrees")
+        return self
+
+    @model_validator(mode="after")
+    def _settings_suit(self) -> IntegrationBase:
+        if self.merge and self.detectors is not None and len(self.detectors) < 2:
+            raise ValueError("merge: takes two detectors or more; name them, or leave merge out")
+        if self.merge and isinstance(self.robust, Median):
+            raise ValueError(
+                "robust: no median over several detectors; use `trimmed`, or leave merge out"
+            )
+        expected = isinstance(self.robust, SigmaClipping) and self.robust.spread == "expected"
+        if expected and self.error_model == "none":
+            raise ValueError("robust: `spread: expected` needs an error_model other than `none`")
+        if self.intensity == "per_steradian" and not self.solid_angle:
+            raise ValueError("intensity: per_steradian needs `solid_angle: true`")
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from scatterflow.config.base import NAME_LENGTH
+from scatterflow.config.base import MERGED, NAME_LENGTH
 from scatterflow.config.calibrant_names import nearest_calibrant
 from scatterflow.config.load import RunConfigurations
 from scatterflow.config.model import Configuration
@@ -25,6 +25,7 @@ from scatterflow.plan.chunks import (
 )
 from scatterflow.plan.companions import add_companions
 from scatterflow.plan.maps import PlannedMap, plan_maps
+from scatterflow.plan.merged import check_merged, merged_geometries, shown_tasks
 from scatterflow.plan.refinement import check_refinement
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
@@ -38,6 +39,10 @@ SUM_BYTES_PER_PIXEL = 36
 THREAD_BYTES_PER_PIXEL = 21
 # Accumulators of each thread: four float64 for each of 16 frames.
 THREAD_BYTES_PER_BIN = 512
+# Where outliers are left out: the matrix and its weights in the order of the bins, and what each thread
+# notes of a pixel.
+OUTLIER_BYTES_PER_PIXEL = 40
+OUTLIER_THREAD_BYTES_PER_PIXEL = 16
 # Beyond this Snakemake takes minutes to look at the jobs of a single run.
 MOST_CHUNKS = 100_000
 # Keys of shared products are names as well: two names, a digest of 12 and two dashes are within 64.
@@ -48,7 +53,7 @@ KEY_NAME_LENGTH = 25
 class IntegrationTask:
     """One integration of one detector: an array group of the container, a subentry of the result.
 
-    weights: key of the prepared weights that it uses.
+    weights: key of the prepared weights that it uses. merged: the detectors that a result shows as one.
     """
 
     detector: str
@@ -56,6 +61,12 @@ class IntegrationTask:
     kind: str
     bins: tuple[int, ...]
     weights: str
+    merged: tuple[str, ...] = ()
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """The detectors that it shows."""
+        return self.merged or (self.detector,)
 
     @property
     def name(self) -> str:
@@ -83,6 +94,11 @@ class PlannedReduction:
     def reduction(self) -> Any:
         """The reduction's configuration, overrides applied."""
         return self.configuration.reductions[self.name]
+
+    @cached_property
+    def shown(self) -> list[IntegrationTask]:
+        """The tasks as the result shows them: detectors that are merged as one."""
+        return shown_tasks(self.tasks, self.reduction.integrations)
 
     @cached_property
     def chunks(self) -> list[tuple[int, int]]:
@@ -113,6 +129,12 @@ class PlannedReduction:
         return stored_frames(
             self.chunk_frames, BYTES_PER_BIN // 3 * math.prod(task.bins), self.row.frames
         )
+
+    def frame_settings(self, task: IntegrationTask) -> dict[str, Any]:
+        """What is done with frames, besides the weights, and the detector that the result names it after."""
+        integration = self.reduction.integrations[task.integration]
+        shown_as = MERGED if integration.merge else task.detector
+        return {**integration.model_dump(include={"error_model", "robust"}), "shown_as": shown_as}
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -238,21 +260,24 @@ def _plan_reduction(
     available = configuration.sources[row.source].frames
     tasks = []
     for title, integration in reduction.integrations.items():
-        for detector in integration.detectors or available:
-            if detector in available:
-                tasks.append(_plan_task(plan, configuration, detector, title, integration))
+        together = [item for item in integration.detectors or available if item in available]
+        if integration.merge:
+            check_merged(together, title, name, row.run)
+        for detector in together:
+            tasks.append(_plan_task(plan, configuration, detector, title, integration, together))
     if not tasks:
         raise UserError(
             f"reduction {name!r} integrates none of the detectors that source {row.source!r} has",
             f"run table {configuration.runs}, run {row.run}",
             f"detectors of the source: {', '.join(available)}",
         )
-    _check_task_names(tasks, available, row, name)
+    shown = shown_tasks(tasks, reduction.integrations)
+    _check_task_names([*tasks, *(task for task in shown if task.merged)], available, row, name)
     _check_names(reduction, configuration.sources[row.source].scalars, row, name)
     detectors = tuple(
         detector for detector in available if any(t.detector == detector for t in tasks)
     )
-    load = _frame_load(configuration, detectors, tasks)
+    load = _frame_load(configuration, reduction.integrations, detectors, tasks)
     planned = PlannedReduction(
         row=row,
         name=name,
@@ -271,7 +296,7 @@ def _plan_reduction(
         load=load,
         analysis=plan_analysis(
             reduction,
-            tasks,
+            shown,
             configuration.sources[row.source].scalars,
             f"reductions.{name}",
             row.run,
@@ -324,16 +349,23 @@ def _plan_mask(plan: Plan, configuration: Configuration, detector: str) -> str:
 
 
 def _plan_task(
-    plan: Plan, configuration: Configuration, detector: str, title: str, integration: Any
+    plan: Plan,
+    configuration: Configuration,
+    detector: str,
+    title: str,
+    integration: Any,
+    together: list[str],
 ) -> IntegrationTask:
-    settings = integration.model_dump(exclude={"detectors"})
+    """together: the detectors of the integration."""
+    # The error model and what is rejected act on frames, not on weights.
+    settings = integration.model_dump(exclude={"detectors", "merge", "error_model", "robust"})
     used = {"shape", "geometry", "orientation", "flat"}
     parameters = {
         "detector": detector,
         "mask": _plan_mask(plan, configuration, detector),
         **configuration.detectors[detector].model_dump(include=used),
-        # The error model acts on frames, not on weights.
-        "integration": {key: value for key, value in settings.items() if key != "error_model"},
+        "merged": merged_geometries(configuration, together) if integration.merge else None,
+        "integration": settings,
     }
     names = f"{detector[:KEY_NAME_LENGTH]}-{title[:KEY_NAME_LENGTH]}"
     key = f"{names}-{value_digest(parameters)}"
@@ -346,18 +378,24 @@ def _plan_task(
 
 
 def _frame_load(
-    configuration: Configuration, detectors: tuple[str, ...], tasks: list[IntegrationTask]
+    configuration: Configuration,
+    integrations: dict[str, Any],
+    detectors: tuple[str, ...],
+    tasks: list[IntegrationTask],
 ) -> FrameLoad:
     pixels = {name: math.prod(configuration.detectors[name].shape) for name in detectors}
+    robust = [pixels[task.detector] for task in tasks if integrations[task.integration].robust]
     return FrameLoad(
         pixels=sum(pixels[task.detector] for task in tasks),
         raw_bytes=ASSUMED_BYTES_PER_PIXEL * sum(pixels.values()),
         result_bytes=sum(BYTES_PER_BIN * math.prod(task.bins) for task in tasks),
         sum_bytes=SUM_BYTES_PER_PIXEL * max(pixels.values()),
         thread_bytes=THREAD_BYTES_PER_PIXEL * max(pixels.values())
+        + OUTLIER_THREAD_BYTES_PER_PIXEL * max(robust, default=0)
         + THREAD_BYTES_PER_BIN * sum(math.prod(task.bins) for task in tasks),
         threads=configuration.chunks.threads,
-        weights_bytes=WEIGHTS_BYTES_PER_PIXEL * sum(pixels[task.detector] for task in tasks),
+        weights_bytes=WEIGHTS_BYTES_PER_PIXEL * sum(pixels[task.detector] for task in tasks)
+        + OUTLIER_BYTES_PER_PIXEL * max(robust, default=0),
     )
 
 

@@ -140,6 +140,10 @@ def _check_integrations(plan: Plan, planned: PlannedReduction, other: PlannedRed
         _refuse_difference(planned, other, own_pixels, their_pixels, key)
         key = f"reductions.{planned.name}.integrations.{task.integration}"
         _refuse_difference(planned, other, own["integration"], their["integration"], key)
+        own_frames, their_frames = (
+            {"robust": item.frame_settings(task)["robust"]} for item in (planned, other)
+        )
+        _refuse_difference(planned, other, own_frames, their_frames, key)
         own_model, their_model = (
             item.reduction.integrations[task.integration].error_model for item in (planned, other)
         )

@@ -32,14 +32,14 @@ def result_files(planned: PlannedReduction) -> list[str]:
     checks = []
     checked = _checked_integration(planned)
     only = planned.reduction.calibrant.detectors
-    for task in planned.tasks:
+    for task in planned.shown:
         if task.kind == "cake":
             plots.append(f"{task.name}_map")
             continue
         plots += [f"{task.name}_profiles", f"{task.name}_mean"]
         if any(settings is not None for settings in applied.values()):
             plots.append(f"{task.name}_corrections")
-        if task.integration == checked and task.detector in (only or planned.detectors):
+        if task.integration == checked and set(task.detectors) <= set(only or planned.detectors):
             checks.append(f"{folder}/{task.name}_rings.tsv")
     analysis = []
     if planned.analysis:
@@ -57,7 +57,7 @@ def _checked_integration(planned: PlannedReduction) -> str | None:
     """The azimuthal integration whose rings are checked, None if the sample is no calibrant."""
     if not calibrant_of(planned):
         return None
-    azimuthal = (task.integration for task in planned.tasks if task.kind == "azimuthal")
+    azimuthal = (task.integration for task in planned.shown if task.kind == "azimuthal")
     return planned.reduction.calibrant.integration or next(azimuthal, None)
 
 

@@ -18,7 +18,7 @@ from scatterflow.saxswaxs.standards import (
     given_factor,
     scattering_vector,
 )
-from scatterflow.saxswaxs.tasks import ResultTask, Task
+from scatterflow.saxswaxs.tasks import ResultTask
 
 
 def absolute_factors(
@@ -76,11 +76,10 @@ def _comparison(tasks: Iterable[ResultTask], detector: str, integration: str) ->
     )
 
 
-def run_mean(corrections: RunCorrections, task: Task) -> MeanResult:
+def run_mean(corrections: RunCorrections, task: ResultTask) -> MeanResult:
     """Corrected mean profile of a run."""
-    container = corrections.data.container
-    mean = MeanProfile(container[f"{task.name}/signal"].shape[1:])
-    for part in correct(sums(container, task), corrections.chain(task)):
+    mean = MeanProfile(task.bin_shape)
+    for part in correct(sums(corrections.data.container, task), corrections.chain(task)):
         mean.update(part)
     return mean.finalize()
 

@@ -27,8 +27,8 @@ from scatterflow.saxswaxs.result import (
     raw_files,
     write_result,
 )
-from scatterflow.saxswaxs.tasks import ResultTask, made_from
-from scatterflow.saxswaxs.weights import Weights, read_weights
+from scatterflow.saxswaxs.tasks import ResultTask, made_from, result_tasks
+from scatterflow.saxswaxs.weights import read_weights
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source
 
@@ -60,7 +60,8 @@ def assemble_result(
     weights: file per key; masks: file per detector; location: fields of the run's `RunLocation` with
     scalars; description: run, reduction, sample, experiment, parameters; tasks: as planned; valid: the
     valid range, dead_times: dead time (or None) per detector; corrections: settings as they apply to this
-    run, dark and background runs; companions: fields of the runs it is corrected with (`companions.open_companion`).
+    run, dark and background runs; companions: fields of the runs it is corrected with
+    (`companions.open_companion`).
     Raises UserError naming the chunk, monitor or frame that is wrong.
     """
     where = f"run {description['run']}, reduction {description['reduction']}"
@@ -68,22 +69,20 @@ def assemble_result(
     receipts = sorted_receipts(receipt_paths)
     prepared = {key: read_weights(path) for key, path in weights.items()}
     read = {name: read_mask(path) for name, path in masks.items()}
-    result_tasks = [_result_task(task, prepared) for task in tasks]
+    single, shown = result_tasks(tasks, prepared)
     darks = {name: image_sha256(mask, "dark") for name, mask in read.items()}
-    verify_receipts(container, receipts, made_from(result_tasks, valid, darks, dead_times), where)
+    verify_receipts(container, receipts, made_from(single, valid, darks, dead_times), where)
 
     source = open_source(RunLocation.from_fields(location))
     table = source.scalars()
     scalars = {"frame_number": np.arange(location["frames"], dtype=np.int64)}
     scalars.update({name: table[name].to_numpy() for name in table.columns})
     detectors = {
-        name: _detector_result(
-            mask, next(t for t in result_tasks if t.detector == name), valid[name]
-        )
+        name: _detector_result(mask, next(t for t in single if t.detector == name), valid[name])
         for name, mask in read.items()
     }
     others = [
-        open_companion(fields, result_tasks, valid, darks, dead_times, description["reduction"])
+        open_companion(fields, single, valid, darks, dead_times, description["reduction"])
         for fields in companions
     ]
     data = RunData(
@@ -100,7 +99,7 @@ def assemble_result(
     write_result(
         result,
         container,
-        result_tasks,
+        shown,
         detectors,
         Description(
             run=description["run"],
@@ -118,7 +117,7 @@ def assemble_result(
                 for other in others
             },
         ),
-        prepare_corrections(data, [other.data for other in others], result_tasks, warnings),
+        prepare_corrections(data, [other.data for other in others], shown, warnings),
         warnings,
     )
     for warning in dict.fromkeys(warnings):
@@ -139,17 +138,6 @@ def _remove_outdated_figures(result: str) -> None:
         folder / "analysis.nxs",
     ):
         path.unlink(missing_ok=True)
-
-
-def _result_task(task: Mapping[str, Any], prepared: Mapping[str, Weights]) -> ResultTask:
-    return ResultTask(
-        name=task["name"],
-        detector=task["detector"],
-        integration=task["integration"],
-        kind=task["kind"],
-        error_model=task["error_model"],
-        weights=prepared[task["weights"]],
-    )
 
 
 def _detector_result(mask: GoodMask, task: ResultTask, valid: Mapping[str, Any]) -> DetectorResult:

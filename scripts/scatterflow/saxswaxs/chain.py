@@ -27,7 +27,7 @@ from scatterflow.saxswaxs.monitors import (
     violation,
 )
 from scatterflow.saxswaxs.pooled import PoolRun, pool
-from scatterflow.saxswaxs.tasks import Task
+from scatterflow.saxswaxs.tasks import ResultTask
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class RunCorrections:
     background_runs: tuple[tuple[PoolRun, tuple[PoolRun, ...]], ...] = ()
     dark_sets: tuple[tuple[str, ...], ...] = ()
 
-    def chain(self, task: Task) -> Chain:
+    def chain(self, task: ResultTask) -> Chain:
         """The chain of one integration: its dark and background profiles are pooled now."""
         where = f"{self.data.where}, {task.name}"
         dark = pool(self.dark_runs, task, f"{where}, dark") if self.dark_runs else None

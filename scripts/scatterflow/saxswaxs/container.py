@@ -4,6 +4,7 @@ Each chunk job fills exactly its own stored chunks. Layout:
 
     <detector>_<integration>/{signal,variance}   float64 (frames, bins...)
     <detector>_<integration>/lost    float64 (frames, bins...)  normalisation lost to invalid pixels
+    <detector>_<integration>/rejected_pixels, rejected_frames  where outliers are left out: see `outliers`
     <detector>/frame_sum       float64 (chunks, rows, columns)  sum of valid pixel values, and
     <detector>/frame_sum_rest  float64 (chunks, rows, columns)  what float64 lacks of it
     <detector>/valid_count     uint32  (chunks, rows, columns)  frames in which the pixel was valid
@@ -32,6 +33,7 @@ from scatterflow.files.checksums import rows_sha256
 CODEC = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
 # Most frames lose nothing: stored chunks of zeros are not written.
 SUMS = {"signal": np.nan, "variance": np.nan, "lost": 0.0}
+REJECTED_PIXELS, REJECTED_FRAMES = "rejected_pixels", "rejected_frames"
 PER_CHUNK = {"frame_sum": "float64", "frame_sum_rest": "float64", "valid_count": "uint32"}
 
 
@@ -45,7 +47,7 @@ def setup_container(
 ) -> None:
     """Create an empty container.
 
-    tasks: name, bins (tuple) and stored_frames of each integration of each detector;
+    tasks: name, detector, bins (tuple), stored_frames and robust of each integration of each detector;
     shapes: (rows, columns) of each detector. Nothing is allocated: unwritten sums read as NaN.
     """
     chunks = -(-frames // chunk_frames)
@@ -65,6 +67,8 @@ def setup_container(
                     compressors=CODEC,
                     fill_value=unwritten,
                 )
+            if task["robust"]:
+                _create_rejected(root, task["name"], frames, chunk_frames, shapes[task["detector"]])
         for detector, shape in shapes.items():
             for name, dtype in PER_CHUNK.items():
                 root.create_array(
@@ -82,6 +86,25 @@ def setup_container(
                 dtype="bool",
                 fill_value=False,
             )
+
+
+def _create_rejected(
+    root: zarr.Group, task: str, frames: int, chunk_frames: int, shape: tuple[int, int]
+) -> None:
+    root.create_array(
+        f"{task}/{REJECTED_PIXELS}",
+        shape=(frames,),
+        chunks=(chunk_frames,),
+        dtype="float64",
+        fill_value=np.nan,
+    )
+    root.create_array(
+        f"{task}/{REJECTED_FRAMES}",
+        shape=(-(-frames // chunk_frames), *shape),
+        chunks=(1, *shape),
+        dtype="uint32",
+        fill_value=0,
+    )
 
 
 def open_container(path: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
@@ -105,7 +128,7 @@ def array_names(container: zarr.Group) -> list[str]:
 
 def part_of_chunk(container: Any, name: str, start: int, stop: int) -> slice:
     """The rows of an array that belong to the chunk job of frames start..stop-1."""
-    if name.rsplit("/", 1)[-1] not in PER_CHUNK:
+    if name.rsplit("/", 1)[-1] not in (*PER_CHUNK, REJECTED_FRAMES):
         return slice(start, stop)
     chunk = start // int(container.attrs["chunk_frames"])
     return slice(chunk, chunk + 1)

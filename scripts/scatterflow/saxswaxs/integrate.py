@@ -22,8 +22,14 @@ from scatterflow.kernels.azimuthal import Target
 from scatterflow.kernels.moments import FrameSum
 from scatterflow.kernels.sizes import LANES, block_frames
 from scatterflow.progress import progress
-from scatterflow.saxswaxs.container import SUMS, open_container, part_of_chunk
+from scatterflow.saxswaxs.container import (
+    REJECTED_PIXELS,
+    SUMS,
+    open_container,
+    part_of_chunk,
+)
 from scatterflow.saxswaxs.frame_blocks import Block, frame_blocks, read_block
+from scatterflow.saxswaxs.outliers import integrate_robust
 from scatterflow.saxswaxs.tasks import Task, made_from
 from scatterflow.saxswaxs.workers import Worker, integrated
 from scatterflow.sources.base import Source
@@ -131,9 +137,10 @@ def _integrate_detector(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Bad frames and why, and the checksum of each array written."""
     info = source.detectors[detector]
+    plain = [task for task in tasks if not task.robust]
     workers = [
         Worker(
-            _targets(tasks, calibration),
+            _targets(plain, calibration),
             info,
             valid_limits(calibration.valid, info.dtype),
             calibration.dead_time,
@@ -146,7 +153,7 @@ def _integrate_detector(
     writers = {
         f"{task.name}/{name}": _Writer(container[f"{task.name}/{name}"], start, stop)
         for task in tasks
-        for name in SUMS
+        for name in (*SUMS, *((REJECTED_PIXELS,) if task.robust else ()))
     }
     size = block_frames(stop - start, info.dtype.itemsize * math.prod(info.shape))
     blocks = frame_blocks(source, detector, start, stop, size, skip_missing)
@@ -157,11 +164,23 @@ def _integrate_detector(
     for block, sums in integrated(blocks, workers, read_again):
         missing.update({str(frame): message for frame, message in block.missing.items()})
         valid[block.first - start :][: block.size] = block.present
-        for task, found in zip(tasks, sums, strict=True):
+        for task, found in zip(plain, sums, strict=True):
             for name, unwritten in SUMS.items():
                 rows = _all_rows(getattr(found, name), block, task.weights.bins, unwritten)
                 writers[f"{task.name}/{name}"].append(rows)
         bar.add(block.size)
+    rejected = integrate_robust(
+        source,
+        detector,
+        start,
+        valid,
+        [task for task in tasks if task.robust],
+        valid_limits(calibration.valid, info.dtype),
+        writers,
+        dark=calibration.dark,
+        block=size,
+        threads=threads,
+    )
     checksums = {name: writer.finish() for name, writer in writers.items()}
     total = FrameSum(info.shape)
     for worker in workers:
@@ -171,6 +190,7 @@ def _integrate_detector(
         f"{detector}/frame_sum_rest": total.rest[None],
         f"{detector}/valid_count": total.count[None],
         f"{detector}/frame_valid": valid,
+        **rejected,
     }
     for name, values in small.items():
         container[name][part_of_chunk(container, name, start, stop)] = values

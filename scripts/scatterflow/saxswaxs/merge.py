@@ -13,8 +13,9 @@ import numpy as np
 from scatterflow.errors import UserError
 from scatterflow.files.provenance import is_same_file
 from scatterflow.kernels.moments import FrameSum
-from scatterflow.saxswaxs.container import PER_CHUNK, SUMS, array_names, stored_checksums
-from scatterflow.saxswaxs.tasks import Task
+from scatterflow.saxswaxs.container import PER_CHUNK, array_names, stored_checksums
+from scatterflow.saxswaxs.task_sums import read_sums
+from scatterflow.saxswaxs.tasks import ResultTask
 
 HOW = "delete the receipt (work/RUN/REDUCTION/chunks/*.json) and run snakemake again"
 
@@ -79,14 +80,12 @@ def _check_inputs(receipt: dict[str, Any], made_from: Mapping[str, str], name: s
             raise UserError(f"{path} has changed since the chunk was integrated", name, HOW)
 
 
-def sums(container: Any, task: Task) -> Iterator[Sums]:
-    """The sums of one integration, stored chunk by stored chunk."""
-    signal, variance, lost = (container[f"{task.name}/{name}"] for name in SUMS)
-    whole = task.weights.normalisation.reshape(signal.shape[1:])
-    frames, rows = signal.shape[0], signal.chunks[0]
+def sums(container: Any, task: ResultTask) -> Iterator[Sums]:
+    """The sums of one integration, stored chunk by stored chunk; those of merged detectors added up."""
+    stored = container[f"{task.parts[0].name}/signal"]
+    frames, rows = stored.shape[0], stored.chunks[0]
     for first in range(0, frames, rows):
-        part = slice(first, min(first + rows, frames))
-        yield Sums(first, signal[part], variance[part], whole - lost[part])
+        yield Sums(first, *read_sums(container, task, slice(first, min(first + rows, frames))))
 
 
 def frame_validity(container: Any, detector: str) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 from scatterflow.errors import UserError
 from scatterflow.saxswaxs.corrections import Pooled
 from scatterflow.saxswaxs.merge import sums
-from scatterflow.saxswaxs.tasks import Task
+from scatterflow.saxswaxs.tasks import ResultTask
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class PoolRun:
     own_dark: bool = False
 
 
-def pool(runs: Sequence[PoolRun], task: Task, where: str) -> Pooled:
+def pool(runs: Sequence[PoolRun], task: ResultTask, where: str) -> Pooled:
     """The pooled profile of one integration; frames stream from the containers, one after the other.
 
     Bins that no frame holds are NaN. Raises UserError if no frame is left.
     """
-    bins = runs[0].container[f"{task.name}/signal"].shape[1:]
+    bins = task.bin_shape
     signal, variance, exposure, dark_share, other_dark = (np.zeros(bins) for _ in range(5))
     frames = 0
     for run in runs:

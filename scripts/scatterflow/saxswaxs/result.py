@@ -5,10 +5,12 @@
         instrument/<detector>             NXdetector: geometry, mask, summed frame
         scalars                           NXcollection: per-frame monitors, motors, times
         <detector>_<integration>          NXsubentry: NXazint1d, NXazint2d or neither (radial)
-            data                          NXdata: I, I_errors per frame
+            data                          NXdata: I, I_errors per frame; rejected_pixels, detectors_there
             mean                          NXdata: I, I_errors averaged over valid frames
             uncorrected, normalised, background   NXdata: means before, between and of the corrections
             reduction                     NXprocess with all parameters
+            rejected_<detector>           NXdata: in how many frames each pixel was left out as an outlier
+        merged_<integration>              the same, of several detectors together
         definition, data, mean, ...       links into the first azimuthal subentry: the default plot
         process_1_..., process_2_...      NXprocess: the steps in their order, with their factors
         provenance                        NXcollection of NXnote: raw files, masks, geometry, software...
@@ -34,6 +36,7 @@ from scatterflow.progress import progress
 from scatterflow.saxswaxs.applied import AppliedCorrections
 from scatterflow.saxswaxs.merge import frame_sums
 from scatterflow.saxswaxs.result_corrections import write_steps
+from scatterflow.saxswaxs.result_frames import parameters_of, write_rejected
 from scatterflow.saxswaxs.result_profiles import write_profiles
 from scatterflow.saxswaxs.tasks import ResultTask
 
@@ -105,6 +108,7 @@ def write_result(
         with progress(frames * len(tasks), label, "integrated frames") as bar:
             for task in tasks:
                 subentry = _write_task(entry, task, corrections, date)
+                write_rejected(subentry, container, task)
                 write_profiles(
                     subentry,
                     container,
@@ -219,7 +223,7 @@ def _write_integration(entry: h5py.Group, tasks: Sequence[ResultTask], date: str
         1,
         software(),
         date,
-        {"integrations": {task.name: task.weights.settings for task in tasks}},
+        {"integrations": {task.name: parameters_of(task) for task in tasks}},
         note="geometry, masks and corrections of each pixel, then weighted averages per bin",
         reference=REFERENCE,
     )
@@ -285,6 +289,8 @@ def _write_task(
         detector=task.detector,
         integration=task.integration,
     )
+    if task.merged:
+        subentry.attrs["detectors"] = [part.detector for part in task.parts]
     settings = task.weights.settings
     if task.kind in DEFINITIONS:
         write_array(subentry, "definition", DEFINITIONS[task.kind])
@@ -304,7 +310,7 @@ def _write_task(
         1,
         software(),
         date,
-        {**settings, "error_model": task.error_model},
+        parameters_of(task),
         reference=REFERENCE,
     )
     return subentry

@@ -24,6 +24,9 @@ from scatterflow.saxswaxs.corrections import (
 )
 from scatterflow.saxswaxs.merge import sums
 from scatterflow.saxswaxs.result_corrections import link_factors
+from scatterflow.saxswaxs.result_frames import write_frame_notes
+from scatterflow.saxswaxs.scale import labelled
+from scatterflow.saxswaxs.task_sums import whole_normalisation
 from scatterflow.saxswaxs.tasks import ResultTask
 from scatterflow.saxswaxs.weights import bin_edges
 from scatterflow.units import axis_unit
@@ -55,11 +58,11 @@ def write_profiles(
     receives what is doubtful.
     """
     axes = _axes(task)
-    frames, *rest = container[f"{task.name}/signal"].shape
-    bins = tuple(rest)
+    frames, bins = container[f"{task.parts[0].name}/signal"].shape[0], task.bin_shape
     chain = corrections.chain(task)
     has_errors = task.error_model != "none"
-    scale = Scale(corrections.label, corrections.units)
+    integration = task.weights.settings
+    scale = Scale(labelled(corrections.label, integration), corrections.units)
     data = _data_group(subentry, "data", task, axes, leading=".")
     intensity = RowsWriter(_intensity(data, (frames, *bins), scale))
     errors = RowsWriter(_errors(data, (frames, *bins), scale)) if has_errors else None
@@ -67,9 +70,14 @@ def write_profiles(
     means = {"mean": (MeanProfile(bins), chain, scale)}
     if corrections.steps:
         neutral = Chain(Factors.neutral(frames))
-        means["uncorrected"] = MeanProfile(bins), neutral, Scale(intensity_label({}))
+        means["uncorrected"] = (
+            MeanProfile(bins),
+            neutral,
+            Scale(labelled(intensity_label({}), integration)),
+        )
     if chain.background is not None:
-        before = Scale(intensity_label({"flux": corrections.settings["flux"]}))
+        flux = {"flux": corrections.settings["flux"]}
+        before = Scale(labelled(intensity_label(flux), integration))
         means["normalised"] = MeanProfile(bins), chain.without_background(), before
     for part in sums(container, task):
         rows = slice(part.first, part.first + len(part.signal))
@@ -86,6 +94,7 @@ def write_profiles(
     if errors is not None:
         errors.finish()
     write_array(data, "total_signal", totals, units="counts", long_name="counts in all bins")
+    write_frame_notes(data, container, task)
     _link_scalars(data, scalars)
     link_factors(data, corrections.steps)
     for name, (mean, _, its_scale) in means.items():
@@ -141,7 +150,8 @@ def _data_group(
     group = add_group(
         subentry, name, "NXdata", signal="I", axes=names, interpretation=interpretation
     )
-    write_array(group, "title", f"{task.detector}, {task.integration}")
+    seen_by = " + ".join(part.detector for part in task.parts)
+    write_array(group, "title", f"{seen_by}, {task.integration}")
     for position, axis in enumerate(axes, start=1 if leading else 0):
         group.attrs[f"{axis}_indices"] = position
     scale = '"linear"' if task.kind == "radial" else '"log"'
@@ -157,7 +167,7 @@ def _data_group(
         attributes = {"units": unit.nexus, "pyfai_unit": code}
         write_array(group, axis, values, long_name=text, **attributes)
         write_array(group, f"{axis}_edges", bin_edges(values), long_name=edges, units=unit.nexus)
-    norm = task.weights.normalisation.reshape([axis.size for axis in axes.values()])
+    norm = whole_normalisation(task).reshape([axis.size for axis in axes.values()])
     write_array(
         group,
         "norm",

@@ -3,7 +3,8 @@
 The sparse matrix is pyFAI's (Ashiotis et al., J. Appl. Cryst. 48 (2015) 510): its rows are bins, its
 coefficients the fraction of each good pixel that falls into the bin. Cake bins are stored azimuth
 by azimuth; a radial integration is the cake's rows of one azimuth added up, exactly what pyFAI's
-`integrate_radial` does. Beside it stands the same matrix in the order in which frames are integrated
+`integrate_radial` does. Azimuths run as `azimuth` says, intensities are on the scale of `scale`.
+Beside it stands the same matrix in the order in which frames are integrated
 (`scatterflow.kernels.tiles`). One HDF5 file per detector and integration, contiguous arrays, mapped
 into memory by all jobs.
 """
@@ -22,6 +23,8 @@ from scatterflow.files.checksums import value_digest
 from scatterflow.files.hdf5 import mapped, reading, write_array, writing
 from scatterflow.files.json import to_json
 from scatterflow.kernels.tiles import Tiles, cut_into_tiles
+from scatterflow.saxswaxs.azimuth import azimuthal_axis, is_reversed, pyfai_azimuth_range
+from scatterflow.saxswaxs.scale import pixel_solid_angle, weight_scale
 
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
@@ -66,17 +69,21 @@ def prepare_weights(
     good: np.ndarray,
     integration: dict[str, Any],
     flat: np.ndarray | None = None,
+    reference: AzimuthalIntegrator | None = None,
 ) -> Weights:
     """Weights of one integration.
 
     integrator: pyFAI's, with the detector's shape; good: (rows, columns) bool, True = good;
-    integration: as the configuration's model dumps it; flat: (rows, columns), NaN where unusable.
+    integration: as the configuration's model dumps it; flat: (rows, columns), NaN where unusable;
+    reference: the detector whose pixels the intensities refer to, left out: this one.
     Raises UserError if no good pixel falls into the requested range.
     """
     if flat is not None:
         good = good & np.isfinite(flat)
     matrix, radial, azimuthal = _pyfai_matrix(integrator, good, integration)
+    reference = reference or integrator
     weight = _pixel_weight(integrator, good.shape, integration, flat).ravel()
+    weight *= weight_scale(integrator, reference, integration)
     indptr, indices, coefficients = matrix
     pixel_count = _row_sums(indptr, coefficients)
     if not pixel_count.any():
@@ -96,7 +103,7 @@ def prepare_weights(
         tiles=cut_into_tiles(indptr, indices, coefficients, weight.size),
         radial_axis=radial,
         azimuthal_axis=azimuthal,
-        settings=dict(integration),
+        settings={**integration, "pixel_solid_angle_sr": pixel_solid_angle(reference)},
     )
 
 
@@ -118,7 +125,7 @@ def _pyfai_matrix(
         "unit": integration["unit"],
         "method": method,
         "radial_range": integration["radial_range"],
-        "azimuth_range": integration["azimuth_range"],
+        "azimuth_range": pyfai_azimuth_range(integration),
         "correctSolidAngle": False,
     }
     integrator.reset_engines()
@@ -133,10 +140,10 @@ def _pyfai_matrix(
         radial_bins, azimuthal_bins = integration["radial_bins"], integration["bins"]
     result = integrator.integrate2d(empty, radial_bins, azimuthal_bins, **common)
     engine = _engine(integrator)
-    indptr, indices, data = _by_azimuth(
-        engine.indptr, engine.indices, engine.data, radial_bins, azimuthal_bins
-    )
-    azimuthal = np.asarray(result.azimuthal, dtype=np.float64)
+    order = np.arange(radial_bins * azimuthal_bins).reshape(radial_bins, azimuthal_bins).T
+    order = order[::-1] if is_reversed(integration) else order
+    indptr, indices, data = _reordered(engine.indptr, engine.indices, engine.data, order.ravel())
+    azimuthal = azimuthal_axis(np.asarray(result.azimuthal, dtype=np.float64), integration)
     if integration["kind"] == "cake":
         return (indptr, indices, data), np.asarray(result.radial), azimuthal
     if integration["azimuthal_unit"] == "chi_rad":
@@ -149,11 +156,10 @@ def _engine(integrator: AzimuthalIntegrator) -> Any:
     return engine
 
 
-def _by_azimuth(
-    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, radial_bins: int, azimuthal_bins: int
+def _reordered(
+    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, order: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of the matrix, pyFAI's radial-major order, put into azimuth-major order."""
-    order = np.arange(radial_bins * azimuthal_bins).reshape(radial_bins, azimuthal_bins).T.ravel()
+    """The matrix with its rows in another order."""
     lengths = np.diff(indptr)[order]
     new = np.zeros(order.size + 1, dtype=np.int64)
     np.cumsum(lengths, out=new[1:])

@@ -1,0 +1,371 @@
+"""The kernels of `robust`: the pixels of each bin are gathered, and clipped or put in order.
+
+All in one file: numba's cache does not see a change of what is called from another one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+# Clipping a pixel or two by their own mean leaves nothing.
+FEWEST = 3
+
+
+@njit(nogil=True, cache=True)
+def _gather(
+    frame: np.ndarray,
+    low: float,
+    high: float,
+    indices: np.ndarray,
+    coefficients: np.ndarray,
+    weight: np.ndarray,
+    dark: np.ndarray,
+    dark_variance: np.ndarray,
+    floor: float,
+    start: int,
+    stop: int,
+    x: np.ndarray,
+    share: np.ndarray,
+    entry: np.ndarray,
+) -> tuple[int, float, float, float, float, float]:
+    """Valid pixels of a bin: intensity, c w and place in the matrix. Returns how many there are, and their
+    sums of c (n - d), c^2 v, c w, (c w)^2 and c."""
+    has_dark, has_dark_variance = dark.size > 0, dark_variance.size > 0
+    n = 0
+    signal = variance = norm = norm_squared = shares = 0.0
+    for k in range(start, stop):
+        pixel = indices[k]
+        stored = frame[pixel]
+        # A NaN fails both comparisons and is left out.
+        if not (stored >= low and stored <= high) or weight[k] == 0 or coefficients[k] == 0:
+            continue
+        count = np.float64(stored)
+        noise = max(count, floor)
+        if has_dark:
+            count -= dark[pixel]
+        if has_dark_variance:
+            noise += dark_variance[pixel]
+        c = np.float64(coefficients[k])
+        x[n] = count / weight[k]
+        share[n] = c * weight[k]
+        entry[n] = k
+        signal += c * count
+        variance += c * c * noise
+        norm += share[n]
+        norm_squared += share[n] * share[n]
+        shares += c
+        n += 1
+    return n, signal, variance, norm, norm_squared, shares
+
+
+@njit(nogil=True, cache=True)
+def _add_up(
+    frame: np.ndarray,
+    indices: np.ndarray,
+    coefficients: np.ndarray,
+    dark: np.ndarray,
+    dark_variance: np.ndarray,
+    floor: float,
+    first: int,
+    stop: int,
+    share: np.ndarray,
+    entry: np.ndarray,
+) -> tuple[float, float, float, float, float]:
+    """The same sums over the gathered pixels first..stop-1."""
+    has_dark, has_dark_variance = dark.size > 0, dark_variance.size > 0
+    signal = variance = norm = norm_squared = shares = 0.0
+    for i in range(first, stop):
+        pixel = indices[entry[i]]
+        count = np.float64(frame[pixel])
+        noise = max(count, floor)
+        if has_dark:
+            count -= dark[pixel]
+        if has_dark_variance:
+            noise += dark_variance[pixel]
+        c = np.float64(coefficients[entry[i]])
+        signal += c * count
+        variance += c * c * noise
+        norm += share[i]
+        norm_squared += share[i] * share[i]
+        shares += c
+    return signal, variance, norm, norm_squared, shares
+
+
+@njit(nogil=True, cache=True)
+def _note_rejected(
+    pixel: int, frame: int, seen: np.ndarray, rejected: np.ndarray, rejected_frames: np.ndarray
+) -> None:
+    # A pixel shared by bins counts once a frame.
+    if seen[pixel] != frame:
+        seen[pixel] = frame
+        rejected[frame] += 1
+        rejected_frames[pixel] += 1
+
+
+@njit(nogil=True, cache=True)
+def _observed_variance(x: np.ndarray, share: np.ndarray, n: int, mean: float) -> float:
+    # Four sums side by side: one alone waits for each addition.
+    a = b = c = d = 0.0
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        a += (share[i] * (x[i] - mean)) ** 2
+        b += (share[i + 1] * (x[i + 1] - mean)) ** 2
+        c += (share[i + 2] * (x[i + 2] - mean)) ** 2
+        d += (share[i + 3] * (x[i + 3] - mean)) ** 2
+    for i in range(whole, n):
+        a += (share[i] * (x[i] - mean)) ** 2
+    return (a + b) + (c + d)
+
+
+@njit(nogil=True, cache=True)
+def clip(
+    frames: np.ndarray,
+    low: float,
+    high: float,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    coefficients: np.ndarray,
+    weight: np.ndarray,
+    dark: np.ndarray,
+    dark_variance: np.ndarray,
+    floor: float,
+    x: np.ndarray,
+    share: np.ndarray,
+    entry: np.ndarray,
+    seen: np.ndarray,
+    signal: np.ndarray,
+    variance: np.ndarray,
+    normalisation: np.ndarray,
+    rejected: np.ndarray,
+    rejected_frames: np.ndarray,
+    threshold: float,
+    iterations: int,
+    observed: bool,
+) -> None:
+    for f in range(frames.shape[0]):
+        frame = frames[f]
+        for b in range(indptr.size - 1):
+            n, total, spread, norm, norm_squared, shares = _gather(
+                frame,
+                low,
+                high,
+                indices,
+                coefficients,
+                weight,
+                dark,
+                dark_variance,
+                floor,
+                indptr[b],
+                indptr[b + 1],
+                x,
+                share,
+                entry,
+            )
+            for _ in range(iterations):
+                if n < FEWEST:
+                    break
+                mean = total / norm
+                scatter = _observed_variance(x, share, n, mean) if observed else spread
+                sigma = math.sqrt(scatter / norm_squared)
+                chauvenet = math.sqrt(2.0 * math.log(max(3.0, shares) / math.sqrt(2.0 * math.pi)))
+                # Of equal pixels the mean is off by rounding, and sigma is nothing more than that.
+                limit = max(threshold, chauvenet) * sigma + 1e-12 * abs(mean)
+                kept = 0
+                for i in range(n):
+                    if abs(x[i] - mean) > limit:
+                        _note_rejected(indices[entry[i]], f, seen, rejected, rejected_frames)
+                        continue
+                    if kept != i:
+                        x[kept] = x[i]
+                        share[kept] = share[i]
+                        entry[kept] = entry[i]
+                    kept += 1
+                if kept == n:
+                    break
+                n = kept
+                total, spread, norm, norm_squared, shares = _add_up(
+                    frame, indices, coefficients, dark, dark_variance, floor, 0, n, share, entry
+                )
+            signal[f, b] = total
+            variance[f, b] = spread if floor >= 0.0 else np.nan
+            normalisation[f, b] = norm
+
+
+@njit(nogil=True, cache=True)
+def _swap(x: np.ndarray, share: np.ndarray, entry: np.ndarray, i: int, j: int) -> None:
+    x[i], x[j] = x[j], x[i]
+    share[i], share[j] = share[j], share[i]
+    entry[i], entry[j] = entry[j], entry[i]
+
+
+@njit(nogil=True, cache=True)
+def _in_order(x: np.ndarray, entry: np.ndarray, i: int, j: int) -> bool:
+    """By intensity; equal ones by their place in the matrix, so that there is one order."""
+    return x[i] < x[j] or (x[i] == x[j] and entry[i] <= entry[j])
+
+
+@njit(nogil=True, cache=True)
+def _partition(
+    x: np.ndarray, share: np.ndarray, entry: np.ndarray, first: int, last: int
+) -> tuple[int, float]:
+    """Part first..last by a pivot (the middle one of three); its place, and the c w before it in the part."""
+    middle = (first + last) // 2
+    if not _in_order(x, entry, first, middle):
+        _swap(x, share, entry, first, middle)
+    if not _in_order(x, entry, first, last):
+        _swap(x, share, entry, first, last)
+    if not _in_order(x, entry, last, middle):
+        _swap(x, share, entry, middle, last)
+    pivot, pivot_entry = x[last], entry[last]
+    place = first
+    before = 0.0
+    for i in range(first, last):
+        # Without a branch, which would be guessed wrongly every other time.
+        value, part, k = x[i], share[i], entry[i]
+        x[i], share[i], entry[i] = x[place], share[place], entry[place]
+        x[place], share[place], entry[place] = value, part, k
+        below = (value < pivot) | ((value == pivot) & (k < pivot_entry))
+        place += below
+        before += part * below
+    _swap(x, share, entry, place, last)
+    return place, before
+
+
+@njit(nogil=True, cache=True)
+def _lower_place(
+    x: np.ndarray, share: np.ndarray, entry: np.ndarray, n: int, wanted: float
+) -> tuple[int, float]:
+    """The first pixel in order whose c w, added to all before it, reaches `wanted`: its place, with smaller
+    ones before and larger ones behind it, and the c w before it."""
+    first, last, below = 0, n - 1, 0.0
+    while first < last:
+        place, part = _partition(x, share, entry, first, last)
+        if below + part >= wanted and place > first:
+            last = place - 1
+        elif below + part + share[place] >= wanted or place == last:
+            return place, below + part
+        else:
+            first, below = place + 1, below + part + share[place]
+    return first, below
+
+
+@njit(nogil=True, cache=True)
+def _upper_place(
+    x: np.ndarray,
+    share: np.ndarray,
+    entry: np.ndarray,
+    first: int,
+    n: int,
+    below: float,
+    wanted: float,
+) -> tuple[int, float]:
+    """The last pixel in order, of those from `first`, before which there is c w of at most `wanted`: its
+    place, smaller ones before and larger ones behind it, and the c w before it. below: before `first`."""
+    last = n - 1
+    while first < last:
+        place, part = _partition(x, share, entry, first, last)
+        if below + part > wanted and place > first:
+            last = place - 1
+        elif below + part + share[place] > wanted or place == last:
+            return place, below + part
+        else:
+            first, below = place + 1, below + part + share[place]
+    return first, below
+
+
+@njit(nogil=True, cache=True)
+def _between(
+    x: np.ndarray,
+    share: np.ndarray,
+    entry: np.ndarray,
+    n: int,
+    total: float,
+    lower: float,
+    upper: float,
+) -> tuple[int, int]:
+    """First and last place of the pixels to keep, once they are in order."""
+    # Sums in another order differ by rounding.
+    slack = 1e-12 * total
+    start, end = lower * total, upper * total
+    first, before = _lower_place(x, share, entry, n, start - slack)
+    last, below = _upper_place(x, share, entry, first, n, before, end + slack)
+    if lower == upper:
+        return first, last
+    within = first + (before < start - slack), last - (below + share[last] > end + slack)
+    return within if within[0] <= within[1] else (first, last)
+
+
+@njit(nogil=True, cache=True)
+def trim(
+    frames: np.ndarray,
+    low: float,
+    high: float,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    coefficients: np.ndarray,
+    weight: np.ndarray,
+    dark: np.ndarray,
+    dark_variance: np.ndarray,
+    floor: float,
+    x: np.ndarray,
+    share: np.ndarray,
+    entry: np.ndarray,
+    seen: np.ndarray,
+    signal: np.ndarray,
+    variance: np.ndarray,
+    normalisation: np.ndarray,
+    rejected: np.ndarray,
+    rejected_frames: np.ndarray,
+    lower: float,
+    upper: float,
+    factor: float,
+) -> None:
+    for f in range(frames.shape[0]):
+        frame = frames[f]
+        for b in range(indptr.size - 1):
+            n, _, _, all_norm, all_squared, _ = _gather(
+                frame,
+                low,
+                high,
+                indices,
+                coefficients,
+                weight,
+                dark,
+                dark_variance,
+                floor,
+                indptr[b],
+                indptr[b + 1],
+                x,
+                share,
+                entry,
+            )
+            if n == 0:
+                signal[f, b] = 0.0
+                variance[f, b] = 0.0 if floor >= 0.0 else np.nan
+                normalisation[f, b] = 0.0
+                continue
+            first, last = _between(x, share, entry, n, all_norm, lower, upper)
+            for i in range(first):
+                _note_rejected(indices[entry[i]], f, seen, rejected, rejected_frames)
+            for i in range(last + 1, n):
+                _note_rejected(indices[entry[i]], f, seen, rejected, rejected_frames)
+            total, spread, norm, norm_squared, _ = _add_up(
+                frame,
+                indices,
+                coefficients,
+                dark,
+                dark_variance,
+                floor,
+                first,
+                last + 1,
+                share,
+                entry,
+            )
+            signal[f, b] = total
+            normalisation[f, b] = norm
+            # factor x variance of one pixel / number of pixels, times N^2 as I = S / N divides by it.
+            of_pixel = spread / norm_squared if floor >= 0.0 else np.nan
+            variance[f, b] = factor * of_pixel * all_squared * (norm / all_norm) ** 2

@@ -1,0 +1,47 @@
+"""The scale of intensities, one for azimuthal, cake and radial integrations.
+
+An intensity is the counts of a pixel divided by its solid angle relative to that of a reference pixel:
+one at the point of normal incidence (PONI), whose solid angle is pixel1 x pixel2 / distance^2 (pyFAI,
+`Geometry.solidAngleArray`). So `per_pixel` gives the counts of that reference pixel; in an
+integration that merges detectors, that of the first one for all of them. `per_steradian` divides by its
+solid angle: pyFAI's `MultiGeometry`, and CHAP's azimuthal and cake integrations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyFAI.integrator.azimuthal import AzimuthalIntegrator
+
+PER_STERADIAN = "per_steradian"
+UNITS = {"per_pixel": "counts", PER_STERADIAN: "counts/sr"}
+
+
+def labelled(label: str, integration: Mapping[str, Any]) -> str:
+    """A label of intensities per pixel, as it is on the integration's scale."""
+    if integration["intensity"] == PER_STERADIAN:
+        return label.replace("per pixel", "per steradian")
+    return label
+
+
+def pixel_solid_angle(integrator: AzimuthalIntegrator) -> float:
+    """Solid angle of a pixel at the point of normal incidence, sr."""
+    detector = integrator.detector
+    return float(detector.pixel1 * detector.pixel2 / integrator.dist**2)
+
+
+def weight_scale(
+    integrator: AzimuthalIntegrator, reference: AzimuthalIntegrator, integration: Mapping[str, Any]
+) -> float:
+    """What the relative solid angles of a detector's pixels are multiplied by: sr, or a ratio.
+
+    reference: the detector whose pixel the intensities refer to. Without correction for the solid angle
+    counts are taken as they are: 1.
+    """
+    if not integration["solid_angle"]:
+        return 1.0
+    if integration["intensity"] == PER_STERADIAN:
+        return pixel_solid_angle(integrator)
+    return pixel_solid_angle(integrator) / pixel_solid_angle(reference)
