@@ -22,6 +22,7 @@ include: "rules/detectors.smk"
 include: "rules/saxswaxs.smk"
 include: "rules/analysis.smk"
 include: "rules/plots.smk"
+include: "rules/exports.smk"
 
 
 if PLAN.configuration.demo is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scatterflow.config import analysis, corrections, detectors, model, saxswaxs, sources
+from scatterflow.config import analysis, corrections, detectors, exports, model, saxswaxs, sources
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
 
@@ -58,6 +58,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
         for name, figure in analysis.FIGURE_TYPES.items()
     ),
     ("reductions.NAME.figures.NAME, type: expression", analysis.Calculated, None),
+    ("reductions.NAME.exports", exports.Exports, None),
     ("overrides", model.Override, None),
     ("chunks", model.Chunks, None),
     ("demo", model.Demo, None),

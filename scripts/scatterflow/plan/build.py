@@ -24,6 +24,7 @@ from scatterflow.plan.chunks import (
     stored_frames,
 )
 from scatterflow.plan.companions import add_companions
+from scatterflow.plan.exports import check_exports
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4
@@ -261,6 +262,7 @@ def _plan_reduction(
     )
     plan.notes += planned.analysis.notes
     _check_chunks(planned)
+    check_exports(planned)
     return planned
 
 

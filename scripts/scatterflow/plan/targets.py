@@ -5,6 +5,7 @@ from __future__ import annotations
 from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import PlannedReduction
 from scatterflow.plan.companions import applied_corrections
+from scatterflow.plan.exports import export_files
 
 
 def result_path(planned: PlannedReduction) -> str:
@@ -18,7 +19,7 @@ def calibrant_of(planned: PlannedReduction) -> str | None:
 
 
 def result_files(planned: PlannedReduction) -> list[str]:
-    """Result file, plots and checks of one reduction of one run."""
+    """Result file, plots, checks and exports of one reduction of one run."""
     if not planned.delivers:
         return []
     folder = f"results/{planned.row.run}/{planned.name}"
@@ -48,7 +49,7 @@ def result_files(planned: PlannedReduction) -> list[str]:
         if planned.analysis.figures:
             plots.append("figures")
     images = [f"{folder}/plots/{name}.png" for name in plots]
-    return [result_path(planned), *analysis, *images, *checks]
+    return [result_path(planned), *analysis, *images, *checks, *export_files(planned)]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:
