@@ -432,6 +432,15 @@ def refined_from(wildcards):
     return geometry_files(geometry_settings(wildcards))
 
 
+# Exports -------------------------------------------------------------------------------------------
+
+
+def exported_analysis(wildcards):
+    """File with the fitted values of each frame, if there are any."""
+    folder = f"results/{wildcards.run}/{wildcards.reduction}"
+    return [f"{folder}/analysis.nxs"] if planned(wildcards).analysis else []
+
+
 def all_results(wildcards):
     """Everything that the run table asks for."""
     reductions = [

@@ -18,6 +18,7 @@ from scatterflow.config.base import (
     refuse_truth_value,
 )
 from scatterflow.config.corrections import Corrections
+from scatterflow.config.exports import Exports, check_curves_exist
 from scatterflow.config.maps import MapSettings
 from scatterflow.config.robust import Median, Robust, SigmaClipping
 from scatterflow.errors import suggestion
@@ -214,10 +215,17 @@ class SaxswaxsReduction(Model):
     """Figures of merit of every frame, by name."""
     map: MapSettings | None = None
     """Frames placed on the grid that was scanned."""
+    exports: Exports = Exports()
+    """Files for other programs."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> SaxswaxsReduction:
         refuse_alike(self.integrations, "the integrations")
+        return self
+
+    @model_validator(mode="after")
+    def _exported_curves_exist(self) -> SaxswaxsReduction:
+        check_curves_exist(self.exports, self.integrations)
         return self
 
     @model_validator(mode="after")

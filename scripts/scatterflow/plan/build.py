@@ -24,6 +24,7 @@ from scatterflow.plan.chunks import (
     stored_frames,
 )
 from scatterflow.plan.companions import add_companions
+from scatterflow.plan.exports import check_exports
 from scatterflow.plan.maps import PlannedMap, plan_maps
 from scatterflow.plan.merged import check_merged, merged_geometries, shown_tasks
 from scatterflow.plan.refinement import check_refinement
@@ -306,6 +307,7 @@ def _plan_reduction(
     _check_exposures(planned)
     _check_chunks(planned)
     check_refinement(planned)
+    check_exports(planned)
     return planned
 
 

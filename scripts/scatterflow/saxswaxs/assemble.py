@@ -20,6 +20,7 @@ from scatterflow.saxswaxs.companions import (
     valid_frames,
 )
 from scatterflow.saxswaxs.container import open_container
+from scatterflow.saxswaxs.exports.outdated import remove_outdated_exports
 from scatterflow.saxswaxs.merge import verify_receipts
 from scatterflow.saxswaxs.result import (
     Description,
@@ -138,6 +139,7 @@ def _remove_outdated_figures(result: str) -> None:
         folder / "analysis.nxs",
     ):
         path.unlink(missing_ok=True)
+    remove_outdated_exports(folder)
 
 
 def _detector_result(mask: GoodMask, task: ResultTask, valid: Mapping[str, Any]) -> DetectorResult:
