@@ -34,11 +34,17 @@ class Calibration:
     """How a detector's stored values become counts.
 
     valid: the configuration's valid range; dark: (rows, columns) float64 or None, known exactly (an image
-    carries no uncertainty; the counts it adds to a frame are in the frame's own).
+    carries no uncertainty; the counts it adds to a frame are in the frame's own); dead_time_fraction: dead
+    time of a pixel over exposure time, (frames of the run) float64 or None: no correction.
     """
 
     valid: dict[str, Any]
     dark: np.ndarray | None = None
+    dead_time_fraction: np.ndarray | None = None
+
+    def dead_times(self, start: int, stop: int) -> np.ndarray | None:
+        """Of frames start..stop-1."""
+        return None if self.dead_time_fraction is None else self.dead_time_fraction[start:stop]
 
     @property
     def dark_sha256(self) -> str | None:
@@ -128,7 +134,12 @@ def _integrate_detector(
     """Bad frames and why, and the checksum of each array written."""
     info = source.detectors[detector]
     workers = [
-        Worker(_targets(tasks, calibration), info, valid_limits(calibration.valid, info.dtype))
+        Worker(
+            _targets(tasks, calibration),
+            info,
+            valid_limits(calibration.valid, info.dtype),
+            calibration.dead_times,
+        )
         for _ in range(min(threads, -(-(stop - start) // LANES)))
     ]
     valid = np.ones(stop - start, dtype=bool)

@@ -25,24 +25,33 @@ class Worker:
     """Integrates blocks of one detector."""
 
     def __init__(
-        self, targets: Sequence[Target], info: DetectorInfo, limits: tuple[float, float]
+        self,
+        targets: Sequence[Target],
+        info: DetectorInfo,
+        limits: tuple[float, float],
+        dead_times: Callable[[int, int], np.ndarray | None] = lambda start, stop: None,
     ) -> None:
+        """limits: of valid values; dead_times: dead time over exposure of frames start..stop-1, or None."""
         self.integrator = Integrator(targets, info.shape[0] * info.shape[1], info.dtype)
         self._limits = limits
         self._info = info
+        self._dead_times = dead_times
         self._decoded = np.empty((0, *info.shape), info.dtype)
 
     def integrate(self, block: Block) -> list[Sums] | None:
         """Sums of a block's frames that are present; None: a compressed frame is damaged."""
+        dead = self._dead_times(block.first, block.first + block.size)
+        if dead is not None:
+            dead = dead[block.present]
         if block.encoded is None:
             assert block.frames is not None
-            return self.integrator.frames(block.frames, self._limits)
+            return self.integrator.frames(block.frames, self._limits, dead)
         encoded, dtype = block.encoded, self._info.dtype
         if integrates_encoded(encoded.chunks, self.integrator.pixels, dtype):
-            return integrate_encoded(self.integrator, encoded.chunks, dtype, self._limits)
+            return integrate_encoded(self.integrator, encoded.chunks, dtype, self._limits, dead)
         if not self._decode(encoded):
             return None
-        return self.integrator.frames(self._decoded[: block.size], self._limits)
+        return self.integrator.frames(self._decoded[: block.size], self._limits, dead)
 
     def _decode(self, encoded: EncodedFrames) -> bool:
         # Kept from block to block: new memory costs as much as decoding into it.
