@@ -11,6 +11,12 @@ import pytest
 
 from scatterflow.errors import FrameError
 from scatterflow.saxswaxs.container import array_names, open_container
+from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk
+from scatterflow.saxswaxs.tasks import read_tasks
+from scatterflow.sources.base import RunLocation
+from scatterflow.sources.open import open_source
+
+from .conftest import VALID
 
 STORAGE = {
     "contiguous": {"chunks": None},
@@ -53,6 +59,31 @@ def test_storage_and_threads_do_not_change_a_bit(long_run):
         store(long_run, **options)
         long_run.integrate(50, threads=1 + i % 3)
         assert bits(long_run) == expected
+
+
+@pytest.mark.parametrize("storage", ["contiguous", "gzip", "bslz4"])
+def test_dead_time_is_corrected_frame_by_frame(long_run, storage):
+    store(long_run, **STORAGE[storage])
+    fractions = np.linspace(0, 2e-3, 50)
+    long_run.integrate(50)
+    tasks = read_tasks(long_run.tasks, long_run.weights())
+    integrate_chunk(
+        long_run.container,
+        open_source(RunLocation.from_fields(long_run.location())),
+        0,
+        50,
+        tasks,
+        {"area": Calibration(VALID, dead_time_fraction=fractions)},
+        threads=2,
+    )
+    weights = tasks[0].weights
+    bins = np.repeat(np.arange(weights.bins), np.diff(weights.indptr))
+    frame = long_run.frames[41].reshape(-1).astype(float)
+    valid = frame < 2**32 - 1
+    counts = np.where(valid, frame, 0)
+    true = (counts / (1 - fractions[41] * counts))[weights.indices] * weights.coefficients
+    found = open_container(long_run.container)["area_azimuthal/signal"][41]
+    np.testing.assert_allclose(found, np.bincount(bins, true, weights.bins), rtol=1e-12)
 
 
 def damage(run, frame: int) -> None:
