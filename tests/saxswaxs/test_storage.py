@@ -73,7 +73,7 @@ def test_dead_time_is_corrected_frame_by_frame(long_run, storage):
         0,
         50,
         tasks,
-        {"area": Calibration(VALID, dead_time_fraction=fractions)},
+        {"area": Calibration(VALID, dead_time=fractions)},
         threads=2,
     )
     weights = tasks[0].weights
