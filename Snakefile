@@ -23,6 +23,7 @@ include: "rules/saxswaxs.smk"
 include: "rules/analysis.smk"
 include: "rules/maps.smk"
 include: "rules/plots.smk"
+include: "rules/exports.smk"
 
 
 if PLAN.configuration.demo is not None:

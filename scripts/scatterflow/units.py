@@ -56,6 +56,9 @@ RADIAL_UNITS = _table(
 )
 """Radial units by pyFAI's name."""
 
+Q_UNITS = ("q_nm^-1", "q_A^-1")
+"""Units of q itself."""
+
 AZIMUTHAL_UNITS = _table(
     ("chi_deg", "chi", "degree", r"$\chi$ ($\degree$)"),
     ("chi_rad", "chi", "rad", r"$\chi$ (rad)"),

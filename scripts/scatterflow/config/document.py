@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scatterflow.config import analysis, corrections, detectors, maps, model, saxswaxs, sources
+from scatterflow.config import analysis, corrections, detectors, exports, maps, model, saxswaxs, sources
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
 
@@ -63,6 +63,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("reductions.NAME.map.axes", maps.MapAxis, None),
     ("reductions.NAME.map.axes.values", maps.GridRange, None),
     ("maps.NAME", maps.JointMap, maps.MapSettings),
+    ("reductions.NAME.exports", exports.Exports, None),
     ("overrides", model.Override, None),
     ("chunks", model.Chunks, None),
     ("demo", model.Demo, None),

@@ -18,6 +18,7 @@ from scatterflow.config.base import (
     refuse_truth_value,
 )
 from scatterflow.config.corrections import Corrections
+from scatterflow.config.exports import Exports, check_curves_exist
 from scatterflow.config.maps import MapSettings
 from scatterflow.errors import suggestion
 from scatterflow.units import AZIMUTHAL_UNITS, RADIAL_UNITS
@@ -184,12 +185,19 @@ class SaxswaxsReduction(Model):
     """Models fitted to the profile of every frame, by name."""
     figures: Figures
     """Figures of merit of every frame, by name."""
+    exports: Exports = Exports()
+    """Files for other programs."""
     map: MapSettings | None = None
     """Frames placed on the grid that was scanned."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> SaxswaxsReduction:
         refuse_alike(self.integrations, "the integrations")
+        return self
+
+    @model_validator(mode="after")
+    def _exported_curves_exist(self) -> SaxswaxsReduction:
+        check_curves_exist(self.exports, self.integrations)
         return self
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ from scatterflow.plan.chunks import (
     stored_frames,
 )
 from scatterflow.plan.companions import add_companions
+from scatterflow.plan.exports import check_exports
 from scatterflow.plan.maps import PlannedMap, plan_maps
 from scatterflow.plan.refinement import check_refinement
 
@@ -280,6 +281,7 @@ def _plan_reduction(
     plan.notes += planned.analysis.notes
     _check_exposures(planned)
     _check_chunks(planned)
+    check_exports(planned)
     check_refinement(planned)
     return planned
 

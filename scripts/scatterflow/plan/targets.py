@@ -5,6 +5,7 @@ from __future__ import annotations
 from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import PlannedReduction
 from scatterflow.plan.companions import applied_corrections
+from scatterflow.plan.exports import export_files
 from scatterflow.plan.refinement import refined_geometries
 
 
@@ -19,7 +20,7 @@ def calibrant_of(planned: PlannedReduction) -> str | None:
 
 
 def result_files(planned: PlannedReduction) -> list[str]:
-    """Result file, plots and checks of one reduction of one run."""
+    """Result file, plots, checks and exports of one reduction of one run."""
     if not planned.delivers:
         return []
     folder = f"results/{planned.row.run}/{planned.name}"
@@ -50,7 +51,8 @@ def result_files(planned: PlannedReduction) -> list[str]:
             plots.append("figures")
     images = [f"{folder}/plots/{name}.png" for name in plots]
     refined = refined_geometries(planned).values()
-    return [result_path(planned), *analysis, *images, *checks, *refined]
+    made = [*analysis, *images, *checks, *refined]
+    return [result_path(planned), *made, *export_files(planned)]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

@@ -20,6 +20,7 @@ from scatterflow.saxswaxs.companions import (
     valid_frames,
 )
 from scatterflow.saxswaxs.container import open_container
+from scatterflow.saxswaxs.exports.outdated import remove_outdated_exports
 from scatterflow.saxswaxs.merge import verify_receipts
 from scatterflow.saxswaxs.result import (
     Description,
@@ -139,6 +140,7 @@ def _remove_outdated_figures(result: str) -> None:
         folder / "analysis.nxs",
     ):
         path.unlink(missing_ok=True)
+    remove_outdated_exports(folder)
 
 
 def _result_task(task: Mapping[str, Any], prepared: Mapping[str, Weights]) -> ResultTask:
