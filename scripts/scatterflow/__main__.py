@@ -4,6 +4,7 @@ plan       what a run of the workflow will cost; runs nothing
 discover   look through the raw folder and extend the run table
 schema     JSON Schema of the configuration, for editors
 keys       every key of the configuration, as in config/README.md
+convert-chap  a CHAP configuration as config.yaml and run table
 """
 
 from __future__ import annotations
@@ -63,6 +64,25 @@ def _parser() -> argparse.ArgumentParser:
     keys.add_argument(
         "--write", metavar="README", help="renew the generated parts of config/README.md instead"
     )
+    chap = commands.add_parser(
+        "convert-chap", help="a CHAP configuration as config.yaml and run table"
+    )
+    chap.description = (
+        "Translate a CHAP SAXS/WAXS configuration. What means something else now, and what could not be "
+        "translated, is told on stderr."
+    )
+    chap.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="map_config.yaml and pyfai_integration_processor_config.yaml, or a pipeline",
+    )
+    for name in ("corrections", "fits", "detectors"):
+        chap.add_argument(f"--{name}", action="append", default=[], metavar="FILE", help=f"{name}")
+    chap.add_argument(
+        "--output", required=True, metavar="FOLDER", help="folder of the new files, e.g. config"
+    )
+    chap.set_defaults(command=_convert_chap)
     return parser
 
 
@@ -105,6 +125,18 @@ def _discover(options: argparse.Namespace) -> int:
     print(f"{configuration.runs}: {len(added)} runs added, {len(unchanged)} there already")
     for run in added:
         print(f"  {run}")
+    return 0
+
+
+def _convert_chap(options: argparse.Namespace) -> int:
+    from scatterflow.convert.chap import convert_chap, write_converted
+
+    files = [*options.files, *options.corrections, *options.fits, *options.detectors]
+    converted = convert_chap(files, options.output)
+    for path in write_converted(converted, options.output):
+        print(f"written: {path}")
+    for line in converted.notes.lines():
+        print(line, file=sys.stderr)
     return 0
 
 

@@ -56,6 +56,16 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """A YAML file as a dict; raises UserError with line and column for anything malformed."""
+    data = read_yaml_value(path)
+    if not isinstance(data, dict):
+        raise UserError(
+            "the configuration is not a mapping of keys", str(path), "see config/README.md"
+        )
+    return data
+
+
+def read_yaml_value(path: str | Path) -> Any:
+    """A YAML file as plain values, whatever it holds; raises UserError as `read_yaml`."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -71,17 +81,12 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             "the configuration is not UTF-8 text", str(path), "save it as UTF-8"
         ) from None
     try:
-        data = _parse(text)
+        return _parse(text)
     except _MALFORMED as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error) or type(error).__name__
         raise UserError(f"not valid YAML: {problem}", where, "correct the file") from None
-    if not isinstance(data, dict):
-        raise UserError(
-            "the configuration is not a mapping of keys", str(path), "see config/README.md"
-        )
-    return data
 
 
 def _parse(text: str) -> Any:
