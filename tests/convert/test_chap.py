@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -171,7 +170,7 @@ def test_existing_files_are_never_overwritten(chess):
     with pytest.raises(UserError, match="the file exists"):
         converted(chess)
     assert Path("new/runs.tsv").read_text() == "mine\n"
-    assert os.listdir("new") == ["runs.tsv"]
+    assert [path.name for path in Path("new").iterdir()] == ["runs.tsv"]
 
 
 @pytest.mark.parametrize(

@@ -292,12 +292,15 @@ def test_keys_that_are_not_known_are_told():
 SCALARS = dict.fromkeys(("presample_intensity", "postsample_intensity", "dwell_time_actual"))
 
 
-def corrections(*items: dict[str, Any], integrations=("a", "b"), scalars=SCALARS, **pyfai: Any):
+def corrections(*items: dict[str, Any], scalars=SCALARS, inputs=(None, None)):
+    """Two integrations, a and b, of one detector; inputs: what their frames are corrected by."""
     notes = Notes()
-    chap = chap_of({"id": "DET"}, integrations=[{"name": name} for name in integrations])
-    chap.pyfai |= pyfai
+    integrations = [
+        {"name": name, "input_name": used} for name, used in zip("ab", inputs, strict=True)
+    ]
+    chap = chap_of({"id": "DET"}, integrations=integrations)
     chap.corrections = list(items)
-    return convert_corrections(chap, list(integrations), scalars, notes), notes
+    return convert_corrections(chap, ["a", "b"], scalars, notes), notes
 
 
 def test_alike_corrections_share_a_reduction():
@@ -342,8 +345,7 @@ def test_a_chain_of_corrections_is_applied_once():
 def test_corrected_frames_are_corrected_integrations():
     chains, notes = corrections(
         {"correction_type": "flux", "name": "f", "input_data_name": "DET"},
-        integrations=("a", "b"),
-        **{"integrations": [{"name": "a", "input_name": "f"}, {"name": "b"}]},
+        inputs=("f", None),
     )
     assert [(chain.name, chain.integrations) for chain in chains] == [
         ("integrated", ["b"]),

@@ -66,7 +66,7 @@ def convert_chap(paths: list[str | Path], folder: str | Path) -> Converted:
     scans = read_scans(chap, chap.map, "map", notes)
     background = list(dict.fromkeys(scan for chain in chains for scan in chain.background))
     every = list(dict.fromkeys([*scans, *background]))
-    root = raw_root(every, chap.folders[0])
+    root = raw_root(every, chap.input_folder)
     runs = dict(run_names(every, root))
     sources = _sources(every, root, names, scalars)
     axes = axis_names(chap.map, scalars)

@@ -32,7 +32,8 @@ LISTS = {
 class ChapConfiguration:
     """Everything that was read: plain values as in the files.
 
-    folders: where relative paths may begin, in the order in which they are tried.
+    folders: where relative paths may begin, in the order in which they are tried; input_folder: the one
+    that a pipeline names, None without one.
     """
 
     map: dict[str, Any] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class ChapConfiguration:
     corrections: list[dict[str, Any]] = field(default_factory=list)
     fits: list[dict[str, Any]] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
+    input_folder: Path | None = None
 
     def find(self, path: str) -> Path:
         """The absolute path of a file named in the configuration; it need not exist."""
@@ -126,6 +128,7 @@ def _take_pipeline(found: ChapConfiguration, value: Any, where: str) -> bool:
         root = Path(str(settings.get("root", "."))).expanduser()
         folder = (Path.cwd() / root / str(settings.get("inputdir", "."))).resolve()
         found.folders.insert(0, folder)
+        found.input_folder = folder
     for name, parameters in items:
         _take_item(found, name, parameters, where)
     return True

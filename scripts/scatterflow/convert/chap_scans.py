@@ -106,10 +106,10 @@ def _scan(path: Path, number: int, par: Path | None, notes: Notes) -> Scan:
     return Scan(path, number, par, order, scan.points_done or command.points)
 
 
-def raw_root(scans: list[Scan], preferred: Path) -> Path:
+def raw_root(scans: list[Scan], preferred: Path | None) -> Path:
     """The folder that holds all scans: the preferred one, or the lowest that there is."""
     files = [path for scan in scans for path in (scan.spec_file, scan.par_file) if path]
-    if all(path.is_relative_to(preferred) for path in files):
+    if preferred is not None and all(path.is_relative_to(preferred) for path in files):
         return preferred
     return Path(os.path.commonpath([path.parent for path in files]))
 

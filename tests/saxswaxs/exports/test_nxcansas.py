@@ -13,6 +13,7 @@ import silx.io
 from silx.io.nxdata import get_default
 
 from scatterflow.errors import UserError
+from scatterflow.files.hdf5 import write_array
 from scatterflow.saxswaxs.exports.nxcansas import export_nxcansas
 
 
@@ -93,9 +94,9 @@ def test_equal_results_give_equal_bytes(result, exported, tmp_path):
 
 def test_thickness_and_transmission_are_told_where_they_are_known(result, tmp_path):
     with h5py.File(result, "a") as file:
-        file["entry/sample/thickness"] = 0.15
-        file["entry/sample/thickness"].attrs["units"] = "cm"
-        file["entry/sample/transmission"] = np.array([0.5, 0.7, np.nan])
+        step = file["entry/process_2_monitor_normalisation"]
+        write_array(step, "thickness", 0.15, units="cm")
+        write_array(step, "transmission", np.array([0.5, 0.7, np.nan]), units="")
     export_nxcansas(result, "area_azimuthal", tmp_path / "curves.h5")
     with h5py.File(tmp_path / "curves.h5") as file:
         sample = file["sasentry/sample"]

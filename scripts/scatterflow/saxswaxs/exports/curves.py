@@ -54,7 +54,7 @@ class CurveSet:
     """What all curves of an integration have in common.
 
     axis: (bins,) bin centres; quantity, unit, pyfai_unit: of the axis; intensity_unit, intensity_label:
-    of the curves; settings: of the integration; corrections: (name, note) in order of application.
+    of the curves; settings: of the integration; corrections: (name, NXprocess) in order of application.
     """
 
     group: h5py.Group
@@ -68,7 +68,7 @@ class CurveSet:
     intensity_label: str
     frames: int
     settings: dict[str, Any]
-    corrections: tuple[tuple[str, str], ...]
+    corrections: tuple[tuple[str, h5py.Group], ...]
 
     @property
     def entry(self) -> h5py.Group:
@@ -132,19 +132,20 @@ def _curve_set(group: h5py.Group) -> CurveSet:
         intensity_label=text_of(intensity.attrs.get("intensity_label", "intensity")),
         frames=intensity.shape[0],
         settings=plain_fields(group["reduction/input"]),
-        corrections=tuple(corrections_of(group.file["entry"])),
+        corrections=tuple(steps(group.file["entry"])[1:]),
     )
 
 
-def corrections_of(entry: h5py.Group) -> list[tuple[str, str]]:
-    """(name, note) of every step after the integration, in the order of application."""
-    steps = [
-        (int(item["sequence_index"][()]), name, text_of(item["note"][()]) if "note" in item else "")
+def steps(entry: h5py.Group) -> list[tuple[str, h5py.Group]]:
+    """(name, NXprocess) of every step, the integration and then the corrections, in their order."""
+    found = [
+        (int(item["sequence_index"][()]), name, item)
         for name, item in entry.items()
         if name.startswith("process_")
     ]
     return [
-        (name.removeprefix(f"process_{index}_"), note) for index, name, note in sorted(steps)[1:]
+        (name.removeprefix(f"process_{index}_"), item)
+        for index, name, item in sorted(found, key=lambda step: step[0])
     ]
 
 
@@ -181,7 +182,7 @@ def description(curves: CurveSet) -> dict[str, str]:
         "solid angle corrected": "yes" if curves.settings.get("solid_angle") else "no",
         "polarisation factor": str(curves.settings.get("polarisation", "none")),
         "error model": str(curves.settings.get("error_model", "unknown")),
-        "corrections": ", ".join(name for name, _ in curves.corrections) or "none",
+        "corrections": "; ".join(_step_text(*step) for step in curves.corrections) or "none",
         "reduced": _text(entry, "processed_time"),
         "software": _software(read_note(entry["provenance/software"])),
     }
@@ -200,6 +201,11 @@ def _detector(
         f"{name} geometry sha256": str(geometry["sha256"]),
         f"{name} mask sha256": str(mask["sha256"]),
     }
+
+
+def _step_text(name: str, step: h5py.Group) -> str:
+    formula = _text(step, "formula")
+    return f"{name} ({formula})" if formula else name
 
 
 def _software(versions: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ from scatterflow.saxswaxs.exports.curves import (
     description,
     opened_curves,
     plain_fields,
+    steps,
     text_of,
 )
 from scatterflow.units import Q_UNITS
@@ -76,7 +77,7 @@ def _write_entry(file: h5py.File, curves: CurveSet, *, every_frame: bool) -> Non
         else:
             empty += 1
     _write_instrument(entry, curves)
-    _write_sample(entry, curves.entry["sample"])
+    _write_sample(entry, curves)
     _write_processes(entry, curves)
     about["bins without a value"] = f"{int((~mean.there).sum())} of {curves.axis.size}, left out"
     if every_frame:
@@ -140,34 +141,29 @@ def _write_instrument(entry: h5py.Group, curves: CurveSet) -> None:
             )
 
 
-def _write_sample(entry: h5py.Group, stored: h5py.Group) -> None:
+def _write_sample(entry: h5py.Group, curves: CurveSet) -> None:
     sample = _add(entry, "sample", "NXsample", "SASsample")
-    add_fields(sample, {"name": text_of(stored["name"][()])})
-    if "thickness" in stored:
-        unit = text_of(stored["thickness"].attrs["units"])
-        add_fields(sample, {"thickness": (float(stored["thickness"][()]), unit)})
-    if "transmission" in stored:
-        # One number: the mean over the frames that have one.
-        values = np.asarray(stored["transmission"][()], dtype=np.float64)
-        if np.isfinite(values).any():
-            add_fields(sample, {"transmission": (float(np.nanmean(values)), "")})
+    add_fields(sample, {"name": text_of(curves.entry["sample/name"][()])})
+    for _, step in curves.corrections:
+        for field in ("thickness", "transmission"):
+            if field in step:
+                # One number: the mean over the frames that have one.
+                values = np.atleast_1d(step[field][()])
+                if np.isfinite(values).any():
+                    mean = float(np.nanmean(values))
+                    add_fields(sample, {field: (mean, text_of(step[field].attrs["units"]))})
 
 
 def _write_processes(entry: h5py.Group, curves: CurveSet) -> None:
-    steps: list[tuple[str, str, Mapping[str, Any]]] = [
-        ("integration", "weighted averages per bin", curves.settings)
-    ]
-    for index, (name, note) in enumerate(curves.corrections, start=2):
-        stored = curves.entry.get(f"process_{index}_{name}/input")
-        steps.append((name, note, plain_fields(stored) if stored is not None else {}))
-    for index, (name, note, parameters) in enumerate(steps):
+    for index, (name, step) in enumerate(steps(curves.entry)):
         process = _add(entry, f"process_{index}", "NXprocess", "SASprocess")
-        add_fields(process, {"name": name, "description": note})
+        add_fields(process, {"name": name, "date": text_of(step["date"][()])})
+        told = [text_of(step[key][()]) for key in ("formula", "note") if key in step]
+        add_fields(process, {"description": "; ".join(told)})
+        parameters = curves.settings if index == 0 else plain_fields(step["input"])
         for key, value in parameters.items():
             number = isinstance(value, int | float) and not isinstance(value, bool)
             add_fields(process, {f"term_{key}": (value, "") if number else str(value)})
-    processed = curves.entry["processed_time"][()]
-    add_fields(entry["process_0"], {"date": text_of(processed)})
 
 
 def _add(

@@ -21,7 +21,7 @@ import numpy as np
 
 from scatterflow.files.atomic import whole_file
 from scatterflow.files.hdf5 import reading
-from scatterflow.saxswaxs.exports.curves import Scalar, read_scalars, text_of
+from scatterflow.saxswaxs.exports.curves import Scalar, read_scalars, steps, text_of
 
 # Per-frame numbers that stand beside the intensities of an integration.
 COUNTS = ("total_signal", "rejected_pixels")
@@ -53,7 +53,7 @@ def result_columns(entry: h5py.Group) -> list[Scalar]:
     columns = read_scalars(entry)
     columns += list(_valid_frames(entry["instrument"]))
     columns += list(_integration_counts(entry))
-    columns += list(_factors(entry))
+    columns += list(_factors(entry, {column.name for column in columns}))
     return columns
 
 
@@ -73,15 +73,15 @@ def _integration_counts(entry: h5py.Group) -> Iterator[Scalar]:
                 yield Scalar(f"{name}_{field}", dataset[()], text_of(dataset.attrs.get("units")))
 
 
-def _factors(entry: h5py.Group) -> Iterator[Scalar]:
-    for name, item in entry.items():
-        if not name.startswith("process_") or not isinstance(item, h5py.Group):
-            continue
-        for field, dataset in item.items():
+def _factors(entry: h5py.Group, taken: set[str]) -> Iterator[Scalar]:
+    """What each correction step has found of every frame; names that are taken get the step's before."""
+    for name, step in steps(entry)[1:]:
+        for field, dataset in step.items():
             per_frame = isinstance(dataset, h5py.Dataset) and dataset.ndim == 1
             if per_frame and dataset.shape == entry["scalars/frame_number"].shape:
-                step = name.removeprefix("process_")
-                yield Scalar(f"{step}_{field}", dataset[()], text_of(dataset.attrs.get("units")))
+                own = f"{name}_{field}" if field in taken else field
+                taken.add(own)
+                yield Scalar(own, dataset[()], text_of(dataset.attrs.get("units")))
 
 
 def analysis_columns(entry: h5py.Group) -> list[Scalar]:
