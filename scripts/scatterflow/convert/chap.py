@@ -207,10 +207,10 @@ def _row(
 ) -> dict[str, str]:
     sample = chap_map.get("sample") or {}
     background = next((chain.background for chain in chains if chain.background), [])
-    wanted = [chain for chain in chains if is_sample or scan in chain.background]
     row = {
         "run": run,
-        "reduction": ",".join(chain.name for chain in wanted),
+        # A background is integrated as its samples need it, and delivers no result of its own.
+        "reduction": ",".join(chain.name for chain in chains) if is_sample else "",
         "raw": scan.raw(root),
         "frames": str(scan.frames),
         "sample": _cell(sample.get("name", "")) if is_sample else "background",

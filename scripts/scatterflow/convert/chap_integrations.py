@@ -33,7 +33,7 @@ KNOWN_GEOMETRY = {
 MERGED = {"merge": True}
 PER_STERADIAN = {"intensity": "per_steradian"}
 # CHAP's `right_handed`: azimuths run the other way round than pyFAI's.
-REVERSED = {"azimuth_direction": "right_handed"}
+REVERSED = {"azimuth_direction": "reversed"}
 
 
 def convert_integrations(
