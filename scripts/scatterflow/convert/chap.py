@@ -21,7 +21,9 @@ from scatterflow.config.load import validate
 from scatterflow.convert.chap_corrections import Chain, convert_corrections
 from scatterflow.convert.chap_detectors import convert_detectors, detector_names, shown_path
 from scatterflow.convert.chap_files import read_chap
+from scatterflow.convert.chap_fits import convert_fits
 from scatterflow.convert.chap_integrations import convert_integrations
+from scatterflow.convert.chap_maps import convert_maps
 from scatterflow.convert.chap_scalars import axis_names, convert_scalars
 from scatterflow.convert.chap_scans import Scan, raw_root, read_scans, run_names
 from scatterflow.convert.notes import Notes
@@ -60,8 +62,8 @@ def convert_chap(paths: list[str | Path], folder: str | Path) -> Converted:
     scalars = convert_scalars(chap.map, notes)
     integrations = convert_integrations(chap.pyfai, names, notes)
     chains = convert_corrections(chap, list(integrations), scalars, notes)
-    if chap.fits:
-        notes.lose("fits", "write them as `fits:` of a reduction, see docs/saxswaxs.md")
+    kinds = {name: item["kind"] for name, item in integrations.items()}
+    fits = convert_fits(chap.fits, _named(chains), kinds, notes)
 
     scans = read_scans(chap, chap.map, "map", notes)
     background = list(dict.fromkeys(scan for chain in chains for scan in chain.background))
@@ -77,9 +79,13 @@ def convert_chap(paths: list[str | Path], folder: str | Path) -> Converted:
         "sources": {source: recipe for source, (recipe, _) in sources.items()},
         "detectors": detectors,
         "reductions": {
-            chain.name: _reduction(chain, integrations, axes) for chain in _named(chains)
+            chain.name: _reduction(chain, integrations, fits.get(chain.name), axes)
+            for chain in chains
         },
     }
+    samples = [run for scan, run in runs.items() if scan in scans]
+    if maps := convert_maps(configuration["experiment"]["title"], chains, axes, samples, notes):
+        configuration["maps"] = maps
     source_of = {par: source for source, (_, par) in sources.items()}
     rows = [
         _row(scan, run, chap.map, chains, scan in scans, runs, root)
@@ -184,13 +190,17 @@ def _named(chains: list[Chain]) -> list[Chain]:
     return chains
 
 
-def _reduction(chain: Chain, integrations: dict[str, Any], axes: list[str]) -> dict[str, Any]:
+def _reduction(
+    chain: Chain, integrations: dict[str, Any], fits: dict[str, Any] | None, axes: list[str]
+) -> dict[str, Any]:
     reduction: dict[str, Any] = {
         "technique": "saxswaxs",
         "integrations": {name: integrations[name] for name in chain.integrations},
     }
     if chain.corrections:
         reduction["corrections"] = chain.corrections
+    if fits:
+        reduction["fits"] = fits
     if axes:
         reduction["axis"] = axes[0]
     return reduction

@@ -35,12 +35,14 @@ KNOWN = {
 
 @dataclass
 class Chain:
-    """One reduction: its name, integrations, corrections (empty: none) and background scans."""
+    """One reduction: its name, integrations, corrections (empty: none) and background scans; titles: what the
+    corrections were called."""
 
     name: str
     integrations: list[str]
     corrections: dict[str, Any] = field(default_factory=dict)
     background: list[Scan] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
 
 
 def convert_corrections(
@@ -64,6 +66,7 @@ def convert_corrections(
         ]
         if same:
             same[0].integrations = list(dict.fromkeys(same[0].integrations + chain.integrations))
+            same[0].titles += chain.titles
         else:
             chains.append(chain)
     corrected = {name for chain in chains for name in chain.integrations}
@@ -150,7 +153,7 @@ def _chain(
             raise UserError("there is no background", f"key {key}", "name its spec_file and scans")
         block["background"] = _background(background or {}, scans, key, notes)
     block |= _thickness(item, key, notes)
-    return Chain(integration_name(name), [], block, scans)
+    return Chain(integration_name(name), [], block, scans, [name])
 
 
 def _need(scalars: dict[str, Any], monitor: str, key: str) -> None:
