@@ -108,6 +108,28 @@ def test_corrections_become_a_reduction_with_background_runs(chess):
     build_plan(read_yaml("new/config.yaml"), "new/config.yaml")
 
 
+def test_the_map_and_the_fits_of_the_configuration(chess):
+    chess.write(
+        "fits.yaml",
+        "fits: [{name: peak, input_data_name: corrected, models: [{model: lorentzian}, linear]}]",
+    )
+    found = converted(chess, "corrections.yaml", "fits.yaml")
+    fit = found.configuration["reductions"]["corrected"]["fits"]["peak"]
+    assert fit == {
+        "integration": "waxs",
+        "components": [{"model": "lorentzian"}, {"model": "linear"}],
+    }
+    assert found.configuration["maps"]["water_map_corrected"] == {
+        "runs": "sample_001,sample_002",
+        "reduction": "corrected",
+        "axes": [{"scalar": "samx"}],
+        "quantities": ["total_signal"],
+        "profiles": ["waxs"],
+    }
+    plan = build_plan(read_yaml("new/config.yaml"), "new/config.yaml")
+    assert ("sample_003", "corrected") in plan.reductions
+
+
 def test_a_pipeline_holds_or_reads_it_all(chess, monkeypatch, tmp_path):
     chess.write(
         "pipeline.yaml",

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scatterflow.convert.chap_corrections import convert_corrections
+from scatterflow.convert.chap_corrections import Chain, convert_corrections
 from scatterflow.convert.chap_detectors import convert_detectors, detector_names, poni_text
 from scatterflow.convert.chap_files import ChapConfiguration
+from scatterflow.convert.chap_fits import convert_fits
 from scatterflow.convert.chap_integrations import convert_integrations, splitting
 from scatterflow.convert.chap_scalars import convert_scalars, scalar_name
 from scatterflow.convert.chap_scans import scan_numbers
@@ -411,3 +412,82 @@ def test_frames_of_the_background(chess, background, frames):
     block = chains[-1].corrections["background"]
     assert block == ({"scale": 1.0} if frames is None else {"frames": frames})
     assert [scan.number for scan in chains[-1].background] == [3]
+
+
+# Fits ----------------------------------------------------------------------------------------------
+
+
+CHAINS = [
+    Chain("integrated", ["a"]),
+    Chain("corrected", ["a", "b"], {"flux": {}}, titles=["corrected"]),
+]
+
+
+def fits(*items: dict[str, Any]) -> tuple[dict[str, Any], Notes]:
+    notes = Notes()
+    kinds = {"a": "azimuthal", "b": "radial", "c": "cake"}
+    return convert_fits(items, CHAINS, kinds, notes), notes
+
+
+def test_widths_of_lmfit_become_full_widths():
+    from scipy.stats import norm
+
+    model = {
+        "model": "gaussian",
+        "parameters": [
+            {"name": "center", "value": 1.2, "min": 1.0, "max": 1.4},
+            {"name": "sigma", "value": 0.1, "vary": False},
+            {"name": "amplitude", "value": 5.0},
+        ],
+    }
+    found, notes = fits({"name": "peak", "input_data_name": "a", "models": [model]})
+    (component,) = found["integrated"]["peak"]["components"]
+    assert component["parameters"]["centre"] == {"initial": 1.2, "minimum": 1.0, "maximum": 1.4}
+    width = component["parameters"]["width"]
+    half = norm.pdf(width["initial"] / 2, scale=0.1) / norm.pdf(0, scale=0.1)
+    assert half == pytest.approx(0.5)
+    assert width["fixed"] is True
+    assert [key for key, _ in notes.lost] == ["fits peak.models gaussian.amplitude"]
+
+
+def test_several_peaks_and_a_background():
+    item = {
+        "name": "two",
+        "input_data_name": "corrected",
+        "models": [
+            {"model": "multipeak", "centers": [1, 2], "centers_range": 0.25, "fwhm_max": 0.5},
+            {"model": "parabolic", "parameters": [{"name": "a", "value": 2.0}]},
+        ],
+    }
+    found, notes = fits(item)
+    components = found["corrected"]["two"]["components"]
+    assert [part["model"] for part in components] == ["gaussian", "gaussian", "quadratic"]
+    assert components[1]["parameters"] == {
+        "centre": {"initial": 2.0, "minimum": 1.75, "maximum": 2.25},
+        "width": {"maximum": 0.5},
+    }
+    assert components[2]["parameters"] == {"curvature": {"initial": 2.0}}
+    assert notes.lines() == []
+
+
+def test_a_decay_is_the_reciprocal_of_a_rate():
+    parameter = {"name": "decay", "value": 2.0, "min": 1.0, "max": 4.0}
+    model = {"model": "exponential", "parameters": [parameter]}
+    found, _ = fits({"name": "x", "input_data_name": "a", "models": model})
+    (component,) = found["integrated"]["x"]["components"]
+    assert component["parameters"]["rate"] == {"initial": 0.5, "minimum": 0.25, "maximum": 1.0}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"input_data_name": "c", "models": ["linear"]},
+        {"input_data_name": "zz", "models": ["linear"]},
+        {"input_data_name": "a", "models": [{"model": "rectangle"}, "linear"]},
+        {"models": ["linear"]},
+    ],
+)
+def test_fits_that_cannot_be_translated_are_told(item):
+    found, notes = fits({"name": "x", **item})
+    assert found == {}
+    assert len(notes.lost) == 1

@@ -72,7 +72,7 @@ def convert_chap(paths: list[str | Path], folder: str | Path) -> Converted:
     runs = dict(run_names(every, root))
     sources = _sources(every, root, names, scalars)
     axes = axis_names(chap.map, scalars)
-    configuration = {
+    configuration: dict[str, Any] = {
         "experiment": _experiment(chap.map, notes),
         "runs": shown_path(Path(folder) / "runs.tsv"),
         "raw": shown_path(root),
