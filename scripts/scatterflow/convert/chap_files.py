@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from scatterflow.config.yaml_file import read_yaml_value
+from scatterflow.convert.chap_models import Correction, Detector, Fit, Map, Pyfai, checked
+from scatterflow.detectors.poni import is_file
 from scatterflow.errors import UserError, shortened, suggestion
 
 LISTS = {
@@ -47,7 +49,7 @@ class ChapConfiguration:
     def find(self, path: str) -> Path:
         """The absolute path of a file named in the configuration; it need not exist."""
         candidates = [(folder / Path(path).expanduser()).absolute() for folder in self.folders]
-        return next((item for item in candidates if item.exists()), candidates[0])
+        return next((item for item in candidates if is_file(item)), candidates[0])
 
 
 def read_chap(paths: list[str | Path]) -> ChapConfiguration:
@@ -73,6 +75,11 @@ def read_chap(paths: list[str | Path]) -> ChapConfiguration:
         raise UserError(
             "no integrations found", names, "give the file that has `azimuthal_integrators`"
         )
+    found.map = checked(Map, found.map, f"{names}, map")
+    found.pyfai = checked(Pyfai, found.pyfai, names)
+    for name, model in (("detectors", Detector), ("corrections", Correction), ("fits", Fit)):
+        items = [checked(model, item, f"{names}, {name}") for item in getattr(found, name)]
+        setattr(found, name, items)
     return found
 
 

@@ -123,7 +123,7 @@ def _curve_set(group: h5py.Group) -> CurveSet:
     return CurveSet(
         group=group,
         kind=kind,
-        detectors=tuple(text_of(name) for name in np.atleast_1d(group.attrs["detector"])),
+        detectors=_detectors(group),
         axis=axis[()],
         quantity="chi" if kind == "radial" else text_of(axis.attrs["long_name"]),
         unit=text_of(axis.attrs["units"]),
@@ -134,6 +134,12 @@ def _curve_set(group: h5py.Group) -> CurveSet:
         settings=plain_fields(group["reduction/input"]),
         corrections=tuple(steps(group.file["entry"])[1:]),
     )
+
+
+def _detectors(group: h5py.Group) -> tuple[str, ...]:
+    """The detectors of an integration: one, or those that it joins."""
+    joined = group.attrs.get("detectors", [group.attrs["detector"]])
+    return tuple(text_of(name) for name in joined)
 
 
 def steps(entry: h5py.Group) -> list[tuple[str, h5py.Group]]:
