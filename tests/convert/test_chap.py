@@ -60,7 +60,8 @@ def test_integrations_keep_their_meaning(chess):
     assert waxs["intensity"] == "per_steradian"
     assert cake["kind"] == "cake"
     assert (cake["azimuthal_bins"], cake["radial_bins"]) == (18, 20)
-    assert "azimuth_range" not in cake
+    assert "azimuth_range" not in waxs
+    assert cake["azimuth_range"] == ring["azimuth_range"] == [-180.0, 180.0]
     assert ring["kind"] == "radial"
     assert (ring["bins"], ring["radial_bins"]) == (24, 100)
     assert ring["split"] == "bbox"

@@ -136,9 +136,10 @@ def _ranges(kind: str, values: dict[str, Any], key: str, notes: Notes) -> dict[s
         )
     if radial is not None:
         found["radial_range"] = [float(value) for value in radial]
-    azimuth = values.get("azimuth_range")
-    if azimuth is not None and float(azimuth[1]) - float(azimuth[0]) < 360:
-        found["azimuth_range"] = [float(value) for value in azimuth]
+    azimuth = [float(value) for value in values.get("azimuth_range") or (-180, 180)]
+    # Azimuthal bins span the range; left out, they would span what the detectors cover.
+    if kind != "azimuthal" or azimuth[1] - azimuth[0] < 360:
+        found["azimuth_range"] = azimuth
     disc = values.get("chi_disc", 180)
     if disc in (0, 180):
         found["chi_discontinuity"] = int(disc)
@@ -197,7 +198,7 @@ def _direction(
 ) -> dict[str, Any]:
     if kind == "azimuthal" or item.get("right_handed", True) is False:
         return {}
-    low, high = found.get("azimuth_range", (-180.0, 180.0))
+    low, high = found["azimuth_range"]
     if low + high:
         # The pixels stay the same; their azimuths are those of the flipped axis.
         found["azimuth_range"] = [-high, -low]
