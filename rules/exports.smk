@@ -69,6 +69,7 @@ rule export_scalars:
     """All per-frame scalars as CSV."""
     input:
         result="results/{run}/{reduction}/result.nxs",
+        analysis=exported_analysis,
     output:
         scalars="results/{run}/{reduction}/export/scalars.csv",
     log:

@@ -86,7 +86,9 @@ def masks(chess: Chess) -> list[np.ndarray]:
 
 
 def multi(chess: Chess) -> MultiGeometry:
-    return MultiGeometry(geometry(chess), unit="q_A^-1", radial_range=(0.02, 0.3), empty=0)
+    return MultiGeometry(
+        geometry(chess), unit="q_A^-1", radial_range=(0.02, 0.3), azimuth_range=(-180, 180), empty=0
+    )
 
 
 def profiles(chess: Chess, number: int) -> np.ndarray:

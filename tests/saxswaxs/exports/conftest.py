@@ -7,7 +7,14 @@ from pathlib import Path
 import h5py
 import pytest
 
-MONITOR = {"monitor": "i0", "reference": 1000.0, "minimum": 0.0, "uncertainty": "counting"}
+FLUX = {
+    "monitor": "i0",
+    "dwell_time": None,
+    "reference": 1000.0,
+    "minimum": 0.0,
+    "uncertainty": "counting",
+    "on_violation": "error",
+}
 
 
 @pytest.fixture
@@ -19,5 +26,5 @@ def result(small_run) -> Path:
         )
         data[:9] = small_run.frames[:9]
     small_run.missing = "nan"
-    small_run.monitor_settings = MONITOR
+    small_run.flux = FLUX
     return small_run.assemble(small_run.integrate(4))

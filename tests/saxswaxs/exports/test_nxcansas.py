@@ -58,7 +58,7 @@ def test_the_definition_is_followed(exported):
         assert detector["SDD"].attrs["units"] == "m"
         assert detector["x_pixel_size"][()] == 172e-6
         assert entry["instrument/source/incident_wavelength"][()] == pytest.approx(1.0)
-        assert entry["process_1/name"][()] == b"monitor_normalisation"
+        assert entry["process_1/name"][()] == b"flux"
         assert entry["process_1/term_reference_used"][()] == 1000.0
 
 
@@ -94,7 +94,7 @@ def test_equal_results_give_equal_bytes(result, exported, tmp_path):
 
 def test_thickness_and_transmission_are_told_where_they_are_known(result, tmp_path):
     with h5py.File(result, "a") as file:
-        step = file["entry/process_2_monitor_normalisation"]
+        step = file["entry/process_2_flux"]
         write_array(step, "thickness", 0.15, units="cm")
         write_array(step, "transmission", np.array([0.5, 0.7, np.nan]), units="")
     export_nxcansas(result, "area_azimuthal", tmp_path / "curves.h5")

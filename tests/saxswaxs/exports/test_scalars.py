@@ -19,7 +19,7 @@ def test_pandas_reads_every_scalar_back(small_run, result, tmp_path):
     assert table["frame_number"].tolist() == list(range(10))
     np.testing.assert_array_equal(table["i0 [counts]"], small_run.monitor)
     assert table["area_frame_valid"].tolist() == [1] * 9 + [0]
-    factor = table["factor"]
+    factor = table["flux_factor"]
     np.testing.assert_allclose(factor, 1000 / small_run.monitor, rtol=1e-15)
     with h5py.File(result) as file:
         expected = file["entry/area_cake/data/total_signal"][()]

@@ -59,7 +59,7 @@ def test_the_header_says_what_a_person_needs(result, tmp_path):
         "# facility: Lab",
         "# area wavelength: 1.0 angstrom",
         "# area distance: 0.2 m",
-        "# corrections: monitor_normalisation",
+        "# corrections: flux (I r / I0)",
         "# solid angle corrected: yes",
         "# polarisation factor: none",
         "# q: unit 1/nm (pyFAI: q_nm^-1)",
