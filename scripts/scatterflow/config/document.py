@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scatterflow.config import analysis, corrections, detectors, exports, maps, model, saxswaxs, sources
+from scatterflow.config import (
+    analysis,
+    corrections,
+    detectors,
+    exports,
+    maps,
+    model,
+    saxswaxs,
+    sources,
+)
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
 
