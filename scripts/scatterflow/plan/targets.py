@@ -51,8 +51,8 @@ def result_files(planned: PlannedReduction) -> list[str]:
             plots.append("figures")
     images = [f"{folder}/plots/{name}.png" for name in plots]
     refined = refined_geometries(planned).values()
-    exported = export_files(planned)
-    return [result_path(planned), *analysis, *images, *checks, *refined, *exported]
+    made = [*analysis, *images, *checks, *refined]
+    return [result_path(planned), *made, *export_files(planned)]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:
