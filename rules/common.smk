@@ -372,12 +372,6 @@ def calibrant(wildcards):
     return calibrant_of(planned(wildcards))
 
 
-def exported_analysis(wildcards):
-    """File with the fitted values of each frame, if there are any."""
-    folder = f"results/{wildcards.run}/{wildcards.reduction}"
-    return [f"{folder}/analysis.nxs"] if planned(wildcards).analysis else []
-
-
 # Maps ----------------------------------------------------------------------------------------------
 
 

@@ -213,8 +213,6 @@ class SaxswaxsReduction(Model):
     """Models fitted to the profile of every frame, by name."""
     figures: Figures
     """Figures of merit of every frame, by name."""
-    exports: Exports = Exports()
-    """Files for other programs."""
     map: MapSettings | None = None
     """Frames placed on the grid that was scanned."""
     exports: Exports = Exports()

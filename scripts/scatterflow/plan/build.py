@@ -306,7 +306,6 @@ def _plan_reduction(
     plan.notes += planned.analysis.notes
     _check_exposures(planned)
     _check_chunks(planned)
-    check_exports(planned)
     check_refinement(planned)
     check_exports(planned)
     return planned
