@@ -96,7 +96,7 @@ def task(data: RunData) -> Any:
     """The integration of a run: what reading its sums needs to know."""
     bins = data.container[f"{TASK}/signal"].shape[1:]
     weights = SimpleNamespace(normalisation=np.full(bins, WHOLE))
-    task = SimpleNamespace(name=TASK, weights=weights, bin_shape=(bins,))
+    task = SimpleNamespace(name=TASK, weights=weights, bin_shape=tuple(bins))
     task.parts = (task,)
     return task
 
