@@ -120,10 +120,10 @@ class PlannedReduction:
 
     @property
     def analysis_minutes(self) -> int:
-        """Time to allow for fits and figures of merit, minutes: ten times the 0.2 ms per frame and part
+        """Time to allow for fits and figures of merit, minutes: four times the 2.5 ms per frame and part
         measured, and a start."""
         parts = len(self.analysis.fits) + len(self.analysis.figures)
-        return 10 + math.ceil(10 * 0.2e-3 * parts * self.row.frames / 60)
+        return 10 + math.ceil(4 * 2.5e-3 * parts * self.row.frames / 60)
 
     def stored_frames(self, task: IntegrationTask) -> int:
         """Frames per stored chunk of a task's arrays."""
