@@ -27,8 +27,8 @@ from scatterflow.plan.companions import add_companions
 from scatterflow.plan.exports import check_exports
 from scatterflow.plan.maps import PlannedMap, plan_maps
 from scatterflow.plan.merged import check_merged, merged_geometries, shown_tasks
-from scatterflow.plan.robust import check_robust
 from scatterflow.plan.refinement import check_refinement
+from scatterflow.plan.robust import check_robust
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4
