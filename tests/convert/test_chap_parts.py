@@ -396,6 +396,8 @@ def test_corrections_that_cannot_be_meant_are_refused(item, scalars, message):
         ({}, None),
         ({"idx_slice": {"start": 0, "stop": -1, "step": 1}}, None),
         ({"idx_slice": {"start": 1}}, "1-3"),
+        ({"idx_slice": {"start": 2, "stop": 10**30}}, "2-3"),
+        ({"idx_slice": {"start": -3, "stop": -2}}, "1"),
         ({"idx_slice": {"start": 0, "stop": 4, "step": 2}}, "0,2"),
         ({"scan_step_indices": "0-1,3"}, "0-1,3"),
         ({"scan_step_indices": [0, 2]}, "0,2"),

@@ -47,6 +47,18 @@ def test_each_format_has_its_files(plan_of):
     ]
 
 
+def test_merged_detectors_are_exported_as_one(configuration, plan_of):
+    configuration["reductions"]["swaxs"]["integrations"] = {
+        "both": {"kind": "azimuthal", "merge": True},
+        "each": {"kind": "azimuthal"},
+    }
+    assert exported(plan_of, {"curves": ["nxcansas"]}) == [
+        "merged_both.h5",
+        "saxs_each.h5",
+        "waxs_each.h5",
+    ]
+
+
 def test_too_many_frames_are_refused_before_anything_runs(plan_of):
     plan_of({"curves": ["text"], "frames": "mean"}, frames=10_001)
     plan_of({"curves": ["text"], "frames": "all"}, frames=10_000)

@@ -25,6 +25,8 @@ from scatterflow.convert.chap_scans import Scan, read_scans, scan_numbers
 from scatterflow.convert.notes import Notes
 from scatterflow.errors import UserError, shortened, suggestion
 
+# A slice that ends far behind the frames means all of them.
+MOST_FRAMES = 1_000_000
 TYPES = ("flux", "flux_absorption", "flux_absorption_background")
 INPUTS = ("input_data_name", "uncorrected_data_name", "uncorrected_data_title")
 KNOWN = {
@@ -229,10 +231,10 @@ def _selection(background: dict[str, Any], scans: list[Scan], key: str, notes: N
         # CHAP takes -1 for the end of the frames.
         stop = frames if stop in (None, -1) else int(stop) + frames
         start += frames if start < 0 else 0
-    chosen = list(range(start, int(stop), step))
+    chosen = range(max(start, 0), min(int(stop), frames or MOST_FRAMES), step)
     if not chosen:
         raise UserError("no frame is chosen", f"key {key}.idx_slice", "correct start and stop")
-    return _ranges(chosen)
+    return _ranges(list(chosen))
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -19,7 +19,7 @@ def export_files(planned: PlannedReduction) -> list[str]:
     exports = planned.reduction.exports
     folder = f"results/{planned.row.run}/{planned.name}/export"
     files = []
-    for task in planned.tasks:
+    for task in planned.shown:
         if "nxcansas" in exports.curves and _is_against_q(planned, task):
             files.append(f"{folder}/{task.name}.h5")
         if "text" in exports.curves and task.kind != "cake":
