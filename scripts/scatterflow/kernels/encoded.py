@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import carray, njit
 
-from scatterflow.kernels.azimuthal import Integrator, Sums, add_tile
+from scatterflow.kernels.azimuthal import Integrator, Sums
 from scatterflow.kernels.bitshuffle_lz4 import (
     DECODED_TYPES,
     HEADER,
@@ -23,6 +23,7 @@ from scatterflow.kernels.bitshuffle_lz4 import (
 from scatterflow.kernels.lanes import aligned_zeros, pointer_to
 from scatterflow.kernels.moments import PixelSums, comparable
 from scatterflow.kernels.sizes import LANES, TILE
+from scatterflow.kernels.tile_sums import add_tile
 
 # Columns to spare, so that the sixteen rows of a block do not fall onto the same lines of the cache.
 _SPARE = 16

@@ -65,7 +65,7 @@ def _add_pairs(high: np.ndarray, rest: np.ndarray, more: np.ndarray, more_rest: 
 
 
 class PixelSums:
-    """What one thread sums of one kind of frames; `azimuthal.add_tile` fills it tile by tile.
+    """What one thread sums of one kind of frames; `tile_sums.add_tile` fills it tile by tile.
 
     total, rest: int64 and empty, or float64 both, (pixels, filled up to whole tiles); invalid: (pixels)
     uint32, frames in which the pixel was not valid; frames: how many were summed.
