@@ -66,7 +66,7 @@ def integrate_robust(
                 "signal": sums.signal,
                 "variance": sums.variance,
                 "lost": task.weights.normalisation - sums.normalisation,
-                REJECTED_PIXELS: sums.rejected_pixels,
+                REJECTED_PIXELS: sums.rejected_pixels[:, None],
             }
             for name, values in found.items():
                 rows = np.full((present.size, *values.shape[1:]), SUMS.get(name, np.nan))
