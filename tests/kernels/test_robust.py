@@ -253,6 +253,34 @@ def test_results_do_not_depend_on_threads_or_on_the_frames_beside(call, dtype):
     assert np.array_equal(together.rejected_frames, sum(part.rejected_frames for part in alone))
 
 
+@pytest.mark.parametrize("call", [clip_frames, trim_frames])
+def test_dead_time_is_corrected_before_pixels_are_compared(call):
+    """The same pixels are kept, and the same counts found, as from frames of a counter never dead; of that
+    never dead for n counts the variance is n, of the other one n f^4."""
+    seen, matrix = spoilt_frames(3), matrix_of("bbox")
+    dead = np.array([0.0, 2e-4, 5.1e-4])  # a hot pixel of 2000 is dead all the time in the last
+    alive = dead[:, None, None] * seen < 1
+    true = np.where(alive, seen / (1 - np.where(alive, dead[:, None, None] * seen, 0)), np.nan)
+    found = call(seen, LIMITS, *matrix, dead_time_fraction=dead, error_model="counting", threads=2)
+    expected = call(true, (0.0, 1e9), *matrix)
+    assert np.isnan(true).any()
+    np.testing.assert_allclose(found.signal, expected.signal, rtol=1e-12)
+    np.testing.assert_allclose(found.normalisation, expected.normalisation, rtol=1e-12)
+    assert np.array_equal(found.rejected_frames, expected.rejected_frames)
+    single = call(
+        np.array([[400]], np.int32),
+        LIMITS,
+        np.array([0, 1]),
+        np.zeros(1, np.int32),
+        np.ones(1, np.float32),
+        np.ones(1),
+        dead_time_fraction=np.array([1e-3]),
+    )
+    assert single.signal[0, 0] == pytest.approx(400 / 0.6)
+    factor = variance_factor(0.5, 0.5) if call is trim_frames else 1
+    assert single.variance[0, 0] == pytest.approx(factor * 400 / 0.6**4)
+
+
 def test_equal_pixels_and_few_pixels_are_all_kept():
     frames = np.full((1, 8), 7, dtype=np.int32)
     frames[0, 6:] = (1, 1000)

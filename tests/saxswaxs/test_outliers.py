@@ -86,3 +86,17 @@ def test_missing_frames_are_flagged(small_run):
         np.isnan(container["area_azimuthal/signal"][()]).all(axis=1).tolist()
         == np.isnan(found).tolist()
     )
+
+
+@pytest.mark.parametrize("chunk_frames", [10, 3])
+def test_dead_time_is_corrected_here_as_well(small_run, chunk_frames):
+    """Where nothing is an outlier, the sums are those of the plain integration."""
+    small_run.dead_time = {"seconds": 5.0, "exposure": "i0"}
+    found = []
+    for robust in (None, {**CLIP, "threshold": 1000.0}):
+        small_run.robust = robust
+        with h5py.File(small_run.assemble(small_run.integrate(chunk_frames))) as file:
+            data = file["entry/area_azimuthal/data"]
+            found.append((data["I"][()], data["I_errors"][()]))
+    for plain, clipped in zip(*found, strict=True):
+        np.testing.assert_allclose(clipped, plain, rtol=1e-9)

@@ -1,7 +1,7 @@
 """Averages over the pixels of a bin that outliers do not spoil: hot pixels, Bragg spots, cosmic rays.
 
-A pixel of n counts with dark d and weight w (solid angle x polarisation x flat) has the intensity
-x = (n - d) / w. Of each bin the pixels whose x lies far off are left out, and the rest is averaged as
+A pixel of n counts (corrected for dead time as in `azimuthal`) with dark d and weight w (solid angle x
+polarisation x flat) has the intensity x = (n - d) / w. Of each bin the pixels whose x lies far off are left out, and the rest is averaged as
 in `azimuthal`: S = sum c (n - d), N = sum c w, I = S / N with c the fraction of the pixel in the bin.
 
 Sigma-clipping (pyFAI's `sigma_clip_ng`), repeated until nothing is rejected:
@@ -72,6 +72,7 @@ def clip_frames(
     spread: str = "observed",
     dark: np.ndarray | None = None,
     dark_variance: np.ndarray | None = None,
+    dead_time_fraction: np.ndarray | None = None,
     error_model: str = "poisson",
     threads: int = 1,
 ) -> RobustSums:
@@ -79,7 +80,8 @@ def clip_frames(
 
     frames: (frames, pixels or rows, columns), any real dtype, C-contiguous, used as stored. limits: lowest
     and highest valid stored value. indptr (bins + 1), indices, coefficients: CSR matrix, a row a bin.
-    weight, dark, dark_variance: (pixels) float64. error_model: `poisson` v(n) = max(1, n), `counting`
+    weight, dark, dark_variance: (pixels) float64. dead_time_fraction: (frames) float64, dead time over
+    exposure; pixels that count so fast that the counter was dead all the time are invalid. error_model: `poisson` v(n) = max(1, n), `counting`
     v(n) = n, `none` (variance is NaN).
     threshold: in sigmas, at least (0: Chauvenet's alone); iterations: at most; spread: sigma is the
     `observed` scatter of the pixels in the bin, or `expected` from the error model.
@@ -93,6 +95,7 @@ def clip_frames(
         clip,
         (float(threshold), int(iterations), spread == "observed"),
         (frames, limits, indptr, indices, coefficients, weight, dark, dark_variance),
+        dead_time_fraction,
         error_model,
         threads,
     )
@@ -109,12 +112,13 @@ def trim_frames(
     quantiles: tuple[float, float] = (0.5, 0.5),
     dark: np.ndarray | None = None,
     dark_variance: np.ndarray | None = None,
+    dead_time_fraction: np.ndarray | None = None,
     error_model: str = "poisson",
     threads: int = 1,
 ) -> RobustSums:
     """Sums of each frame over the pixels between two quantiles of their bin; equal ones: the median, say.
 
-    frames, limits, matrix, weight, dark, error_model: as `clip_frames` takes them.
+    frames, limits, matrix, weight, dark, dead time, error_model: as `clip_frames` takes them.
     quantiles: 0 <= lower <= upper <= 1. Raises ValueError if these or the frames do not fit.
     """
     lower, upper = map(float, quantiles)
@@ -122,6 +126,7 @@ def trim_frames(
         trim,
         (lower, upper, variance_factor(lower, upper)),
         (frames, limits, indptr, indices, coefficients, weight, dark, dark_variance),
+        dead_time_fraction,
         error_model,
         threads,
     )
@@ -149,7 +154,12 @@ def variance_factor(lower: float, upper: float) -> float:
 
 
 def _over_frames(
-    kernel: Any, parameters: tuple[Any, ...], data: tuple[Any, ...], error_model: str, threads: int
+    kernel: Any,
+    parameters: tuple[Any, ...],
+    data: tuple[Any, ...],
+    dead_time_fraction: np.ndarray | None,
+    error_model: str,
+    threads: int,
 ) -> RobustSums:
     """Run a kernel with threads over frames, each with a scratch of its own."""
     frames, limits, indptr, indices, coefficients, weight, dark, dark_variance = data
@@ -157,6 +167,9 @@ def _over_frames(
     if pixels != weight.size:
         raise ValueError(f"frames of {pixels} pixels, weights for {weight.size}")
     frames = frames.reshape(len(frames), pixels)
+    dead = np.zeros(len(frames))
+    if dead_time_fraction is not None:
+        dead[:] = dead_time_fraction
     shape = (len(frames), indptr.size - 1)
     signal, variance, normalisation = (np.empty(shape) for _ in range(3))
     rejected = np.zeros(len(frames), dtype=np.int64)
@@ -179,6 +192,7 @@ def _over_frames(
             empty if dark is None else dark.ravel(),
             empty if dark_variance is None else dark_variance.ravel(),
             FLOORS[error_model],
+            dead[part],
             np.empty(largest),
             np.empty(largest),
             np.empty(largest, dtype=np.int64),

@@ -15,6 +15,15 @@ FEWEST = 3
 
 
 @njit(nogil=True, cache=True)
+def _counted(stored: float, dead: float, floor: float) -> tuple[float, float]:
+    """Counts of a pixel and their variance, corrected for dead time."""
+    if dead == 0.0:
+        return stored, max(stored, floor)
+    factor = 1.0 / (1.0 - dead * stored)
+    return stored * factor, max(stored, floor) * factor**4
+
+
+@njit(nogil=True, cache=True)
 def _gather(
     frame: np.ndarray,
     low: float,
@@ -25,6 +34,7 @@ def _gather(
     dark: np.ndarray,
     dark_variance: np.ndarray,
     floor: float,
+    dead: float,
     start: int,
     stop: int,
     x: np.ndarray,
@@ -42,8 +52,9 @@ def _gather(
         # A NaN fails both comparisons and is left out.
         if not (stored >= low and stored <= high) or weight[k] == 0 or coefficients[k] == 0:
             continue
-        count = np.float64(stored)
-        noise = max(count, floor)
+        if dead * stored >= 1.0:
+            continue
+        count, noise = _counted(np.float64(stored), dead, floor)
         if has_dark:
             count -= dark[pixel]
         if has_dark_variance:
@@ -69,6 +80,7 @@ def _add_up(
     dark: np.ndarray,
     dark_variance: np.ndarray,
     floor: float,
+    dead: float,
     first: int,
     stop: int,
     share: np.ndarray,
@@ -79,8 +91,7 @@ def _add_up(
     signal = variance = norm = norm_squared = shares = 0.0
     for i in range(first, stop):
         pixel = indices[entry[i]]
-        count = np.float64(frame[pixel])
-        noise = max(count, floor)
+        count, noise = _counted(np.float64(frame[pixel]), dead, floor)
         if has_dark:
             count -= dark[pixel]
         if has_dark_variance:
@@ -132,6 +143,7 @@ def clip(
     dark: np.ndarray,
     dark_variance: np.ndarray,
     floor: float,
+    dead: np.ndarray,
     x: np.ndarray,
     share: np.ndarray,
     entry: np.ndarray,
@@ -158,6 +170,7 @@ def clip(
                 dark,
                 dark_variance,
                 floor,
+                dead[f],
                 indptr[b],
                 indptr[b + 1],
                 x,
@@ -187,7 +200,7 @@ def clip(
                     break
                 n = kept
                 total, spread, norm, norm_squared, shares = _add_up(
-                    frame, indices, coefficients, dark, dark_variance, floor, 0, n, share, entry
+                    frame, indices, coefficients, dark, dark_variance, floor, dead[f], 0, n, share, entry
                 )
             signal[f, b] = total
             variance[f, b] = spread if floor >= 0.0 else np.nan
@@ -310,6 +323,7 @@ def trim(
     dark: np.ndarray,
     dark_variance: np.ndarray,
     floor: float,
+    dead: np.ndarray,
     x: np.ndarray,
     share: np.ndarray,
     entry: np.ndarray,
@@ -336,6 +350,7 @@ def trim(
                 dark,
                 dark_variance,
                 floor,
+                dead[f],
                 indptr[b],
                 indptr[b + 1],
                 x,
@@ -359,6 +374,7 @@ def trim(
                 dark,
                 dark_variance,
                 floor,
+                dead[f],
                 first,
                 last + 1,
                 share,

@@ -178,6 +178,7 @@ def _integrate_detector(
         valid_limits(calibration.valid, info.dtype),
         writers,
         dark=calibration.dark,
+        dead_time=calibration.dead_time,
         block=size,
         threads=threads,
     )

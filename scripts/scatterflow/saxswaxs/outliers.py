@@ -33,19 +33,24 @@ def integrate_robust(
     writers: Mapping[str, Any],
     *,
     dark: np.ndarray | None,
+    dead_time: np.ndarray | None,
     block: int,
     threads: int,
 ) -> dict[str, np.ndarray]:
     """Append the sums of frames start.. to the writers of `<task>/<array>`; returns how often each pixel was
     rejected, by array.
 
-    valid: (frames) bool, which of them are there, the others get NaN; block: frames held at once.
+    valid: (frames) bool, which of them are there, the others get NaN; dead_time: (frames) float64, dead time
+    over exposure, or None; block: frames held at once.
     """
     if not tasks:
         return {}
     shape = source.detectors[detector].shape
     rejected = {task.name: np.zeros(shape, dtype=np.uint32) for task in tasks}
+    done = 0
     for frames, present in _blocks(source, detector, start, valid, block):
+        dead = None if dead_time is None else dead_time[done : done + present.size][present]
+        done += present.size
         for task in tasks:
             sums = robust_sums(
                 frames,
@@ -53,6 +58,7 @@ def integrate_robust(
                 task.weights,
                 task.robust or {},
                 dark=dark,
+                dead_time_fraction=dead,
                 error_model=task.error_model,
                 threads=threads,
             )
@@ -80,7 +86,7 @@ def robust_sums(
     """Sums of the pixels that are kept of each frame, and how many are not.
 
     robust: method and its settings, as the configuration's model dumps them; options: dark,
-    dark_variance, error_model and threads of the kernels.
+    dark_variance, dead_time_fraction, error_model and threads of the kernels.
     """
     matrix = (weights.indptr, weights.indices, weights.coefficients, weights.weight)
     if robust["method"] == "sigma_clip":
