@@ -92,6 +92,51 @@ def test_a_standard_that_is_no_run(corrections, plan_of):
         plan_of(SAMPLE, EMPTY)
 
 
+WATER = {"standard": "water", "run": "4", "integration": "azimuthal", "range": [1.0, 2.0]}
+
+
+def test_a_standard_without_background_lacks_the_other_steps(corrections, plan_of):
+    """Without one it is not corrected for absorption and thickness: C would hold both."""
+    corrections(**CHAIN, absolute=WATER)
+    standard = {"run": "4", "reduction": "", "background": "", "dark": ""}
+    with pytest.raises(UserError, match="run 1 is corrected by `absorption`, run 4 is not") as caught:
+        plan_of(SAMPLE, EMPTY, standard)
+    assert "run 4, column background" in caught.value.where
+    plan_of(SAMPLE, EMPTY, standard | {"background": "2"})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"azimuthal.detectors": ["saxs"]}, "'radial' is done on detector 'waxs'"),
+        ({"azimuthal.merge": True}, "is done on detector 'saxs'"),
+        ({"azimuthal.intensity": "per_steradian"}, "per pixel and per steradian"),
+    ],
+)
+def test_every_integration_needs_the_absolute_scale(
+    configuration, corrections, plan_of, change, words
+):
+    corrections(**CHAIN, absolute=WATER)
+    for key, value in change.items():
+        title, field = key.split(".")
+        configuration["reductions"]["swaxs"]["integrations"][title][field] = value
+    with pytest.raises(UserError) as caught:
+        plan_of(SAMPLE, EMPTY, SAMPLE | {"run": "4", "reduction": ""})
+    assert words in str(caught.value)
+
+
+def test_a_factor_for_each_detector(configuration, corrections, plan_of):
+    flux = {"flux": {"monitor": "i0", "reference": 1000.0}}
+    factors = {"saxs": 1.0, "waxs": 2.0}
+    corrections(**{**CHAIN, **flux}, absolute={"factor": factors})
+    plan_of(SAMPLE, EMPTY)
+    configuration["reductions"]["swaxs"]["integrations"]["azimuthal"]["merge"] = True
+    with pytest.raises(UserError, match="no absolute factor for merged detectors"):
+        plan_of(SAMPLE, EMPTY)
+    factors["merged"] = 1.0
+    plan_of(SAMPLE, EMPTY)
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [
@@ -156,6 +201,10 @@ def test_several_runs_in_a_cell(plan_of):
         ({"absorption": {"monitor": "i0"}}, "needs `flux`"),
         ({**FLUX, "thickness": {"mu_per_cm": 1.0}}, "needs `absorption`"),
         ({**FLUX, "absolute": {"factor": 1.0}}, "needs `flux` and `thickness`"),
+        (
+            {**FLUX, "thickness": {"cm": 1.0}, "absolute": {"factor": 1.0}},
+            "belongs to one reference r",
+        ),
         ({"thickness": {}}, "either `cm` or `mu_per_cm`"),
         ({"thickness": {"cm": 1.0, "mu_per_cm": 1.0}}, "either `cm` or `mu_per_cm`"),
         ({"dark": {}}, "name the scalar"),

@@ -78,6 +78,29 @@ def test_quantities_of_the_analysis_ask_for_its_file(mapped, plan_of):
     assert "did you mean 'area'?" in refusal(lambda: plan_of({}))
 
 
+def test_merged_detectors_are_mapped_as_one(mapped, plan_of):
+    reduction = mapped["reductions"]["swaxs"]
+    reduction["integrations"]["azimuthal"]["merge"] = True
+    reduction["map"] |= {
+        "profiles": ["azimuthal"],
+        "quantities": ["merged_azimuthal_total_signal"],
+    }
+    (found,) = plan_of({}).maps.values()
+    assert found.tasks == ["merged_azimuthal"]
+    reduction["map"]["quantities"] = ["saxs_azimuthal_total_signal"]
+    assert "no quantity 'saxs_azimuthal_total_signal'" in refusal(lambda: plan_of({}))
+
+
+def test_there_is_no_transmission_without_background(mapped, plan_of):
+    reduction = mapped["reductions"]["swaxs"]
+    reduction["corrections"] = {"flux": {"monitor": "i0"}, "absorption": {"monitor": "i0"}}
+    reduction["map"]["quantities"] = ["transmission"]
+    rows = ({"background": "2"}, {"run": "2", "reduction": "", "background": ""})
+    plan_of(*rows)
+    message = refusal(lambda: plan_of({"background": ""}, rows[1]))
+    assert "no quantity 'transmission'" in message
+
+
 def test_a_map_of_several_runs(joint, plan_of):
     plan = plan_of({"run": "01"}, {"run": "2"}, {"run": "3"})
     (found,) = plan.maps.values()

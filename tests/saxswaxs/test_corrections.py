@@ -147,7 +147,7 @@ def test_all_background_runs_count_with_all_their_frames():
 
 
 def test_some_frames_of_the_background_with_their_monitors():
-    other = run("empty", [[8], [22], [500]], {"i0": [1000, 2000, 1], "i1": [500, 1000, 1]})
+    other = run("empty", [[8], [22], [500]], {"i0": [1000, 2000, 0], "i1": [500, 1000, np.nan]})
     steps = settings(flux={"reference": 1000.0}, absorption={}, background={"frames": "0-1"})
     data = run("a", [[100.0]], {"i0": [1000], "i1": [400]}, steps, background=("empty",))
     intensity, *_ = corrected(data, other)

@@ -118,7 +118,8 @@ class AbsoluteScale(Model):
     """Multiply by the factor C that makes intensities differential cross sections per volume, 1/cm."""
 
     factor: Positive | dict[Name, Positive] | None = None
-    """C: one number, or one for each detector (`{saxs: 1.2e-3, waxs: 4e-3}`), as pixels differ in size."""
+    """C: one number, or one for each detector (`{saxs: 1.2e-3, waxs: 4e-3}`; `merged`: of those that an
+    integration joins), as pixels differ in size. It belongs to a `flux.reference` that is a number."""
     uncertainty: Fraction = 0.0
     """Relative uncertainty of `factor`, or of the standard's curve where that has none of its own."""
     standard: Literal["water", "glassy_carbon"] | FilePath | None = None
@@ -179,6 +180,12 @@ class Corrections(Model):
             raise ValueError("thickness: t = -ln T / mu needs `absorption`, which measures T")
         if self.absolute is not None and (self.flux is None or self.thickness is None):
             raise ValueError("absolute: needs `flux` and `thickness`")
+        given = self.absolute is not None and self.absolute.factor is not None
+        if given and self.flux is not None and self.flux.reference == "mean":
+            raise ValueError(
+                "absolute: a given `factor` belongs to one reference r; give `flux.reference` as a number "
+                "(with `mean` every run has its own)"
+            )
         return self
 
     def scalars(self) -> dict[str, str]:

@@ -254,4 +254,10 @@ class SaxswaxsReduction(Model):
             raise ValueError(
                 f"corrections.absolute: {wanted!r} is not an azimuthal integration of this reduction"
             )
+        scales = {item.intensity for item in self.integrations.values()}
+        if absolute is not None and len(scales) > 1:
+            raise ValueError(
+                "corrections.absolute: one factor cannot hold for intensities per pixel and per steradian; "
+                "give all integrations the same `intensity`"
+            )
         return self

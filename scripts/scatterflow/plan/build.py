@@ -15,6 +15,7 @@ from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow, check_references, read_run_table
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.checksums import value_digest
+from scatterflow.plan.absolute import check_absolute
 from scatterflow.plan.analysis import PlannedAnalysis, plan_analysis
 from scatterflow.plan.chunks import (
     FrameLoad,
@@ -239,6 +240,7 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
             _plan_reduction(plan, row, name, configurations.for_run(row)), delivers=False
         ),
     )
+    check_absolute(plan)
     plan.notes += configurations.unused_overrides() + _nearly_calibrants(rows)
     return plan
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scatterflow.config.maps import JointMap, MapSettings
 from scatterflow.config.selectors import parse_selector, selects
 from scatterflow.errors import UserError, suggestion
+from scatterflow.plan.companions import applied_corrections
 from scatterflow.plan.scan_shape import check_shape
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class PlannedMap:
     def tasks(self) -> list[str]:
         """Names of the integrations of detectors whose profiles are mapped."""
         wanted = self.settings.profiles
-        return [task.name for task in self.members[0].tasks if task.integration in wanted]
+        return [task.name for task in self.members[0].shown if task.integration in wanted]
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -168,8 +169,9 @@ def _check(planned: PlannedMap, where: str) -> None:
 def result_quantities(member: PlannedReduction) -> set[str]:
     """Quantities that a result file holds by itself."""
     scalars = member.configuration.sources[member.row.source].scalars
-    corrected = {"transmission"} if _corrections(member).get("absorption") else set()
-    totals = {f"{task.name}_{TOTAL}" for task in member.tasks}
+    applied = applied_corrections(member)["settings"]
+    corrected = {"transmission"} if applied["absorption"] else set()
+    totals = {f"{task.name}_{TOTAL}" for task in member.shown}
     return {*scalars, *totals, *corrected, TOTAL, "frame_number"}
 
 
@@ -186,7 +188,7 @@ def analysis_quantities(member: PlannedReduction) -> set[str]:
 
 def _check_quantities(planned: PlannedMap, member: PlannedReduction, place: str) -> None:
     known = result_quantities(member) | analysis_quantities(member)
-    tasks = {task.name for task in member.tasks}
+    tasks = {task.name for task in member.shown}
     for name in planned.settings.quantities:
         if name not in known:
             raise UserError(f"no quantity {name!r} to map", place, suggestion(name, known))
@@ -218,7 +220,7 @@ def _check_profiles(planned: PlannedMap, member: PlannedReduction, place: str) -
 
 def _bins(planned: PlannedMap, member: PlannedReduction) -> list[tuple[str, str, tuple[int, ...]]]:
     """Detectors, kinds and bins of the integrations whose profiles are mapped."""
-    tasks: tuple[IntegrationTask, ...] = member.tasks
+    tasks: list[IntegrationTask] = member.shown
     return [
         (task.name, task.kind, task.bins)
         for task in tasks

@@ -114,15 +114,19 @@ def run_corrections(
         )
         steps.append(_flux_step(data, factors, reference))
     backgrounds = [others[name] for name in data.background]
-    readings = [_background_incident(data, other, warnings) for other in backgrounds]
+    used = [_selected(other, _background_frames(data)) for other in backgrounds]
+    readings = [
+        _background_incident(data, other, frames, warnings)
+        for other, frames in zip(backgrounds, used, strict=True)
+    ]
     if settings["absorption"] is not None:
         assert incident is not None  # the configuration asks for `flux`
-        factors, beam = _absorption(data, factors, incident, backgrounds, readings, warnings)
+        behind = zip(backgrounds, readings, used, strict=True)
+        factors, beam = _absorption(data, factors, incident, list(behind), warnings)
         steps.append(_absorption_step(data, factors, beam))
     pooled = []
     if settings["background"] is not None:
-        frames = settings["background"]["frames"]
-        for other, reading in zip(backgrounds, readings, strict=True):
+        for other, reading, frames in zip(backgrounds, readings, used, strict=True):
             pooled.append(_background_run(other, others, reading, reference, frames))
         factors = replace(
             factors,
@@ -220,8 +224,7 @@ def _absorption(
     data: RunData,
     factors: Factors,
     incident: Readings,
-    backgrounds: list[RunData],
-    readings: list[Readings | None],
+    backgrounds: list[tuple[RunData, Readings | None, np.ndarray]],
     warnings: list[str],
 ) -> tuple[Factors, OpenBeam]:
     settings = data.settings["absorption"]
@@ -229,15 +232,14 @@ def _absorption(
         data.scalars[settings["monitor"]], settings, data.valid, data.where, warnings
     )
     relative = settings["reference"] == "background"
-    frames = (data.settings["background"] or {"frames": "all"})["frames"]
     if relative:
         runs = []
-        for other, reading in zip(backgrounds, readings, strict=True):
+        for other, reading, used in backgrounds:
             assert reading is not None
             behind = monitor_readings(
-                other.scalars[settings["monitor"]], settings, other.valid, other.where, warnings
+                other.scalars[settings["monitor"]], settings, used, other.where, warnings
             )
-            runs.append((reading, behind, _selected(other, frames)))
+            runs.append((reading, behind, used))
         beam = open_beam(runs)
     else:
         beam = OpenBeam(float(settings["reference"]))
@@ -275,12 +277,20 @@ def _absorption_step(data: RunData, factors: Factors, beam: OpenBeam) -> Step:
 # Background ----------------------------------------------------------------------------------------
 
 
-def _background_incident(data: RunData, other: RunData, warnings: list[str]) -> Readings | None:
+def _background_frames(data: RunData) -> str:
+    settings = data.settings["background"]
+    return "all" if settings is None else settings["frames"]
+
+
+def _background_incident(
+    data: RunData, other: RunData, used: np.ndarray, warnings: list[str]
+) -> Readings | None:
+    """Readings of a background run; those of frames that are not used may be anything."""
     settings = data.settings["flux"]
     if settings is None:
         return None
     values = other.scalars[settings["monitor"]]
-    return monitor_readings(values, settings, other.valid, other.where, warnings)
+    return monitor_readings(values, settings, used, other.where, warnings)
 
 
 def _selected(other: RunData, frames: str) -> np.ndarray:
@@ -306,13 +316,13 @@ def _background_run(
     others: Mapping[str, RunData],
     readings: Readings | None,
     reference: float | None,
-    frames: str,
+    used: np.ndarray,
 ) -> tuple[PoolRun, tuple[PoolRun, ...]]:
     """A background run, to be pooled, and its dark runs."""
     exposure = np.ones(other.valid.size)
     if readings is not None and reference is not None:
         exposure = readings.values / reference
-    used = _selected(other, frames) & np.isfinite(exposure)
+    used = used & np.isfinite(exposure)
     darks: tuple[PoolRun, ...] = ()
     amount = np.zeros(other.valid.size)
     if other.settings["dark"] is not None:
