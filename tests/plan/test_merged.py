@@ -78,14 +78,3 @@ def test_rings_are_checked_on_the_merged_profile(merged_plan, configuration):
     configuration["reductions"]["swaxs"]["calibrant"] = {"detectors": ["waxs"]}
     planned = merged_plan({"sample": "LaB6"}).find("1", "swaxs")
     assert not any(path.endswith("_rings.tsv") for path in result_files(planned))
-
-
-def test_outliers_of_a_detector_with_dead_time_are_not_left_out(configuration, plan_of):
-    integrations = configuration["reductions"]["swaxs"]["integrations"]
-    integrations["radial"]["robust"] = {"method": "median"}
-    configuration["detectors"]["saxs"]["dead_time"] = {"seconds": 1e-6, "exposure": 1.0}
-    plan_of({})
-    configuration["detectors"]["waxs"]["dead_time"] = {"seconds": 1e-6, "exposure": 1.0}
-    with pytest.raises(UserError, match="'waxs' cannot be left out: it has a dead time") as caught:
-        plan_of({})
-    assert "integrations.radial.robust, run 1" in caught.value.where

@@ -90,6 +90,9 @@ def pyfai(ai: AzimuthalIntegrator, frame: np.ndarray, good: np.ndarray, settings
         "error_model": "poisson",
         **more,
     }
+    if "dark" in more and settings["kind"] != "azimuthal":
+        # In two dimensions, and only there, pyFAI takes a dark image for one frame's counts with their noise.
+        options.update(error_model=None, variance=np.maximum(frame, 1).astype(np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if settings["kind"] == "azimuthal":
@@ -104,6 +107,7 @@ def pyfai(ai: AzimuthalIntegrator, frame: np.ndarray, good: np.ndarray, settings
         norm = cake.sum_normalization.sum(axis=1)
         sigma = np.sqrt(cake.sum_variance.sum(axis=1)) / norm
         options.pop("error_model")
+        options.pop("variance", None)
         unit = options.pop("unit")
         profile = ai.integrate_radial(
             frame, settings["bins"], npt_rad=settings["radial_bins"], radial_unit=unit, **options

@@ -1,8 +1,9 @@
 """Averages over the pixels of a bin that outliers do not spoil: hot pixels, Bragg spots, cosmic rays.
 
 A pixel of n counts (corrected for dead time as in `azimuthal`) with dark d and weight w (solid angle x
-polarisation x flat) has the intensity x = (n - d) / w. Of each bin the pixels whose x lies far off are left out, and the rest is averaged as
-in `azimuthal`: S = sum c (n - d), N = sum c w, I = S / N with c the fraction of the pixel in the bin.
+polarisation x flat) has the intensity x = (n - d) / w. Of each bin the pixels whose x lies far off are left
+out, and the rest is averaged as in `azimuthal`: S = sum c (n - d), N = sum c w, I = S / N with c the fraction
+of the pixel in the bin.
 
 Sigma-clipping (pyFAI's `sigma_clip_ng`), repeated until nothing is rejected:
 
@@ -81,8 +82,8 @@ def clip_frames(
     frames: (frames, pixels or rows, columns), any real dtype, C-contiguous, used as stored. limits: lowest
     and highest valid stored value. indptr (bins + 1), indices, coefficients: CSR matrix, a row a bin.
     weight, dark, dark_variance: (pixels) float64. dead_time_fraction: (frames) float64, dead time over
-    exposure; pixels that count so fast that the counter was dead all the time are invalid. error_model: `poisson` v(n) = max(1, n), `counting`
-    v(n) = n, `none` (variance is NaN).
+    exposure; pixels that count so fast that the counter was dead all the time are invalid. error_model:
+    `poisson` v(n) = max(1, n), `counting` v(n) = n, `none` (variance is NaN).
     threshold: in sigmas, at least (0: Chauvenet's alone); iterations: at most; spread: sigma is the
     `observed` scatter of the pixels in the bin, or `expected` from the error model.
     Raises ValueError if the frames do not fit, or sigma is expected without an error model.

@@ -29,7 +29,6 @@ from scatterflow.plan.exports import check_exports
 from scatterflow.plan.maps import PlannedMap, plan_maps
 from scatterflow.plan.merged import check_merged, merged_geometries, shown_tasks
 from scatterflow.plan.refinement import check_refinement
-from scatterflow.plan.robust import check_robust
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4
@@ -268,8 +267,6 @@ def _plan_reduction(
         if integration.merge:
             check_merged(together, title, name, row.run)
         for detector in together:
-            where = f"key reductions.{name}.integrations.{title}.robust, run {row.run}"
-            check_robust(configuration, detector, integration, where)
             tasks.append(_plan_task(plan, configuration, detector, title, integration, together))
     if not tasks:
         raise UserError(
