@@ -26,8 +26,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 
+from scatterflow.kernels.compiled import compiled
 from scatterflow.kernels.lanes import (
     add_entries,
     add_weighted_entries,
@@ -73,7 +74,7 @@ class Sums:
     lost: np.ndarray | None
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _pad(rows, at, width, frames, edge):
     """A tile at the edge of the detector or of the run, filled up with zeros."""
     for lane in range(LANES):
@@ -83,7 +84,7 @@ def _pad(rows, at, width, frames, edge):
             padded[:width] = rows[lane, at : at + width]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _load_tile(rows, at, pixel, low, high, values, total, beyond):
     """Values of a tile that begins with `pixel`, frame beside frame.
 
@@ -96,7 +97,7 @@ def _load_tile(rows, at, pixel, low, high, values, total, beyond):
     return found
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _set_factors(rows, at, width, frames, dead, factors):
     """What the dead time makes of every value."""
     for lane in range(LANES):
@@ -109,7 +110,7 @@ def _set_factors(rows, at, width, frames, dead, factors):
                 factors[i, lane] = 1.0 / (1.0 - dead[lane] * row[i])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _mark_invalid(
     rows, at, width, frames, pixel, low, high, dead, used, beyond, factors, bad, invalid
 ):
@@ -139,7 +140,7 @@ def _mark_invalid(
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _note_losses(
     tile_start, group_bin, group_start, pixel, coefficient, weight, dark, dark_variance,
     has_dark, has_dark_variance, tile, first_bin, bad, sums, lost,
@@ -167,7 +168,7 @@ def _note_losses(
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_tile(
     rows, at, width, tile, frames, low, high, dead, table, first_bins, floors,
     used, values, factors, bad, beyond, edge, sums, lost, total, rest, invalid,
@@ -348,7 +349,7 @@ class _StaticSums:
         return cls(entries, dark, dark_variance)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add_static(tile_start, group_bin, group_start, pixel, coefficient, values, squared, sums):
     """sums[b] += c x or, squared, c^2 x over all pixels."""
     for tile in range(tile_start.size - 1):
@@ -359,7 +360,7 @@ def _add_static(tile_start, group_bin, group_start, pixel, coefficient, values, 
                 sums[group_bin[group]] += share * value * (share if squared else 1.0)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _mark_used(tile_start, group_bin, group_start, pixel, coefficient, used):
     """used[p] = True for every pixel of the matrix."""
     for tile in range(tile_start.size - 1):
@@ -392,7 +393,7 @@ def _arrays(target: Target, pixels: int) -> list[np.ndarray | None]:
     ]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add_frames(
     frames, count, low, high, dead, table, first_bins, floors, used, values, factors, bad, beyond,
     edge, sums, lost, total, rest, invalid,
@@ -408,7 +409,7 @@ def _add_frames(
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _deliver(
     sums, lost, any_lost, entries, normalisation, dark, dark_variance, signal, variance, gone
 ):
