@@ -26,8 +26,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from scatterflow.kernels.compiled import compiled
 from scatterflow.kernels.lanes import aligned_zeros
 from scatterflow.kernels.moments import PixelSums, comparable
 from scatterflow.kernels.sizes import LANES, TILE
@@ -179,7 +179,7 @@ class _StaticSums:
         return cls(entries, dark, dark_variance)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add_static(tile_start, group_bin, group_start, pixel, coefficient, values, squared, sums):
     """sums[b] += c x or, squared, c^2 x over all pixels."""
     for tile in range(tile_start.size - 1):
@@ -190,7 +190,7 @@ def _add_static(tile_start, group_bin, group_start, pixel, coefficient, values, 
                 sums[group_bin[group]] += share * value * (share if squared else 1.0)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _mark_used(tile_start, group_bin, group_start, pixel, coefficient, used):
     """used[p] = True for every pixel of the matrix."""
     for tile in range(tile_start.size - 1):
@@ -223,7 +223,7 @@ def _arrays(target: Target, pixels: int) -> list[np.ndarray | None]:
     ]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add_frames(
     frames, count, low, high, dead, table, first_bins, floors, used, values, factors, bad, beyond,
     edge, sums, lost, total, rest, invalid,
@@ -239,7 +239,7 @@ def _add_frames(
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _deliver(
     sums, lost, any_lost, entries, normalisation, dark, dark_variance, signal, variance, gone
 ):

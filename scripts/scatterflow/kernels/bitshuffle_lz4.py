@@ -19,8 +19,8 @@ ones as far as the format allows.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from scatterflow.kernels.compiled import compiled
 from scatterflow.kernels.lanes import COPIED, copy_bytes, gather_bits, load_word, store_word
 from scatterflow.kernels.sizes import LANES
 
@@ -30,7 +30,7 @@ DECODED_TYPES = ("uint8", "uint16", "uint32")
 _LOW_BITS = 8
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _long_length(source, at, end, length):
     """Continuation bytes of an LZ4 length; (length, position), -1 as position if they run out."""
     while True:
@@ -43,7 +43,7 @@ def _long_length(source, at, end, length):
             return length, at
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _copy_match(out, at, distance, length):
     """Repeat what stands `distance` before; out has COPIED bytes to spare behind."""
     if distance >= COPIED:
@@ -66,7 +66,7 @@ def _copy_match(out, at, distance, length):
         store_word(out, np.int64(at + done), word)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def decompress_block(source, at, end, out, size):
     """Decode the LZ4 block source[at:end] into out[:size]; whether it is whole and gives just `size` bytes.
 
@@ -114,7 +114,7 @@ def decompress_block(source, at, end, out, size):
     return False
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _planes_in_use(shuffled, stride, bits, planes, high):
     """Bits that are set in any element go to `planes`; (how many of the low ones, how many in all).
 
@@ -143,7 +143,7 @@ def _planes_in_use(shuffled, stride, bits, planes, high):
     return low, count
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def unshuffle(shuffled, elements, out, at, planes, high):
     """out[at : at + elements] from a bit-shuffled block.
 
@@ -172,7 +172,7 @@ def unshuffle(shuffled, elements, out, at, planes, high):
         out[at + i] = value
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _big_endian(source, at, size):
     value = np.uint64(0)
     for i in range(size):
@@ -180,7 +180,7 @@ def _big_endian(source, at, size):
     return np.int64(value)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def block_elements(source, elements, itemsize):
     """Elements in a block, as a chunk's header states; 0 if it does not fit a chunk of `elements`."""
     if source.size < HEADER or _big_endian(source, 0, 8) != elements * itemsize:
@@ -191,7 +191,7 @@ def block_elements(source, elements, itemsize):
     return size // itemsize
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def decode_block(source, at, elements, out, out_at, shuffled, planes, high):
     """Decode the block at source[at:] of `elements` elements into out[out_at:]; the position behind it, or
     -1 if it is damaged. shuffled: uint8 scratch of the block's size and COPIED more."""
@@ -207,7 +207,7 @@ def decode_block(source, at, elements, out, out_at, shuffled, planes, high):
     return at + length
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def decode_rest(source, at, elements, out, out_at):
     """The last, fewer than 8 elements; whether they are there and end the chunk."""
     if source.size - at != elements * out.itemsize:
@@ -220,7 +220,7 @@ def decode_rest(source, at, elements, out, out_at):
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _decode(source, out, block, shuffled, planes, high):
     at = np.int64(HEADER)
     done = 0

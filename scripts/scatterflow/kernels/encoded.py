@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 
 from scatterflow.kernels.azimuthal import Integrator, Sums
 from scatterflow.kernels.bitshuffle_lz4 import (
@@ -20,6 +20,7 @@ from scatterflow.kernels.bitshuffle_lz4 import (
     decode_rest,
     scratch,
 )
+from scatterflow.kernels.compiled import compiled
 from scatterflow.kernels.lanes import aligned_zeros, pointer_to
 from scatterflow.kernels.moments import PixelSums, comparable
 from scatterflow.kernels.sizes import LANES, TILE
@@ -87,7 +88,7 @@ def _undo(integrator: Integrator, dtype: np.dtype, again: Callable[[], object]) 
     integrator.discard()
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add_encoded(
     addresses, lengths, pixels, block, blocks, rows, shuffled, planes, high_planes, low, high, dead,
     table, first_bins, floors, used, values, factors, bad, beyond, edge, sums, lost, total, rest,

@@ -9,9 +9,10 @@ they are the same for any chunking.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
+from scatterflow.kernels.compiled import compiled
 from scatterflow.kernels.sizes import TILE
 
 
@@ -20,7 +21,7 @@ def comparable(limits: tuple[float, float], dtype: np.dtype) -> tuple[np.generic
     return dtype.type(limits[0]), dtype.type(limits[1])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add_pair(high: float, rest: float, value: float) -> tuple[float, float]:
     """(high + rest) + value as a pair."""
     total = high + value
@@ -57,7 +58,7 @@ def _add_floats(rows, at, width, frames, low, high, first, total, rest):
                 own[i], own_rest[i] = _add_pair(own[i], own_rest[i], np.float64(row[i]))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add_pairs(high: np.ndarray, rest: np.ndarray, more: np.ndarray, more_rest: np.ndarray) -> None:
     for pixel in range(high.size):
         high[pixel], rest[pixel] = _add_pair(high[pixel], rest[pixel], more[pixel])

@@ -1,20 +1,18 @@
-"""The kernels of `robust`: the pixels of each bin are gathered, and clipped or put in order.
-
-All in one file: numba's cache does not see a change of what is called from another one.
-"""
+"""The kernels of `robust`: the pixels of each bin are gathered, and clipped or put in order."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import njit
+
+from scatterflow.kernels.compiled import compiled
 
 # Clipping a pixel or two by their own mean leaves nothing.
 FEWEST = 3
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _counted(stored: float, dead: float, floor: float) -> tuple[float, float]:
     """Counts of a pixel and their variance, corrected for dead time."""
     if dead == 0.0:
@@ -23,7 +21,7 @@ def _counted(stored: float, dead: float, floor: float) -> tuple[float, float]:
     return stored * factor, max(stored, floor) * factor**4
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _gather(
     frame: np.ndarray,
     low: float,
@@ -72,7 +70,7 @@ def _gather(
     return n, signal, variance, norm, norm_squared, shares
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add_up(
     frame: np.ndarray,
     indices: np.ndarray,
@@ -105,7 +103,7 @@ def _add_up(
     return signal, variance, norm, norm_squared, shares
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _note_rejected(
     pixel: int, frame: int, seen: np.ndarray, rejected: np.ndarray, rejected_frames: np.ndarray
 ) -> None:
@@ -116,7 +114,7 @@ def _note_rejected(
         rejected_frames[pixel] += 1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _observed_variance(x: np.ndarray, share: np.ndarray, n: int, mean: float) -> float:
     # Four sums side by side: one alone waits for each addition.
     a = b = c = d = 0.0
@@ -131,7 +129,7 @@ def _observed_variance(x: np.ndarray, share: np.ndarray, n: int, mean: float) ->
     return (a + b) + (c + d)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def clip(
     frames: np.ndarray,
     low: float,
@@ -217,20 +215,20 @@ def clip(
             normalisation[f, b] = norm
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _swap(x: np.ndarray, share: np.ndarray, entry: np.ndarray, i: int, j: int) -> None:
     x[i], x[j] = x[j], x[i]
     share[i], share[j] = share[j], share[i]
     entry[i], entry[j] = entry[j], entry[i]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _in_order(x: np.ndarray, entry: np.ndarray, i: int, j: int) -> bool:
     """By intensity; equal ones by their place in the matrix, so that there is one order."""
     return x[i] < x[j] or (x[i] == x[j] and entry[i] <= entry[j])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _partition(
     x: np.ndarray, share: np.ndarray, entry: np.ndarray, first: int, last: int
 ) -> tuple[int, float]:
@@ -257,7 +255,7 @@ def _partition(
     return place, before
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _lower_place(
     x: np.ndarray, share: np.ndarray, entry: np.ndarray, n: int, wanted: float
 ) -> tuple[int, float]:
@@ -275,7 +273,7 @@ def _lower_place(
     return first, below
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _upper_place(
     x: np.ndarray,
     share: np.ndarray,
@@ -299,7 +297,7 @@ def _upper_place(
     return first, below
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _between(
     x: np.ndarray,
     share: np.ndarray,
@@ -321,7 +319,7 @@ def _between(
     return within if within[0] <= within[1] else (first, last)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def trim(
     frames: np.ndarray,
     low: float,

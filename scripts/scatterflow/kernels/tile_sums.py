@@ -8,8 +8,9 @@ the same bits where all factors are 1.
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 
+from scatterflow.kernels.compiled import compiled
 from scatterflow.kernels.lanes import add_entries, add_weighted_entries, load_lanes, pointer_to
 from scatterflow.kernels.moments import add_floats
 from scatterflow.kernels.sizes import LANES, TILE
@@ -27,7 +28,7 @@ from scatterflow.kernels.sizes import LANES, TILE
 ) = range(8)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _pad(rows, at, width, frames, edge):
     """A tile at the edge of the detector or of the run, filled up with zeros."""
     for lane in range(LANES):
@@ -37,7 +38,7 @@ def _pad(rows, at, width, frames, edge):
             padded[:width] = rows[lane, at : at + width]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _load_tile(rows, at, pixel, low, high, values, total, beyond):
     """Values of a tile that begins with `pixel`, frame beside frame.
 
@@ -50,7 +51,7 @@ def _load_tile(rows, at, pixel, low, high, values, total, beyond):
     return found
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _set_factors(rows, at, width, frames, dead, factors):
     """What the dead time makes of every value."""
     for lane in range(LANES):
@@ -63,7 +64,7 @@ def _set_factors(rows, at, width, frames, dead, factors):
                 factors[i, lane] = 1.0 / (1.0 - dead[lane] * row[i])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _mark_invalid(
     rows, at, width, frames, pixel, low, high, dead, used, beyond, factors, bad, invalid
 ):
@@ -93,7 +94,7 @@ def _mark_invalid(
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _note_losses(
     tile_start, group_bin, group_start, pixel, coefficient, weight, dark, dark_variance,
     has_dark, has_dark_variance, tile, first_bin, bad, sums, lost,
@@ -121,7 +122,7 @@ def _note_losses(
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_tile(
     rows, at, width, tile, frames, low, high, dead, table, first_bins, floors,
     used, values, factors, bad, beyond, edge, sums, lost, total, rest, invalid,
