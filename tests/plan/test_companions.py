@@ -99,7 +99,9 @@ def test_a_standard_without_background_lacks_the_other_steps(corrections, plan_o
     """Without one it is not corrected for absorption and thickness: C would hold both."""
     corrections(**CHAIN, absolute=WATER)
     standard = {"run": "4", "reduction": "", "background": "", "dark": ""}
-    with pytest.raises(UserError, match="run 1 is corrected by `absorption`, run 4 is not") as caught:
+    with pytest.raises(
+        UserError, match="run 1 is corrected by `absorption`, run 4 is not"
+    ) as caught:
         plan_of(SAMPLE, EMPTY, standard)
     assert "run 4, column background" in caught.value.where
     plan_of(SAMPLE, EMPTY, standard | {"background": "2"})

@@ -200,7 +200,17 @@ def clip(
                     break
                 n = kept
                 total, spread, norm, norm_squared, shares = _add_up(
-                    frame, indices, coefficients, dark, dark_variance, floor, dead[f], 0, n, share, entry
+                    frame,
+                    indices,
+                    coefficients,
+                    dark,
+                    dark_variance,
+                    floor,
+                    dead[f],
+                    0,
+                    n,
+                    share,
+                    entry,
                 )
             signal[f, b] = total
             variance[f, b] = spread if floor >= 0.0 else np.nan
