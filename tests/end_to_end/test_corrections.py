@@ -158,6 +158,10 @@ def test_steps_inputs_and_units_are_told(finished):
         names = ("integration", "dark", "flux", "absorption", "background", "thickness", "absolute")
         assert steps == [f"process_{number}_{name}" for number, name in enumerate(names, start=1)]
         assert entry["saxs_azimuthal/mean/I"].attrs["units"] == "1/cm"
+        step = entry["process_7_absolute"]
+        relative = step["factor_saxs_errors"][()] / step["factor_saxs"][()]
+        errors = entry["saxs_azimuthal/data/I_errors"]
+        assert errors.attrs["relative_scale_error"] == pytest.approx(relative)
         assert entry["saxs_azimuthal/uncorrected/I"].attrs["units"] == "arbitrary units"
         assert entry["process_3_flux/input/reference_used"][()] == 1500
         data = entry["saxs_azimuthal/data"]

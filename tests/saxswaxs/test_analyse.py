@@ -140,6 +140,27 @@ def test_expressions_use_scalars_fits_and_figures(result):
     assert values["share_errors"][there] == pytest.approx((expected * relative)[there], rel=1e-5)
 
 
+def test_the_error_of_the_scale_does_not_average_over_bins(result):
+    """10 % of absolute factor and thickness: 10 % of areas and amplitudes, nothing of positions."""
+    before = analysed(result)
+    with h5py.File(result, "r+") as file:
+        for task in ("saxs_azimuthal", "saxs_radial"):
+            data = file[f"entry/{task}/data"]
+            data["I_errors"][...] = np.hypot(data["I_errors"][()], 0.1 * data["I"][()])
+            data["I_errors"].attrs["relative_scale_error"] = 0.1
+    after = analysed(result)
+    names = ["area", "top", "size_i0", "surface_constant", "ring_peak_amplitude", "ring_peak_area"]
+    for name in [*names, "ring_ground_scale", "ring_peak_centre", "ring_peak_width", "size_rg"]:
+        path = f"entry/per_frame/{name}"
+        value, error = before[path], before[f"{path}_errors"]
+        part = 0.0 if name.endswith(("centre", "width", "rg")) else 0.1 * value
+        np.testing.assert_allclose(after[path], value, rtol=1e-6)
+        np.testing.assert_allclose(after[f"{path}_errors"], np.hypot(error, part), rtol=1e-5)
+    # A ratio of two areas knows nothing of the scale.
+    share = "entry/per_frame/share_errors"
+    np.testing.assert_allclose(after[share], before[share], rtol=1e-3)
+
+
 def test_curves_are_data_best_fit_and_their_difference(result):
     found = analysed(result)
     group = {name.rpartition("/")[2]: value for name, value in found.items() if "fit_ring" in name}

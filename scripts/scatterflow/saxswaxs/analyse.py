@@ -18,10 +18,11 @@ from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading, writing
 from scatterflow.progress import progress
 from scatterflow.saxswaxs.analysis_file import AnalysisFile, ProfileAxis, remove_outdated_figures
-from scatterflow.saxswaxs.analysis_units import figure_units, fit_units
+from scatterflow.saxswaxs.analysis_units import figure_units, fit_units, proportional
 from scatterflow.saxswaxs.calculated import calculate
 from scatterflow.saxswaxs.figures_of_merit import CUT_BINS, SIMPLE_FIGURES, overlapping_bins
 from scatterflow.saxswaxs.fits import Profiles, Values, fit_profiles, used_bins
+from scatterflow.saxswaxs.scale import SCALE_ERROR
 from scatterflow.saxswaxs.small_angle import guinier, porod
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,9 @@ def analyse_result(
                 data = _data(source, task, result)
                 parts = [part for part in made if part[1]["task"] == task]
                 selected = [_prepared(kind, item, data, output, run) for kind, item in parts]
-                for rows, intensity, sigma in _blocks(data):
+                scale = _scale_error(data)
+                detector = _text(data.parent.attrs["detector"])
+                for rows, intensity, sigma in _blocks(data, scale):
                     for kind, item, bins, axis in selected:
                         own = Profiles(
                             axis.centres,
@@ -57,17 +60,18 @@ def analyse_result(
                             intensity[:, bins],
                             None if sigma is None else sigma[:, bins],
                         )
-                        output.add(kind, item, rows, _analysed(kind, item, own, run), own)
+                        found = _analysed(kind, item, own, run)
+                        _add_scale_error(found, proportional(item), scale, detector)
+                        output.add(kind, item, rows, found, own)
                     bar.add(rows.stop - rows.start)
         for item in parameters["figures"]:
             if item["type"] == "expression":
-                values, errors = output.known_values()
                 output.begin_figure(item, figure_units(item, "", ""))
                 output.add(
                     "figure",
                     item,
                     slice(0, output.frames),
-                    calculate(item, values, errors, output.frames),
+                    calculate(item, *output.known_values(), output.frames),
                     None,
                 )
         output.finish()
@@ -125,8 +129,29 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _blocks(data: h5py.Group) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
-    """Rows, intensities and standard errors (None if the result has none) of blocks of frames."""
+def _scale_error(data: h5py.Group) -> float:
+    """Relative standard error of the scale of all intensities: of thickness and absolute factor."""
+    return float(data["I_errors"].attrs.get(SCALE_ERROR, 0.0)) if "I_errors" in data else 0.0
+
+
+def _add_scale_error(found: Values, names: set[str], relative: float, detector: str) -> None:
+    """What a scale that is off changes in values proportional to the intensity: all frames alike."""
+    if relative == 0:
+        return
+    for name in names & found.errors.keys():
+        # A parameter without an error of its own is fixed.
+        part = np.where(found.errors[name] > 0, relative * found.values[name], 0.0)
+        found.errors[name] = np.hypot(found.errors[name], part)
+        found.scale[name] = {detector: part}
+
+
+def _blocks(
+    data: h5py.Group, scale_error: float
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
+    """Rows, intensities and standard errors (None if the result has none) of blocks of frames.
+
+    The errors are without that of the scale, which does not average over bins.
+    """
     signal, errors = data["I"], data.get("I_errors")
     frames, bins = signal.shape
     stored = signal.chunks[0] if signal.chunks else 1
@@ -134,4 +159,9 @@ def _blocks(data: h5py.Group) -> Iterator[tuple[slice, np.ndarray, np.ndarray | 
     step = stored * max(1, BLOCK_BYTES // (8 * bins * stored))
     for start in range(0, frames, step):
         rows = slice(start, min(start + step, frames))
-        yield rows, signal[rows], None if errors is None else errors[rows]
+        intensity = signal[rows]
+        if errors is None:
+            yield rows, intensity, None
+        else:
+            own = errors[rows] ** 2 - (scale_error * intensity) ** 2
+            yield rows, intensity, np.sqrt(np.maximum(own, 0.0))

@@ -30,7 +30,7 @@ from scatterflow.saxswaxs.fits import STATUS, Profiles, Values
 
 FIGURES = ("_fit", "_views", "figures")
 COPIED = ("title", "entry_identifier", "experiment_identifier", "sample")
-REFERENCE = "Levenberg-Marquardt: Marquardt, J. SIAM 11 (1963) 431; scatterflow"
+REFERENCE = "Branch, Coleman & Li, SIAM J. Sci. Comput. 21 (1999) 1; scipy.optimize.least_squares"
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class AnalysisFile:
         )
         self._values: dict[str, np.ndarray] = {}
         self._errors: dict[str, np.ndarray] = {}
+        self._scale: dict[str, dict[str, np.ndarray]] = {}
         self._codes: dict[str, np.ndarray] = {}
         self._units: dict[str, str] = {}
         self._write_processes(parameters, date)
@@ -119,6 +120,10 @@ class AnalysisFile:
         for columns, block in ((self._values, found.values), (self._errors, found.errors)):
             for name, values in block.items():
                 columns.setdefault(name, np.full(self.frames, np.nan))[rows] = values
+        for name, parts in found.scale.items():
+            for detector, values in parts.items():
+                whole = self._scale.setdefault(name, {})
+                whole.setdefault(detector, np.zeros(self.frames))[rows] = values
         if kind != "fit":
             return
         assert profiles is not None  # a fit has profiles
@@ -130,14 +135,19 @@ class AnalysisFile:
         if profiles.sigma is not None:
             group["data_errors"][rows] = profiles.sigma
 
-    def known_values(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Values of all scalars, fits and figures so far, and the errors of those that have them."""
+    def known_values(
+        self,
+    ) -> tuple[
+        dict[str, np.ndarray], dict[str, np.ndarray], Mapping[str, Mapping[str, np.ndarray]]
+    ]:
+        """Values of all scalars, fits and figures so far, the errors of those that have them, and the
+        parts of these that come from the scale of the intensities (`Values.scale`)."""
         scalars = {
             name: item[()]
             for name, item in self._entry["scalars"].items()
             if item.ndim == 1 and item.dtype.kind in "biuf"
         }
-        return {**scalars, **self._values}, dict(self._errors)
+        return {**scalars, **self._values}, dict(self._errors), self._scale
 
     def finish(self) -> None:
         """Write all values per frame; the file is complete then."""
@@ -178,7 +188,8 @@ class AnalysisFile:
                 software(),
                 date,
                 dict(settings),
-                note=f"{note}, frame by frame; standard errors as the data has them",
+                note=f"{note}, frame by frame; bins weighted with their errors without that of the scale "
+                "(thickness, absolute factor), which is added to the errors of the values",
                 reference=REFERENCE,
             )
 

@@ -61,6 +61,20 @@ def figure_units(settings: Mapping[str, Any], intensity: str, axis: str) -> dict
     return units
 
 
+def proportional(settings: Mapping[str, Any]) -> set[str]:
+    """Names of the values of a planned fit or figure that are proportional to the intensity."""
+    name = settings["name"]
+    if "components" in settings:
+        return {
+            f"{name}_{component['name']}_{parameter}"
+            for component in settings["components"]
+            for parameter in (*MODELS[component["model"]].parameters, "area")
+            if _PARAMETERS[parameter][0]
+        }
+    endings = {**_FIGURES[settings["type"]], "_constant": (1, 0)}
+    return {f"{name}{ending}" for ending, (power, _) in endings.items() if power}
+
+
 def _law_unit(parameters: Mapping[str, Any], intensity: str, axis: str) -> str:
     """Unit of the factor of a power law: known if the exponent is fixed to a whole number."""
     exponent = parameters.get("exponent", {})

@@ -2,7 +2,8 @@
 
     var(f) = sum over names (df/dv)^2 sigma_v^2
 
-as if the values were independent; derivatives are differences over a thousandth of a standard error.
+as if the values were independent, but for the scale of the intensities, which moves all values of a
+detector together. Derivatives are differences over a thousandth of a standard error.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ def calculate(
     settings: Mapping[str, Any],
     values: Mapping[str, np.ndarray],
     errors: Mapping[str, np.ndarray],
+    scale: Mapping[str, Mapping[str, np.ndarray]],
     frames: int,
 ) -> Values:
     """Evaluate a planned figure of type `expression` for all frames of a run.
 
-    values: (frames,) of every name that it may use; errors: of those that have standard errors. The
-    result has none if no value has, or if the expression takes a mean or the like over all frames.
+    values: (frames,) of every name that it may use; errors: of those that have standard errors; scale:
+    the parts of these that come from the scale, by name and detector. The result has none if no value has,
+    or if the expression takes a mean or the like over all frames.
     """
     expression = compile_expression(settings["expression"])
     used = {name: np.asarray(values[name]) for name in sorted(expression.names)}
@@ -37,19 +40,34 @@ def calculate(
     result.values[settings["name"]] = found
     uncertain = [name for name in used if name in errors]
     if uncertain and not expression.reduces:
-        variance = sum(_contribution(expression, used, name, errors[name]) for name in uncertain)
+        own = {name: _without(errors[name], scale.get(name, {})) for name in uncertain}
+        variance = sum(_change(expression, used, {name: own[name]}) ** 2 for name in uncertain)
+        for detector in sorted({key for name in uncertain for key in scale.get(name, {})}):
+            parts = {
+                name: scale[name][detector] for name in uncertain if detector in scale.get(name, {})
+            }
+            change = _change(expression, used, parts)
+            variance += change**2
+            result.scale.setdefault(settings["name"], {})[detector] = change
         result.errors[settings["name"]] = np.sqrt(variance)
     return masked(result)
 
 
-def _contribution(
-    expression: Expression, values: Mapping[str, np.ndarray], name: str, error: np.ndarray
+def _without(error: np.ndarray, parts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """A standard error without some parts of it, (frames,)."""
+    rest = error**2 - sum(part**2 for part in parts.values())
+    return np.sqrt(np.maximum(rest, 0.0))
+
+
+def _change(
+    expression: Expression, values: Mapping[str, np.ndarray], steps: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """Part of the variance that comes from one value, (frames,)."""
-    # A frame without this value has a result only if it does not use it.
-    step = SMALL * np.nan_to_num(error)
-    up = expression.evaluate({**values, name: values[name] + step})
-    down = expression.evaluate({**values, name: values[name] - step})
-    known = np.isfinite(values[name]) & np.isfinite(up) & np.isfinite(down)
-    difference = np.subtract(up, down, out=np.zeros(len(error)), where=known, dtype=np.float64)
-    return (difference / (2 * SMALL)) ** 2
+    """How much the result changes with values that change by `steps` together, (frames,)."""
+    small = {name: SMALL * np.nan_to_num(step) for name, step in steps.items()}
+    up = expression.evaluate({**values, **{name: values[name] + small[name] for name in small}})
+    down = expression.evaluate({**values, **{name: values[name] - small[name] for name in small}})
+    # A frame without a value has a result only if it does not use it.
+    known = np.isfinite(up) & np.isfinite(down)
+    frames = next(iter(small.values())).size
+    difference = np.subtract(up, down, out=np.zeros(frames), where=known, dtype=np.float64)
+    return difference / (2 * SMALL)

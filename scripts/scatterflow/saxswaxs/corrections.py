@@ -60,6 +60,11 @@ class Factors:
         one, zero = np.ones(frames), np.zeros(frames)
         return cls(one, one, one, zero, zero, zero, zero)
 
+    @property
+    def scale_error(self) -> float:
+        """Relative standard error that all bins of all frames share: of C, and of t or mu."""
+        return float(np.sqrt(self.thickness_variance + self.absolute_variance))
+
     def without_background(self) -> Factors:
         """The same up to absorption: what the background is subtracted from."""
         neutral = Factors.neutral(self.flux.size)

@@ -72,13 +72,16 @@ class Profiles:
 class Values:
     """Values of a block of frames: per name (frames,), with their standard errors where there are any.
 
-    status: (frames,) uint8, index into `STATUS`; curve: (frames, bins) best fit, None for figures.
+    status: (frames,) uint8, index into `STATUS`; curve: (frames, bins) best fit, None for figures;
+    scale: the part of the errors that comes from the scale of the intensities, by name and detector,
+    (frames,) with the sign of the derivative.
     """
 
     status: np.ndarray
     values: dict[str, np.ndarray] = field(default_factory=dict)
     errors: dict[str, np.ndarray] = field(default_factory=dict)
     curve: np.ndarray | None = None
+    scale: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def success(self) -> np.ndarray:

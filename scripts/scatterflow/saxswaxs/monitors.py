@@ -62,8 +62,8 @@ def monitor_readings(
 
     values: (frames,) in the monitor's unit; settings: monitor, minimum, uncertainty and on_violation of
     the configuration; valid: (frames,) bool, False for frames that need no reading: all detectors lack
-    them, or they are not used. Raises UserError, or adds to `warnings`, for readings that are missing or too
-    low.
+    them, or they are not used. Raises UserError, or adds to `warnings`, for readings that are missing or
+    too low.
     """
     values = np.asarray(values, dtype=np.float64)
     name, minimum = settings["monitor"], settings["minimum"]

@@ -25,7 +25,7 @@ from scatterflow.saxswaxs.corrections import (
 from scatterflow.saxswaxs.merge import sums
 from scatterflow.saxswaxs.result_corrections import link_factors
 from scatterflow.saxswaxs.result_frames import write_frame_notes
-from scatterflow.saxswaxs.scale import labelled
+from scatterflow.saxswaxs.scale import SCALE_ERROR, labelled
 from scatterflow.saxswaxs.task_sums import whole_normalisation
 from scatterflow.saxswaxs.tasks import ResultTask
 from scatterflow.saxswaxs.weights import bin_edges
@@ -66,6 +66,8 @@ def write_profiles(
     data = _data_group(subentry, "data", task, axes, leading=".")
     intensity = RowsWriter(_intensity(data, (frames, *bins), scale))
     errors = RowsWriter(_errors(data, (frames, *bins), scale)) if has_errors else None
+    if has_errors:
+        data["I_errors"].attrs[SCALE_ERROR] = chain.factors.scale_error
     totals = np.empty(frames)
     means = {"mean": (MeanProfile(bins), chain, scale)}
     if corrections.steps:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
 PER_STERADIAN = "per_steradian"
+SCALE_ERROR = "relative_scale_error"
+"""Attribute of standard errors: the part, relative to the intensity, that all bins and frames share."""
 UNITS = {"per_pixel": "counts", PER_STERADIAN: "counts/sr"}
 
 
