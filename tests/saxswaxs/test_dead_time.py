@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -28,6 +30,8 @@ def test_counts_are_those_of_a_counter_that_is_never_dead(small_run, chunk, expo
     norm = (alive * weight) @ dense.T
     path = small_run.assemble(small_run.integrate(chunk))
     with h5py.File(path) as file:
+        told = json.loads(file["entry/process_1_integration/input/detectors"].asstr()[()])
+        assert told["area"]["dead_time"] == small_run.dead_time
         data = file["entry/area_azimuthal/data"]
         with np.errstate(invalid="ignore", divide="ignore"):
             np.testing.assert_allclose(data["I"][()], counts @ dense.T / norm, rtol=1e-9)
