@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from scatterflow.errors import UserError
+from scatterflow.saxswaxs.dead_time import dead_time_fraction
+from scatterflow.sources.base import RunLocation
+from scatterflow.sources.open import open_source
 
 from .test_result import dense_matrix
 
@@ -45,6 +48,14 @@ def test_no_exposure_no_correction(small_run):
         file["entry/i0"][4] = 0.0
     with pytest.raises(UserError, match="exposure 'i0' is 0 in frame 4"):
         small_run.integrate(10)
+
+
+def test_an_exposure_in_milliseconds_is_not_taken_for_seconds(small_run):
+    location = small_run.location()
+    location["recipe"]["scalars"]["i0"]["unit"] = "ms"
+    source = open_source(RunLocation.from_fields(location))
+    with pytest.raises(UserError, match="'i0' is in ms"):
+        dead_time_fraction({"seconds": 1e-6, "exposure": "i0"}, source, 0, 10, "run r1")
 
 
 def test_chunks_of_another_dead_time_are_refused(small_run):

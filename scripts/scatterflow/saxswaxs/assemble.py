@@ -22,6 +22,7 @@ from scatterflow.saxswaxs.companions import (
 from scatterflow.saxswaxs.container import open_container
 from scatterflow.saxswaxs.exports.outdated import remove_outdated_exports
 from scatterflow.saxswaxs.merge import verify_receipts
+from scatterflow.saxswaxs.monitors import check_durations
 from scatterflow.saxswaxs.result import (
     Description,
     DetectorResult,
@@ -76,6 +77,7 @@ def assemble_result(
 
     source = open_source(RunLocation.from_fields(location))
     table = source.scalars()
+    check_durations(corrections["settings"], table.attrs.get("units", {}), where)
     scalars = {"frame_number": np.arange(location["frames"], dtype=np.int64)}
     scalars.update({name: table[name].to_numpy() for name in table.columns})
     detectors = {
