@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scatterflow.units import AZIMUTHAL_UNITS, RADIAL_UNITS, axis_unit, check_unit
+from scatterflow.errors import UserError
+from scatterflow.units import (
+    AZIMUTHAL_UNITS,
+    RADIAL_UNITS,
+    axis_unit,
+    check_seconds,
+    check_unit,
+)
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
@@ -136,3 +143,11 @@ def test_tables_do_not_import_pyfai():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=SCRIPTS, check=True
     )
     assert found.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "msec", "milliseconds", "min", "minutes", "h"])
+def test_durations_in_other_units_than_seconds_are_refused(unit):
+    with pytest.raises(UserError, match=f"'t' is in {unit}"):
+        check_seconds("t", unit, "run a")
+    for seconds in ("s", "sec", "seconds", ""):
+        check_seconds("t", seconds, "run a")

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from scatterflow.errors import suggestion
+from scatterflow.errors import UserError, suggestion
 
 
 @dataclass(frozen=True)
@@ -172,3 +172,20 @@ def _near(symbol: str) -> str:
     return (
         "known are SI symbols (s, mm, keV, ...), counts, angstrom, deg, degC, percent and the like"
     )
+
+
+# Durations are used in seconds; a unit that is no time at all is the user's affair.
+_OTHER_TIMES = {f"{prefix}s" for prefix in _PREFIXES if prefix} | {
+    *("min", "h", "hour", "day", "d"),
+    *(f"{size}second{ending}" for size in ("milli", "micro", "nano") for ending in ("", "s")),
+}
+
+
+def check_seconds(name: str, unit: str, where: str) -> None:
+    """Raise UserError if a scalar that is used as a duration in s has another unit of time."""
+    if _MEANT.get(unit, unit) in _OTHER_TIMES:
+        raise UserError(
+            f"{name!r} is in {unit}, and is to be used as a duration in s",
+            where,
+            "add a scalar of type expression with unit s that converts it, and name that one",
+        )

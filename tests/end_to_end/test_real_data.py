@@ -212,7 +212,7 @@ def test_equal_to_pyfai_called_directly(reduced, real_data, detector):
         with np.errstate(invalid="ignore", divide="ignore"):
             wanted["radial"] = (
                 ring.sum_signal.sum(axis=1) / norm,
-                np.sqrt(ring.sum_variance.sum(axis=1)) / norm,
+                None,
                 ring.count.sum(axis=1),
             )
         for name, (intensity, sigma, count) in wanted.items():
@@ -221,7 +221,13 @@ def test_equal_to_pyfai_called_directly(reduced, real_data, detector):
             there = count > 0
             assert np.isnan(ours[~there]).all()
             np.testing.assert_allclose(ours[there], intensity[there], rtol=1e-6, err_msg=name)
-            np.testing.assert_allclose(errors[there], sigma[there], rtol=1e-6, err_msg=name)
+            if sigma is None:
+                # pyFAI's steps are not independent: its errors are those of pixels in pieces.
+                pieces = np.sqrt(ring.sum_variance.sum(axis=1))[there] / norm[there]
+                assert (errors[there] > (1 - 1e-6) * pieces).all()
+                assert (errors[there] < 2 * pieces).all()
+            else:
+                np.testing.assert_allclose(errors[there], sigma[there], rtol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("frames", [1, 3, 6])

@@ -31,9 +31,10 @@ def calling(x):
 CALL = "import sys; from scatterflow.kernels.calling import calling; print(calling({value}))"
 
 
-def run(folder: Path, value: str) -> str:
+def run(folder: Path, value: str, **settings: str) -> str:
     """What `calling(value)` gives in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "kept")}
+    environment.update(settings)
     done = subprocess.run(
         [sys.executable, "-c", CALL.format(value=value)],
         env=environment,
@@ -64,6 +65,8 @@ def test_a_change_of_what_is_called_is_seen_from_another_file(tmp_path):
     assert kept(tmp_path) == first  # not compiled again
     (kernels / "called.py").write_text(CALLED.format(number=2))
     assert run(tmp_path, "2") == "40"
+    # Nowhere to keep anything: compiled by every job.
+    assert run(tmp_path, "2", NUMBA_CACHE_LOCATOR_CLASSES="ZipCacheLocator") == "40"
     # A file that is no compiled code, of a disk that was full, say, is compiled again.
     for path in (tmp_path / "kept").rglob("*.nbc"):
         path.write_bytes(b"")
@@ -85,3 +88,15 @@ def test_jobs_that_compile_at_once_for_other_types_do_not_take_each_others_code(
     later = compiled(total)
     assert (later(integers), later(floats)) == (15, 3.0)
     assert not any(later.stats.cache_misses.values())
+
+
+def test_a_full_disk_does_not_stop_a_job(tmp_path, monkeypatch):
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile._open_for_write", full)
+    double = compiled(lambda x: 2 * x)
+    assert double(3) == 6
+    assert not list(tmp_path.rglob("*.nbc"))

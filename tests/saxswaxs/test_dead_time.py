@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import h5py
 import numpy as np
 import pytest
 
 from scatterflow.errors import UserError
+from scatterflow.saxswaxs.dead_time import dead_time_fraction
+from scatterflow.sources.base import RunLocation
+from scatterflow.sources.open import open_source
 
 from .test_result import dense_matrix
 
@@ -28,6 +33,8 @@ def test_counts_are_those_of_a_counter_that_is_never_dead(small_run, chunk, expo
     norm = (alive * weight) @ dense.T
     path = small_run.assemble(small_run.integrate(chunk))
     with h5py.File(path) as file:
+        told = json.loads(file["entry/process_1_integration/input/detectors"].asstr()[()])
+        assert told["area"]["dead_time"] == small_run.dead_time
         data = file["entry/area_azimuthal/data"]
         with np.errstate(invalid="ignore", divide="ignore"):
             np.testing.assert_allclose(data["I"][()], counts @ dense.T / norm, rtol=1e-9)
@@ -41,6 +48,14 @@ def test_no_exposure_no_correction(small_run):
         file["entry/i0"][4] = 0.0
     with pytest.raises(UserError, match="exposure 'i0' is 0 in frame 4"):
         small_run.integrate(10)
+
+
+def test_an_exposure_in_milliseconds_is_not_taken_for_seconds(small_run):
+    location = small_run.location()
+    location["recipe"]["scalars"]["i0"]["unit"] = "ms"
+    source = open_source(RunLocation.from_fields(location))
+    with pytest.raises(UserError, match="'i0' is in ms"):
+        dead_time_fraction({"seconds": 1e-6, "exposure": "i0"}, source, 0, 10, "run r1")
 
 
 def test_chunks_of_another_dead_time_are_refused(small_run):

@@ -163,3 +163,12 @@ def test_a_missing_frame_is_flagged_where_the_user_wants_to_go_on(small_run):
     assert np.isnan(found["area_azimuthal/signal"][8:]).all()
     assert found["area/frame_valid"].tolist() == [True] * 8 + [False] * 2
     assert set(json.loads(paths[1].read_text())["missing"]["area"]) == {"8", "9"}
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
+def test_floats_that_cannot_be_integrated_are_refused(small_run, dtype):
+    with h5py.File(small_run.folder / "run.h5", "a") as file:
+        del file["entry/data/data"]
+        file["entry/data/data"] = small_run.frames.clip(max=99).astype(dtype)
+    with pytest.raises(UserError, match=f"stored as {np.dtype(dtype)}"):
+        small_run.integrate(10)

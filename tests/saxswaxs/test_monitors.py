@@ -8,6 +8,7 @@ import pytest
 from scatterflow.errors import UserError
 from scatterflow.saxswaxs.monitors import (
     Readings,
+    check_durations,
     listed_frames,
     mean_reference,
     monitor_readings,
@@ -119,3 +120,16 @@ def test_durations_must_be_there():
     data = run("a", [[4.0], [4.0]], {"i0": [1, 1], "t": [1, 0]}, steps)
     with pytest.raises(UserError, match=r"duration 't' is missing or not above 0 .* frame 1 \(0\)"):
         corrected(data)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        settings(flux={"dwell_time": "t"}),
+        settings(dark={"scale": "exposure", "exposure": "t"}),
+    ],
+)
+def test_durations_must_be_in_seconds(steps):
+    with pytest.raises(UserError, match="'t' is in ms"):
+        check_durations(steps, {"t": "ms"}, "run a")
+    check_durations(steps, {"t": "s"}, "run a")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pyFAI.detectors import Detector
 from pyFAI.integrator.azimuthal import AzimuthalIntegrator
+from scipy.sparse import csr_matrix
 
 from scatterflow.errors import UserError
 from scatterflow.kernels.azimuthal import Target, integrate_frames
@@ -76,7 +77,7 @@ def reduce(
 
 
 def pyfai(ai: AzimuthalIntegrator, frame: np.ndarray, good: np.ndarray, settings: dict, **more):
-    """Intensity and sigma as pyFAI gives them, flattened; a radial sigma from its cake's sums."""
+    """Intensity and sigma as pyFAI gives them, flattened; a radial sigma from its cake's matrix."""
     ai.reset_engines()
     (ai.setChiDiscAtZero if settings["chi_discontinuity"] == 0 else ai.setChiDiscAtPi)()
     options = {
@@ -105,7 +106,16 @@ def pyfai(ai: AzimuthalIntegrator, frame: np.ndarray, good: np.ndarray, settings
             return result.intensity.ravel(), result.sigma.ravel()
         cake = ai.integrate2d(frame, settings["radial_bins"], settings["bins"], **options)
         norm = cake.sum_normalization.sum(axis=1)
-        sigma = np.sqrt(cake.sum_variance.sum(axis=1)) / norm
+        # pyFAI's is that of independent cake bins; those of one pixel are not.
+        (engine,) = (item.engine for item in ai.engines.values())
+        shares = csr_matrix(
+            (engine.data.astype(np.float64), engine.indices, engine.indptr),
+            (settings["bins"] * settings["radial_bins"], frame.size),
+        )
+        every_step = csr_matrix(np.tile(np.eye(settings["bins"]), settings["radial_bins"]))
+        variance = np.where(good, np.maximum(frame, 1), 0).ravel()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sigma = np.sqrt((every_step @ shares).power(2) @ variance) / norm
         options.pop("error_model")
         options.pop("variance", None)
         unit = options.pop("unit")
@@ -139,6 +149,23 @@ def test_equal_to_pyfai(split, kind, change):
     assert there.sum() > 0.05 * there.size
     np.testing.assert_allclose(intensity[there], expected[there], rtol=1e-6, atol=0)
     np.testing.assert_allclose(sigma[there], expected_sigma[there], rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("split", ["no", "bbox", "full"])
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_errors_are_the_scatter_of_simulated_frames(kind, split):
+    """Also where radial steps are finer than pixels, which are split among several of them."""
+    settings = {**COMMON, **KINDS[kind], "split": split}
+    if kind == "radial":
+        settings["radial_bins"] = 300
+    weights = prepare_weights(integrator(), np.ones(SHAPE, bool), settings)
+    frames = np.random.default_rng(6).poisson(20, (1000, *SHAPE)).astype(np.int32)
+    (sums,) = integrate_frames(frames, (0, 1000), [target(weights)])
+    enough = weights.pixel_count > 5
+    expected = 20 * weights.pixel_count[enough]
+    pulls = (sums.signal[:, enough] - expected) / np.sqrt(sums.variance[:, enough])
+    assert np.std(pulls) == pytest.approx(1, abs=0.05)
+    assert np.mean(pulls) == pytest.approx(0, abs=0.05)
 
 
 @pytest.mark.parametrize("orientation", [1, 2, 3, 4])

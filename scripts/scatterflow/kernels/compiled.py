@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,10 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
     """Decorator: numba's `njit` without the lock of the interpreter, kept on disk; options: further ones."""
     if function is None:
         return lambda decorated: compiled(decorated, **options)
-    dispatcher = njit(nogil=True, cache=True, **options)(function)
+    try:
+        dispatcher = njit(nogil=True, cache=True, **options)(function)
+    except RuntimeError:  # there is no folder to keep it in
+        return njit(nogil=True, **options)(function)
     numbas = dispatcher._cache._cache_file
     dispatcher._cache._cache_file = _Files(
         numbas._cache_path, dispatcher._cache._impl.filename_base, kernels_digest()
@@ -48,7 +52,9 @@ class _Files(IndexDataCacheFile):
     """Compiled code of one function: a file for each digest, written whole, and no index."""
 
     def save(self, key: Any, data: Any) -> None:
-        self._save_data(self._name_of(key), data)
+        # On a full disk the next job compiles again.
+        with suppress(OSError):
+            self._save_data(self._name_of(key), data)
 
     def load(self, key: Any) -> Any:
         try:

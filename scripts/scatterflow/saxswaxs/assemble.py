@@ -22,6 +22,7 @@ from scatterflow.saxswaxs.companions import (
 from scatterflow.saxswaxs.container import open_container
 from scatterflow.saxswaxs.exports.outdated import remove_outdated_exports
 from scatterflow.saxswaxs.merge import verify_receipts
+from scatterflow.saxswaxs.monitors import check_durations
 from scatterflow.saxswaxs.result import (
     Description,
     DetectorResult,
@@ -76,10 +77,19 @@ def assemble_result(
 
     source = open_source(RunLocation.from_fields(location))
     table = source.scalars()
+    check_durations(corrections["settings"], table.attrs.get("units", {}), where)
     scalars = {"frame_number": np.arange(location["frames"], dtype=np.int64)}
     scalars.update({name: table[name].to_numpy() for name in table.columns})
     detectors = {
-        name: _detector_result(mask, next(t for t in single if t.detector == name), valid[name])
+        name: _detector_result(
+            mask,
+            next(t for t in single if t.detector == name),
+            {
+                "valid": valid[name],
+                "dead_time": dead_times[name],
+                "dark_image_sha256": darks[name],
+            },
+        )
         for name, mask in read.items()
     }
     others = [
@@ -142,7 +152,9 @@ def _remove_outdated_figures(result: str) -> None:
     remove_outdated_exports(folder)
 
 
-def _detector_result(mask: GoodMask, task: ResultTask, valid: Mapping[str, Any]) -> DetectorResult:
+def _detector_result(
+    mask: GoodMask, task: ResultTask, calibration: Mapping[str, Any]
+) -> DetectorResult:
     settings = task.weights.settings
     row, column = settings["beam_centre"]
     return DetectorResult(
@@ -155,5 +167,5 @@ def _detector_result(mask: GoodMask, task: ResultTask, valid: Mapping[str, Any])
             "masked_fraction": mask.masked_fraction,
             "members": mask.members,
         },
-        valid=valid,
+        calibration=calibration,
     )

@@ -16,6 +16,7 @@ from scatterflow.files.provenance import raw_file_record
 from scatterflow.saxswaxs.chain import RunData
 from scatterflow.saxswaxs.container import open_container
 from scatterflow.saxswaxs.merge import frame_validity, verify_receipts
+from scatterflow.saxswaxs.monitors import check_durations
 from scatterflow.saxswaxs.tasks import ResultTask, made_from
 from scatterflow.sources.base import RunLocation, Source
 from scatterflow.sources.open import open_source
@@ -53,12 +54,13 @@ def open_companion(
         identities[f"error model of {name}"] = model
     verify_receipts(container, receipts, identities, where)
     source = open_source(RunLocation.from_fields(fields["location"]))
-    corrections = fields["corrections"]
+    corrections, table = fields["corrections"], source.scalars()
+    check_durations(corrections["settings"], table.attrs.get("units", {}), where)
     return Companion(
         RunData(
             run=fields["run"],
             container=container,
-            scalars={str(name): column.to_numpy() for name, column in source.scalars().items()},
+            scalars={str(name): column.to_numpy() for name, column in table.items()},
             valid=valid_frames(container, (task.detector for task in tasks)),
             settings=corrections["settings"],
             dark=tuple(corrections["dark"]),

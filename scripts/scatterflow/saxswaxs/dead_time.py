@@ -14,6 +14,7 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.sources.base import Source
+from scatterflow.units import check_seconds
 
 
 def dead_time_fraction(
@@ -22,14 +23,16 @@ def dead_time_fraction(
     """a of frames start..stop-1, (frames,) float64; None without settings.
 
     settings: the configuration's `dead_time`: seconds, and exposure in s or the name of its scalar.
-    Raises UserError, naming the frame, for an exposure that is missing or not above 0.
+    Raises UserError, naming the frame, for an exposure that is missing or not above 0, or not in s.
     """
     if settings is None:
         return None
     exposure = settings["exposure"]
     if not isinstance(exposure, str):
         return np.full(stop - start, settings["seconds"] / exposure)
-    found = source.scalars()[exposure].to_numpy(dtype=np.float64)[start:stop]
+    scalars = source.scalars()
+    check_seconds(exposure, scalars.attrs["units"].get(exposure, ""), where)
+    found = scalars[exposure].to_numpy(dtype=np.float64)[start:stop]
     bad = np.flatnonzero(~(found > 0))
     if bad.size:
         raise UserError(

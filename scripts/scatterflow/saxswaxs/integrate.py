@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from scatterflow.detectors.valid_range import valid_limits
+from scatterflow.errors import UserError
 from scatterflow.files.checksums import RowsDigest, array_sha256
 from scatterflow.files.provenance import raw_file_record
 from scatterflow.kernels.azimuthal import Target
@@ -137,6 +138,7 @@ def _integrate_detector(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Bad frames and why, and the checksum of each array written."""
     info = source.detectors[detector]
+    _check_type(info.dtype, detector)
     plain = [task for task in tasks if not task.robust]
     workers = [
         Worker(
@@ -197,6 +199,16 @@ def _integrate_detector(
         container[name][part_of_chunk(container, name, start, stop)] = values
         checksums[name] = array_sha256(values)
     return missing, checksums
+
+
+def _check_type(dtype: np.dtype, detector: str) -> None:
+    """Raise UserError for floats that compiled code does not know (half, extended)."""
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        raise UserError(
+            f"the frames are stored as {dtype}, which cannot be integrated",
+            f"detector {detector}",
+            "store them as float32, or as the integers that were counted",
+        )
 
 
 def _targets(tasks: list[Task], calibration: Calibration) -> list[Target]:

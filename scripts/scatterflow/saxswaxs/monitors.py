@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from scatterflow.errors import UserError
+from scatterflow.units import check_seconds
 
 SHOWN = 5
 
@@ -109,6 +110,18 @@ def durations(values: np.ndarray, name: str, valid: np.ndarray, where: str) -> n
             "correct the scalar's name",
         )
     return np.where(values > 0, values, np.nan)
+
+
+def check_durations(settings: Mapping[str, Any], units: Mapping[str, str], where: str) -> None:
+    """Raise UserError if a scalar that corrections use as a duration is in another unit of time than s.
+
+    settings: corrections as they apply to a run; units: of its scalars.
+    """
+    dark, flux = settings["dark"], settings["flux"]
+    names = [dark["exposure"] if dark and dark["scale"] == "exposure" else None]
+    names.append(flux["dwell_time"] if flux else None)
+    for name in filter(None, names):
+        check_seconds(name, units.get(name, ""), where)
 
 
 def mean_reference(readings: Readings, seconds: np.ndarray | None, valid: np.ndarray) -> float:

@@ -47,14 +47,15 @@ DEFINITIONS = {"azimuthal": "NXazint1d", "cake": "NXazint2d"}
 @dataclass(frozen=True)
 class DetectorResult:
     """What the result says of a detector. geometry: `geometry_description`; beam_centre: (row, column);
-    pixel_mask: uint32 (rows, columns), nonzero = masked; mask: identities; valid: range of stored values."""
+    pixel_mask: uint32 (rows, columns), nonzero = masked; mask: identities; calibration: how stored values
+    become counts: range of valid ones, dead time and checksum of the dark image, None without."""
 
     geometry: Mapping[str, Any]
     geometry_sha256: str
     beam_centre: tuple[float, float]
     pixel_mask: np.ndarray
     mask: Mapping[str, Any]
-    valid: Mapping[str, Any]
+    calibration: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def write_result(
         _write_entry(entry, description, date)
         _write_instrument(entry, detectors, description.experiment, container)
         _write_scalars(entry, description)
-        _write_integration(entry, tasks, date)
+        _write_integration(entry, tasks, detectors, date)
         write_steps(entry, corrections.steps, date)
         _write_provenance(entry, detectors, description)
         frames = int(container.attrs["frames"])
@@ -216,15 +217,26 @@ def _write_scalars(entry: h5py.Group, description: Description) -> None:
         dataset.attrs["units"] = description.units.get(name, "")
 
 
-def _write_integration(entry: h5py.Group, tasks: Sequence[ResultTask], date: str) -> None:
+def _write_integration(
+    entry: h5py.Group,
+    tasks: Sequence[ResultTask],
+    detectors: Mapping[str, DetectorResult],
+    date: str,
+) -> None:
     add_process(
         entry,
         "process_1_integration",
         1,
         software(),
         date,
-        {"integrations": {task.name: parameters_of(task) for task in tasks}},
-        note="geometry, masks and corrections of each pixel, then weighted averages per bin",
+        {
+            "integrations": {task.name: parameters_of(task) for task in tasks},
+            "detectors": {name: item.calibration for name, item in detectors.items()},
+        },
+        formula="sum c (n / (1 - n tau / t) - d) / sum c w: counts n of valid pixels, dead time tau, "
+        "exposure t, dark image d, share of the bin c, solid angle x polarisation x flat w",
+        note="dead time and dark image, then geometry, masks and corrections of each pixel, then weighted "
+        "averages per bin",
         reference=REFERENCE,
     )
 
@@ -266,7 +278,7 @@ def _write_provenance(
             "geometry of each detector",
         ),
         "valid_range": (
-            {name: item.valid for name, item in detectors.items()},
+            {name: item.calibration["valid"] for name, item in detectors.items()},
             "range of stored pixel values that counts as a measurement",
         ),
         "parameters": (description.parameters, "configuration of this reduction"),
