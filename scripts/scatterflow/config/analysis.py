@@ -296,13 +296,12 @@ def _check_profile(key: str, part: ProfilePart, integrations: Mapping[str, Any])
             f"{key}.integration: {part.integration!r} {what}: {suggestion(part.integration, profiles)}"
         )
     integration = integrations[part.integration]
-    named = integration.detectors
     if integration.merge and part.detector not in (None, MERGED):
         raise ValueError(
             f"{key}.detector: integration {part.integration!r} joins its detectors: leave it out"
         )
-    single = part.detector is not None and not integration.merge
-    if single and named is not None and part.detector not in named:
+    named = None if integration.merge else integration.detectors
+    if part.detector is not None and named is not None and part.detector not in named:
         raise ValueError(
             f"{key}.detector: integration {part.integration!r} does not use {part.detector!r}: "
             f"{suggestion(part.detector, named)}"
