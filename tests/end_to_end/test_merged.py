@@ -76,6 +76,16 @@ def configure(project: Project) -> None:
                     "intensity": "per_steradian",
                 },
             },
+            "figures": {
+                "area": {"type": "integral", "integration": "azimuthal", "range": [2.0, 4.0]},
+                "part": {"type": "expression", "expression": "area / mean(area)"},
+            },
+            "map": {
+                "shape": [FRAMES],
+                "quantities": ["area", "merged_azimuthal_total_signal"],
+                "profiles": ["azimuthal", "cake"],
+            },
+            "exports": {"curves": ["nxcansas", "text"], "scalars": "csv"},
         }
     }
     project.rows = [
@@ -214,6 +224,34 @@ def test_scales_and_parameters_are_said(merged):
     assert not any(
         name.startswith(("saxs_cake", "waxs_")) and "frames" not in name for name in plots
     )
+
+
+def test_figures_maps_and_exports_are_of_the_merged_profile(merged):
+    project, _ = merged
+    found = numbers(project.path(RESULT))
+    folder = project.path(RESULT).parent
+    intensity = found["entry/merged_azimuthal/data/I"]
+    edges = found["entry/merged_azimuthal/data/radial_axis_edges"]
+    width = np.clip(np.minimum(edges[1:], 4.0) - np.maximum(edges[:-1], 2.0), 0, None)
+    area = np.sum(np.where(width > 0, intensity, 0.0) * width, axis=1)
+    figures = numbers(folder / "analysis.nxs")
+    there = figures["entry/per_frame/area_success"]
+    assert there[:-1].all()
+    np.testing.assert_allclose(figures["entry/per_frame/area"][there], area[there], rtol=1e-9)
+    part = figures["entry/per_frame/part"]
+    np.testing.assert_allclose(part[there], area[there] / area[there].mean(), rtol=1e-9)
+    mapped = numbers(folder / "map.nxs")
+    np.testing.assert_array_equal(mapped["entry/merged_azimuthal/I"], intensity)
+    np.testing.assert_array_equal(
+        mapped["entry/merged_cake/I_errors"], found["entry/merged_cake/data/I_errors"]
+    )
+    np.testing.assert_array_equal(mapped["entry/area/data"], figures["entry/per_frame/area"])
+    exported = {path.name for path in (folder / "export").iterdir()}
+    names = ("merged_azimuthal.dat", "merged_azimuthal.h5", "merged_radial.dat")
+    assert exported == {*names, "saxs_alone.dat", "saxs_alone.h5", "scalars.csv"}
+    mean = found["entry/merged_azimuthal/mean/I"]
+    text = np.loadtxt(folder / "export/merged_azimuthal.dat")
+    np.testing.assert_array_equal(text[:, 1], mean[np.isfinite(mean)])
 
 
 def test_nothing_is_outdated_and_results_do_not_depend_on_chunks(merged):

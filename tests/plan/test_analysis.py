@@ -50,6 +50,19 @@ def test_an_integration_on_one_detector_needs_none_named(analysed):
     assert caught.value.how == "name one: saxs, waxs"
 
 
+@pytest.mark.parametrize("named", [None, ["saxs", "waxs"]])
+def test_merged_detectors_have_one_profile(analysed, configuration, named):
+    """A detector of its own cannot be asked for: it was left out with a note that the source lacks it."""
+    azimuthal = configuration["reductions"]["swaxs"]["integrations"]["azimuthal"]
+    azimuthal.update({"merge": True, "detectors": named})
+    top = {"type": "maximum", "integration": "azimuthal"}
+    for detector in ({}, {"detector": "merged"}):
+        _, planned = analysed(figures={"top": {**top, **detector}})
+        assert planned.analysis.figures[0]["task"] == "merged_azimuthal"
+    with pytest.raises(UserError, match="joins its detectors: leave it out"):
+        analysed(figures={"top": {**top, "detector": "saxs"}})
+
+
 def test_what_a_run_lacks_is_left_out_with_a_note(analysed):
     figures = {
         "top": WAXS,

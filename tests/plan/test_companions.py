@@ -95,7 +95,7 @@ def test_a_standard_that_is_no_run(corrections, plan_of):
 WATER = {"standard": "water", "run": "4", "integration": "azimuthal", "range": [1.0, 2.0]}
 
 
-def test_a_standard_without_background_lacks_the_other_steps(corrections, plan_of):
+def test_a_standard_without_background_lacks_the_other_steps(configuration, corrections, plan_of):
     """Without one it is not corrected for absorption and thickness: C would hold both."""
     corrections(**CHAIN, absolute=WATER)
     standard = {"run": "4", "reduction": "", "background": "", "dark": ""}
@@ -105,6 +105,13 @@ def test_a_standard_without_background_lacks_the_other_steps(corrections, plan_o
         plan_of(SAMPLE, EMPTY, standard)
     assert "run 4, column background" in caught.value.where
     plan_of(SAMPLE, EMPTY, standard | {"background": "2"})
+    key = "reductions.swaxs.corrections.background"
+    configuration["overrides"] = [{"runs": "4", "set": {key: None}}]
+    with pytest.raises(
+        UserError, match="run 1 is corrected by `background`, run 4 is not"
+    ) as caught:
+        plan_of(SAMPLE, EMPTY, standard | {"background": "2"})
+    assert f"key {key}, run 4" in caught.value.where
 
 
 @pytest.mark.parametrize(

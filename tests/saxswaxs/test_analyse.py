@@ -156,6 +156,11 @@ def test_the_error_of_the_scale_does_not_average_over_bins(result):
         part = 0.0 if name.endswith(("centre", "width", "rg")) else 0.1 * value
         np.testing.assert_allclose(after[path], value, rtol=1e-6)
         np.testing.assert_allclose(after[f"{path}_errors"], np.hypot(error, part), rtol=1e-5)
+    with h5py.File(result.with_name("analysis.nxs")) as file:
+        group = file["entry/per_frame"]
+        marked = {name for name in group if "relative_scale_error" in group[name].attrs}
+    assert {f"{name}_errors" for name in names} <= marked
+    assert not any(name.startswith(("share", "size_rg", "ring_peak_centre")) for name in marked)
     # A ratio of two areas knows nothing of the scale.
     share = "entry/per_frame/share_errors"
     np.testing.assert_allclose(after[share], before[share], rtol=1e-3)

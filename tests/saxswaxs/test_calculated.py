@@ -53,6 +53,13 @@ def test_means_over_frames_have_no_error():
     assert found.errors == {}
 
 
+def test_means_over_frames_pass_over_those_without_a_value():
+    found = calculate(settings("a / mean(a) + first(b) * 0"), VALUES, ERRORS, {}, 4)
+    np.testing.assert_allclose(found.values["v"], A / 5.0)
+    found = calculate(settings("b / last(a)"), VALUES, ERRORS, {}, 4)
+    np.testing.assert_allclose(found.values["v"], B / 2.0)
+
+
 def test_a_frame_that_does_not_use_a_failed_value_has_one():
     found = calculate(settings("where(b > 1.5, b, a)"), VALUES, ERRORS, {}, 4)
     assert found.success.tolist() == [True, True, False, True]

@@ -254,6 +254,28 @@ def test_frames_beside_the_grid_are_listed(tmp_path):
         assert list(file["entry/unplaced_runs"].asstr()) == ["r", "r"]
 
 
+def test_the_error_of_the_scale_stays_in_a_mean(tmp_path):
+    """10 % shared by all frames: not in the weights, whole in the mean of numbers and profiles."""
+    grid = Grid((GridAxis("x", "", np.arange(1.0), 0.1),), np.array([0, 0]))
+    own, values = np.array([0.2, 0.4]), np.array([8.0, 13.0])
+    quantity = PerFrame(values, np.hypot(own, 0.1 * values), "", "", 0.1)
+    mean, errors = average(place(grid, "mean", "m"), 1, quantity)
+    assert mean[0] == pytest.approx(9.0)  # (8 / 0.04 + 13 / 0.16) / (1 / 0.04 + 1 / 0.16)
+    assert errors[0] == pytest.approx(np.hypot(0.9, (1 / 0.04 + 1 / 0.16) ** -0.5))
+    x = np.array([0.0, 1.0, 1.0, 2.0])
+    path = write_result(tmp_path / "r.nxs", x, x)
+    with h5py.File(path, "r+") as file:
+        data = file["entry/saxs_azimuthal/data"]
+        data["I_errors"][...] = np.hypot(0.1, 0.1) * data["I"][()]
+        data["I_errors"].attrs["relative_scale_error"] = 0.1
+    made, _ = make(tmp_path, [MapRun("r", path)], wanted("samx"), ["saxs_azimuthal"])
+    with h5py.File(made) as file:
+        data = file["entry/saxs_azimuthal"]
+        relative = data["I_errors"][()] / data["I"][()]
+    np.testing.assert_allclose(relative[0], np.hypot(0.1, 0.1))
+    np.testing.assert_allclose(relative[1], np.hypot(0.1 / np.sqrt(2), 0.1))
+
+
 def test_quantities_of_the_analysis(tmp_path):
     z, x, row, column = mesh()
     result = write_result(tmp_path / "r.nxs", z, x)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from scatterflow.config.base import Exponent, Model, Name, Number, Pair, Text, refuse_alike
+from scatterflow.config.base import MERGED, Exponent, Model, Name, Number, Pair, Text, refuse_alike
 from scatterflow.config.expressions import CONSTANTS, FUNCTIONS, REDUCTIONS
 from scatterflow.errors import shortened, suggestion
 from scatterflow.kernels.profile_models import MODELS, PEAKS
@@ -240,7 +240,7 @@ class Calculated(Model):
     """A value computed from others, frame by frame."""
     expression: Annotated[Text, Field(min_length=1)]
     """Arithmetic over scalars, `FIT_COMPONENT_PARAMETER` and figures. Errors are propagated as if these were
-    independent; with a function over all frames there are none."""
+    independent; with a function over all frames (of those that have a value) there are none."""
     unit: Unit = ""
     """Unit of the value; empty: dimensionless."""
 
@@ -296,7 +296,11 @@ def _check_profile(key: str, part: ProfilePart, integrations: Mapping[str, Any])
             f"{key}.integration: {part.integration!r} {what}: {suggestion(part.integration, profiles)}"
         )
     integration = integrations[part.integration]
-    named = integration.detectors
+    if integration.merge and part.detector not in (None, MERGED):
+        raise ValueError(
+            f"{key}.detector: integration {part.integration!r} joins its detectors: leave it out"
+        )
+    named = None if integration.merge else integration.detectors
     if part.detector is not None and named is not None and part.detector not in named:
         raise ValueError(
             f"{key}.detector: integration {part.integration!r} does not use {part.detector!r}: "

@@ -15,7 +15,7 @@ nothing is ever handed to `eval`.  There are
 
 and no attributes, subscripts, text, keywords, comprehensions, lambdas or assignments.  What is
 undefined (1/0, log(-1)) is inf or nan without a warning: the caller decides what to do with it.
-Reductions follow numpy: a nan in any frame gives nan.
+Reductions follow numpy: a nan in any frame gives nan, unless they are told to take known values only.
 """
 
 from __future__ import annotations
@@ -159,11 +159,12 @@ class Expression:
                 hint = suggestion(node.id, known)
                 raise _refused(f"unknown name {node.id!r}; {hint}", node)
 
-    def evaluate(self, values: Mapping[str, np.ndarray | float]) -> np.ndarray:
+    def evaluate(self, values: Mapping[str, np.ndarray | float], known: bool = False) -> np.ndarray:
         """The value for every frame.
 
         values: for each name a 1-D array (frames,) of numbers or bools, or one number for all
         frames; integers become float64 (exact up to 2**53). Names that are not used are not read.
+        known: reductions pass over frames without a value (nan).
         Returns a new array, float64 or bool: (frames,), or 0-d if no array is used.
         """
         self.check_names(values.keys())
@@ -173,7 +174,7 @@ class Expression:
             told = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise ExpressionError(f"the numbers of frames differ: {told}")
         with np.errstate(all="ignore"):
-            result = _evaluate(self._tree, arrays)
+            result = _evaluate(self._tree, arrays, known)
         shape = (next(iter(lengths.values())),) if lengths else ()
         return np.broadcast_to(result, shape).copy()
 
@@ -281,7 +282,7 @@ def _check_exponent(exponent: ast.expr) -> None:
         if isinstance(node, ast.Name) and node.id not in CONSTANTS and node.id not in _CALLABLE:
             return
     with np.errstate(all="ignore"):
-        size = abs(float(_number(_evaluate(exponent, {}))))
+        size = abs(float(_number(_evaluate(exponent, {}, False))))
     if not size <= MAX_EXPONENT:
         raise _refused(f"a constant exponent is at most {MAX_EXPONENT}", exponent)
 
@@ -322,7 +323,7 @@ def _condition(value: Any, sign: str, node: ast.expr) -> Any:
     return value
 
 
-def _evaluate(node: ast.expr, arrays: Mapping[str, np.ndarray]) -> Any:
+def _evaluate(node: ast.expr, arrays: Mapping[str, np.ndarray], known: bool) -> Any:
     """The value of a checked node: a float64 or bool array, 0-d or (frames,)."""
     match node:
         case ast.Constant(value=value):
@@ -331,25 +332,28 @@ def _evaluate(node: ast.expr, arrays: Mapping[str, np.ndarray]) -> Any:
             return np.asarray(CONSTANTS[name]) if name in CONSTANTS else arrays[name]
         case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
             sign = "not" if isinstance(node.op, ast.Not) else "~"
-            return np.logical_not(_condition(_evaluate(operand, arrays), sign, operand))
+            return np.logical_not(_condition(_evaluate(operand, arrays, known), sign, operand))
         case ast.UnaryOp(op=operator, operand=operand):
-            value = _number(_evaluate(operand, arrays))
+            value = _number(_evaluate(operand, arrays, known))
             return -value if isinstance(operator, ast.USub) else value
         case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _ARITHMETIC:
-            a, b = _number(_evaluate(left, arrays)), _number(_evaluate(right, arrays))
+            a, b = _number(_evaluate(left, arrays, known)), _number(_evaluate(right, arrays, known))
             return _ARITHMETIC[type(operator)](a, b)
         case ast.BinOp(left=left, op=operator, right=right):
-            return _join(operator, [left, right], arrays)
+            return _join(operator, [left, right], arrays, known)
         case ast.BoolOp(op=operator, values=operands):
-            return _join(operator, operands, arrays)
+            return _join(operator, operands, arrays, known)
         case ast.Compare(left=left, ops=comparisons, comparators=others):
-            terms = [_number(_evaluate(term, arrays)) for term in [left, *others]]
+            terms = [_number(_evaluate(term, arrays, known)) for term in [left, *others]]
             result = np.asarray(True)
             for comparison, a, b in zip(comparisons, terms[:-1], terms[1:], strict=True):
                 result = np.logical_and(result, _COMPARISON[type(comparison)](a, b))
             return result
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            values = [_evaluate(argument, arrays) for argument in arguments]
+            values = [_evaluate(argument, arrays, known) for argument in arguments]
+            if known and name in REDUCTIONS:
+                (values,) = map(_number, values)
+                values = [values[~np.isnan(values)] if values.ndim else values]
             if name != "where":
                 return np.asarray(_CALLABLE[name][1](*map(_number, values)))
             try:
@@ -359,9 +363,11 @@ def _evaluate(node: ast.expr, arrays: Mapping[str, np.ndarray]) -> Any:
     raise AssertionError(f"unchecked node {type(node).__name__}")
 
 
-def _join(operator: ast.operator | ast.boolop, operands: list[ast.expr], arrays: Any) -> Any:
+def _join(
+    operator: ast.operator | ast.boolop, operands: list[ast.expr], arrays: Any, known: bool
+) -> Any:
     sign, function = _LOGIC[type(operator)]
-    result, *others = [_condition(_evaluate(node, arrays), sign, node) for node in operands]
+    result, *others = [_condition(_evaluate(node, arrays, known), sign, node) for node in operands]
     for other in others:
         result = function(result, other)
     return result

@@ -36,11 +36,16 @@ def _check_standard(plan: Plan, planned: PlannedReduction, settings: Mapping[str
         if (settings[step] is None) == (theirs[step] is None):
             continue
         with_step, without = (planned, standard) if settings[step] else (standard, planned)
+        where = f"run table {planned.configuration.runs}, run {without.row.run}, column background"
+        how = "name the background of this run; without one only `dark` and `flux` apply to it"
+        if without.reduction.corrections.model_dump()[step] is None:
+            where = f"key reductions.{planned.name}.corrections.{step}, run {without.row.run}"
+            how = "correct both runs by it, or none (`overrides`)"
         raise UserError(
             f"run {with_step.row.run} is corrected by `{step}`, run {without.row.run} is not, and one of "
             "them is the standard of the other's absolute scale",
-            f"run table {planned.configuration.runs}, run {without.row.run}, column background",
-            "name the background of this run; without one only `dark` and `flux` apply to it",
+            where,
+            how,
         )
 
 

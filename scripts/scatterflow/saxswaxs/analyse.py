@@ -22,7 +22,7 @@ from scatterflow.saxswaxs.analysis_units import figure_units, fit_units, proport
 from scatterflow.saxswaxs.calculated import calculate
 from scatterflow.saxswaxs.figures_of_merit import CUT_BINS, SIMPLE_FIGURES, overlapping_bins
 from scatterflow.saxswaxs.fits import Profiles, Values, fit_profiles, used_bins
-from scatterflow.saxswaxs.scale import SCALE_ERROR
+from scatterflow.saxswaxs.scale import SCALE_ERROR, unshared
 from scatterflow.saxswaxs.small_angle import guinier, porod
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,8 @@ def analyse_result(
                 selected = [_prepared(kind, item, data, output, run) for kind, item in parts]
                 scale = _scale_error(data)
                 detector = _text(data.parent.attrs["detector"])
+                for _, item in parts if scale else ():
+                    output.scale_errors.update(dict.fromkeys(proportional(item), scale))
                 for rows, intensity, sigma in _blocks(data, scale):
                     for kind, item, bins, axis in selected:
                         own = Profiles(
@@ -163,5 +165,4 @@ def _blocks(
         if errors is None:
             yield rows, intensity, None
         else:
-            own = errors[rows] ** 2 - (scale_error * intensity) ** 2
-            yield rows, intensity, np.sqrt(np.maximum(own, 0.0))
+            yield rows, intensity, unshared(errors[rows], intensity, scale_error)

@@ -27,6 +27,7 @@ from scatterflow.files.hdf5 import write_array
 from scatterflow.files.nexus import add_group, add_note, add_process
 from scatterflow.files.provenance import now, raw_file_record, software
 from scatterflow.saxswaxs.fits import STATUS, Profiles, Values
+from scatterflow.saxswaxs.scale import SCALE_ERROR
 
 FIGURES = ("_fit", "_views", "figures")
 COPIED = ("title", "entry_identifier", "experiment_identifier", "sample")
@@ -64,6 +65,8 @@ class AnalysisFile:
         self._values: dict[str, np.ndarray] = {}
         self._errors: dict[str, np.ndarray] = {}
         self._scale: dict[str, dict[str, np.ndarray]] = {}
+        # Relative errors of the scale, of values that are proportional to the intensity.
+        self.scale_errors: dict[str, float] = {}
         self._codes: dict[str, np.ndarray] = {}
         self._units: dict[str, str] = {}
         self._write_processes(parameters, date)
@@ -160,7 +163,9 @@ class AnalysisFile:
             unit = self._units[name]
             write_array(group, name, values, units=unit)
             if name in self._errors:
-                write_array(group, f"{name}_errors", self._errors[name], units=unit)
+                errors = write_array(group, f"{name}_errors", self._errors[name], units=unit)
+                if name in self.scale_errors:
+                    errors.attrs[SCALE_ERROR] = self.scale_errors[name]
         if self._values:
             group.attrs["signal"] = next(iter(self._values))
         for name, codes in self._codes.items():

@@ -3,7 +3,8 @@
     var(f) = sum over names (df/dv)^2 sigma_v^2
 
 as if the values were independent, but for the scale of the intensities, which moves all values of a
-detector together. Derivatives are differences over a thousandth of a standard error.
+detector together. Derivatives are differences over a thousandth of a standard error. Functions over
+all frames pass over those without a value.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def calculate(
     """
     expression = compile_expression(settings["expression"])
     used = {name: np.asarray(values[name]) for name in sorted(expression.names)}
-    found = np.broadcast_to(expression.evaluate(used), (frames,)).astype(np.float64)
+    found = np.broadcast_to(expression.evaluate(used, known=True), (frames,)).astype(np.float64)
     result = Values(np.where(np.isfinite(found), 0, NOT_FINITE).astype(np.uint8))
     result.values[settings["name"]] = found
     uncertain = [name for name in used if name in errors]
@@ -64,8 +65,12 @@ def _change(
 ) -> np.ndarray:
     """How much the result changes with values that change by `steps` together, (frames,)."""
     small = {name: SMALL * np.nan_to_num(step) for name, step in steps.items()}
-    up = expression.evaluate({**values, **{name: values[name] + small[name] for name in small}})
-    down = expression.evaluate({**values, **{name: values[name] - small[name] for name in small}})
+    up = expression.evaluate(
+        {**values, **{name: values[name] + small[name] for name in small}}, known=True
+    )
+    down = expression.evaluate(
+        {**values, **{name: values[name] - small[name] for name in small}}, known=True
+    )
     # A frame without a value has a result only if it does not use it.
     known = np.isfinite(up) & np.isfinite(down)
     frames = next(iter(small.values())).size

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -19,6 +19,7 @@ import numpy as np
 
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading
+from scatterflow.saxswaxs.scale import SCALE_ERROR
 
 AGAIN = "delete it and run snakemake again"
 TOTAL = "total_signal"
@@ -48,24 +49,28 @@ class Frames:
 @dataclass(frozen=True)
 class PerFrame:
     """One number per frame: values, errors (frames,) float64, NaN where unknown; errors None if none are
-    given; its unit and where it was read."""
+    given; its unit and where it was read; scale: the part of the errors, relative to the value, that all
+    frames share."""
 
     values: np.ndarray
     errors: np.ndarray | None
     unit: str
     source: str
+    scale: float = 0.0
 
 
 @dataclass(frozen=True)
 class Bins:
     """Bins of one task. axes: (name, values, attributes) in their order in the arrays; attributes: of
-    the intensity; errors: whether there are any; chunk: stored frames per HDF5 chunk."""
+    the intensity; errors: whether there are any; chunk: stored frames per HDF5 chunk; scale: as in
+    `PerFrame`."""
 
     task: str
     axes: tuple[tuple[str, np.ndarray, dict[str, str]], ...]
     attributes: dict[str, str]
     errors: bool
     chunk: int
+    scale: float = 0.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -146,7 +151,7 @@ def _read_joined(
     values: list[np.ndarray] = []
     errors: list[np.ndarray | None] = []
     units: dict[str, str] = {}
-    source = ""
+    source, scale = "", 0.0
     for run in runs:
         with reading(run.result) as file, _optional(run.analysis) as analysis:
             item = find(file, analysis)
@@ -154,6 +159,7 @@ def _read_joined(
             values.append(_numbers(item, frames))
             beside = item.parent.get(f"{name}_errors")
             errors.append(None if beside is None else _numbers(beside, frames))
+            scale = max(scale, _scale_error(beside))
             units.setdefault(_text(item.attrs.get("units", "")), run.name)
             source = item.name
     if len(units) > 1:
@@ -173,6 +179,7 @@ def _read_joined(
         None if all(error is None for error in errors) else np.concatenate(joined),
         next(iter(units)),
         source,
+        scale,
     )
 
 
@@ -204,7 +211,8 @@ def read_bins(runs: Sequence[MapRun], task: str) -> Bins:
                 where,
                 "correct both runs in the same way",
             )
-    return first
+    # Runs of one standard share its error; of several the largest is taken.
+    return replace(first, scale=max(item.scale for item in found))
 
 
 def _read_bins(run: MapRun, task: str) -> Bins:
@@ -225,7 +233,12 @@ def _read_bins(run: MapRun, task: str) -> Bins:
             },
             "I_errors" in data,
             signal.chunks[0] if signal.chunks else 1,
+            _scale_error(data.get("I_errors")),
         )
+
+
+def _scale_error(errors: h5py.Dataset | None) -> float:
+    return 0.0 if errors is None else float(errors.attrs.get(SCALE_ERROR, 0.0))
 
 
 def _same_axes(one: Bins, other: Bins) -> bool:

@@ -16,6 +16,7 @@ from scatterflow.progress import progress
 from scatterflow.saxswaxs.grid import Grid
 from scatterflow.saxswaxs.map_input import Bins, Frames, MapRun, read_bins, read_profiles
 from scatterflow.saxswaxs.map_placement import Placement, grid_data
+from scatterflow.saxswaxs.scale import SCALE_ERROR, unshared
 
 BLOCK_BYTES = 32_000_000
 """Intensities of one block of grid points, about."""
@@ -104,13 +105,15 @@ def _average(
             total[target[number]][there] += intensity[number][there]
             count[target[number]][there] += 1
             if error is not None:
-                variance[target[number]][there] += error[number][there] ** 2
+                own = unshared(error[number], intensity[number], bins.scale)
+                variance[target[number]][there] += own[there] ** 2
     averaged = np.unique(point[order][several])
     if averaged.size:
         filled = np.where(count[averaged] > 0, count[averaged], np.nan)
         values[averaged] = total[averaged] / filled
         if sigma is not None:
-            sigma[averaged] = np.sqrt(variance[averaged]) / filled
+            own = np.sqrt(variance[averaged]) / filled
+            sigma[averaged] = np.hypot(own, bins.scale * values[averaged])
     return values, sigma
 
 
@@ -138,6 +141,7 @@ def _create(group: h5py.Group, name: str, grid: Grid, bins: Bins, chunk: int) ->
     attributes = dict(bins.attributes)
     if name == "I_errors":
         attributes = {"units": attributes.get("units", ""), "long_name": "intensity error"}
+        dataset.attrs[SCALE_ERROR] = bins.scale
     dataset.attrs.update(attributes)
     return dataset
 

@@ -11,7 +11,8 @@
 
 Axes are links to /entry/grid. Several frames of one point are averaged: a number with errors by
 sum(x / s^2) / sum(1 / s^2), error sum(1 / s^2)^-1/2; one without by the plain mean; profiles by the
-plain mean, error sqrt(sum s^2) / n, because weights from counts would favour low counts.
+plain mean, error sqrt(sum s^2) / n, because weights from counts would favour low counts. The error of
+the scale (thickness, absolute factor), which all frames share, is left out of s and added to the mean's.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from scatterflow.saxswaxs.map_input import (
 )
 from scatterflow.saxswaxs.map_placement import Placement, grid_data, place
 from scatterflow.saxswaxs.map_profiles import write_map_profiles
+from scatterflow.saxswaxs.scale import unshared
 
 
 def structure_map(
@@ -98,7 +100,7 @@ def average(
     count = np.bincount(point, minlength=points)
     if quantity.errors is None:
         return _ratio(np.bincount(point, values, points), count), None
-    errors = quantity.errors[placement.frames][known]
+    errors = unshared(quantity.errors[placement.frames][known], values, quantity.scale)
     usable = np.isfinite(errors) & (errors > 0)
     weighted = np.bincount(point, ~usable, points) == 0
     weight = np.ones(values.size)
@@ -107,7 +109,7 @@ def average(
     total = np.bincount(point, weight, points)
     mean = _ratio(np.bincount(point, weight * values, points), total)
     variance = np.bincount(point, (weight * errors) ** 2, points)
-    return mean, _ratio(np.sqrt(variance), total)
+    return mean, np.hypot(_ratio(np.sqrt(variance), total), quantity.scale * mean)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

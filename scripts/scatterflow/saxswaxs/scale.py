@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
@@ -19,6 +21,13 @@ PER_STERADIAN = "per_steradian"
 SCALE_ERROR = "relative_scale_error"
 """Attribute of standard errors: the part, relative to the intensity, that all bins and frames share."""
 UNITS = {"per_pixel": "counts", PER_STERADIAN: "counts/sr"}
+
+
+def unshared(errors: np.ndarray, values: np.ndarray, scale: float) -> np.ndarray:
+    """Standard errors without that of the scale, which is relative to the values; of the same shape."""
+    if scale == 0:
+        return errors
+    return np.sqrt(np.maximum(errors**2 - (scale * values) ** 2, 0.0))
 
 
 def labelled(label: str, integration: Mapping[str, Any]) -> str:

@@ -47,11 +47,14 @@ def test_fitted_values_stand_beside_the_scalars(result, tmp_path):
     analysis = tmp_path / "analysis.nxs"
     with h5py.File(analysis, "w") as file:
         group = file.create_group("entry/per_frame")
+        # As in the result, so that it does not stand in the table twice.
+        group["frame_number"] = np.arange(10)
         write_array(group, "centre", np.linspace(1, 2, 10), units="1/nm")
         write_array(group, "centre_errors", np.full(10, 0.1), units="1/nm")
         write_array(group, "success", np.ones(10, dtype=bool))
     export_scalars(result, tmp_path / "scalars.csv", analysis)
     table = pd.read_csv(tmp_path / "scalars.csv")
+    assert "frame_number.1" not in table
     assert list(table.columns[-3:]) == ["centre [1/nm]", "centre_errors [1/nm]", "success"]
     np.testing.assert_array_equal(table["centre [1/nm]"], np.linspace(1, 2, 10))
     assert table["success"].tolist() == [1] * 10

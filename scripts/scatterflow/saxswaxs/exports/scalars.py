@@ -89,7 +89,7 @@ def analysis_columns(entry: h5py.Group) -> list[Scalar]:
     return [
         Scalar(name, item[()], text_of(item.attrs.get("units")))
         for name, item in sorted(entry["per_frame"].items())
-        if isinstance(item, h5py.Dataset) and item.ndim == 1
+        if isinstance(item, h5py.Dataset) and item.ndim == 1 and name != "frame_number"
     ]
 
 
