@@ -24,12 +24,18 @@ def main(
     from scatterflow.sources.open import open_source
 
     source = open_source(RunLocation.from_fields(location))
+    skip_missing = location["recipe"]["missing"] == "nan"
     calibrations = {
         name: Calibration(
             valid=item["valid"],
             dark=item["dark"] and load_image(item["dark"], tuple(location["shapes"][name]), "dark"),
             dead_time=dead_time_fraction(
-                item["dead_time"], source, start, stop, f"run {location['run']}, detector {name}"
+                item["dead_time"],
+                source,
+                start,
+                stop,
+                f"run {location['run']}, detector {name}",
+                skip_missing,
             ),
             dead_time_settings=item["dead_time"],
         )
@@ -42,7 +48,7 @@ def main(
         stop,
         read_tasks(tasks, weights),
         calibrations,
-        skip_missing=location["recipe"]["missing"] == "nan",
+        skip_missing=skip_missing,
         threads=threads,
         label=f"run {location['run']}, frames {start} to {stop - 1}",
     )

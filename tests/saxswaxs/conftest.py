@@ -179,7 +179,9 @@ class SmallRun:
 
     def integrate_chunk(self, start: int, stop: int, threads: int = 1) -> Path:
         source = open_source(RunLocation.from_fields(self.location()))
-        dead_time = dead_time_fraction(self.dead_time, source, start, stop, "run r1")
+        dead_time = dead_time_fraction(
+            self.dead_time, source, start, stop, "run r1", self.missing == "nan"
+        )
         receipt = integrate_chunk(
             self.container,
             source,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scatterflow.errors import UserError
+from scatterflow.saxswaxs.container import open_container
 from scatterflow.saxswaxs.dead_time import dead_time_fraction
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source
@@ -63,3 +64,24 @@ def test_chunks_of_another_dead_time_are_refused(small_run):
     small_run.dead_time = {"seconds": 1e-6, "exposure": 1.0}
     with pytest.raises(UserError, match="another dead time of area"):
         small_run.assemble(receipts)
+
+
+def test_the_exposure_of_a_missing_frame_may_be_missing_too(small_run):
+    with h5py.File(small_run.folder / "run.h5", "a") as file:
+        del file["entry/data/data"]
+        data = file.create_dataset(
+            "entry/data/data",
+            shape=small_run.frames.shape,
+            dtype=np.uint32,
+            chunks=(1, *small_run.frames.shape[1:]),
+        )
+        data[:4], data[6:] = small_run.frames[:4], small_run.frames[6:]
+        file["entry/i0"][4:6] = np.nan
+    small_run.missing, small_run.dead_time = "nan", {"seconds": 1e-6, "exposure": "i0"}
+    small_run.integrate(10)
+    found = open_container(small_run.container)["area_azimuthal/signal"][()]
+    assert np.isnan(found).all(axis=1).tolist() == [False] * 4 + [True] * 2 + [False] * 4
+    with h5py.File(small_run.folder / "run.h5", "a") as file:
+        file["entry/i0"][7] = np.nan
+    with pytest.raises(UserError, match="no exposure above 0 is known of frame 7"):
+        small_run.integrate(10)

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from scatterflow.errors import UserError
 from scatterflow.kernels.azimuthal import Integrator, Sums, Target
 from scatterflow.kernels.encoded import integrate_encoded, integrates_encoded
 from scatterflow.saxswaxs.frame_blocks import Block
@@ -56,7 +57,16 @@ class Worker:
         """Dead time over exposure of the block's frames that are present."""
         if self._dead_time is None:
             return None
-        return self._dead_time[block.first - self._start :][: block.size][block.present]
+        found = self._dead_time[block.first - self._start :][: block.size][block.present]
+        unknown = np.flatnonzero(block.present)[np.isnan(found)]
+        if unknown.size:
+            raise UserError(
+                f"no exposure above 0 is known of frame {block.first + unknown[0]}, and dead time is to be "
+                "corrected",
+                "key detectors.NAME.dead_time.exposure",
+                "correct it, or give the exposure as a number",
+            )
+        return found
 
     def _decode(self, encoded: EncodedFrames) -> bool:
         # Kept from block to block: new memory costs as much as decoding into it.
