@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from scatterflow.config.base import MERGED, NAME_LENGTH
+from scatterflow.config.base import MERGED
 from scatterflow.config.calibrant_names import nearest_calibrant
 from scatterflow.config.load import RunConfigurations
 from scatterflow.config.model import Configuration
@@ -17,6 +16,12 @@ from scatterflow.errors import UserError, suggestion
 from scatterflow.files.checksums import value_digest
 from scatterflow.plan.absolute import check_absolute
 from scatterflow.plan.analysis import PlannedAnalysis, plan_analysis
+from scatterflow.plan.checks import (
+    check_chunks,
+    check_exposures,
+    check_names,
+    check_task_names,
+)
 from scatterflow.plan.chunks import (
     FrameLoad,
     chunk_ranges,
@@ -45,8 +50,6 @@ THREAD_BYTES_PER_BIN = 512
 # notes of a pixel.
 OUTLIER_BYTES_PER_PIXEL = 40
 OUTLIER_THREAD_BYTES_PER_PIXEL = 16
-# Beyond this Snakemake takes minutes to look at the jobs of a single run.
-MOST_CHUNKS = 100_000
 # Keys of shared products are names as well: two names, a digest of 12 and two dashes are within 64.
 KEY_NAME_LENGTH = 25
 
@@ -275,8 +278,8 @@ def _plan_reduction(
             f"detectors of the source: {', '.join(available)}",
         )
     shown = shown_tasks(tasks, reduction.integrations)
-    _check_task_names([*tasks, *(task for task in shown if task.merged)], available, row, name)
-    _check_names(reduction, configuration.sources[row.source].scalars, row, name)
+    check_task_names([*tasks, *(task for task in shown if task.merged)], available, row, name)
+    check_names(reduction, configuration.sources[row.source].scalars, row, name)
     detectors = tuple(
         detector for detector in available if any(t.detector == detector for t in tasks)
     )
@@ -306,41 +309,11 @@ def _plan_reduction(
         ),
     )
     plan.notes += planned.analysis.notes
-    _check_exposures(planned)
-    _check_chunks(planned)
+    check_exposures(planned)
+    check_chunks(planned)
     check_refinement(planned)
     check_exports(planned)
     return planned
-
-
-def _check_exposures(planned: PlannedReduction) -> None:
-    """Exposures that dead times need must be scalars of this run's source."""
-    scalars = planned.configuration.sources[planned.row.source].scalars
-    for name in sorted(planned.exposure_scalars - set(scalars)):
-        raise UserError(
-            f"{name!r} is no scalar of source {planned.row.source!r}",
-            f"key detectors.NAME.dead_time.exposure, run {planned.row.run}",
-            suggestion(name, scalars) if scalars else "add it to the source's `scalars`",
-        )
-
-
-def _check_chunks(planned: PlannedReduction) -> None:
-    """A job must fit into the allowed memory (unless the user fixed its frames), jobs into a plan."""
-    where = f"run {planned.row.run}, reduction {planned.name}"
-    chunks = planned.configuration.chunks
-    if chunks.frames is None and planned.memory_mb > chunks.memory_mb:
-        raise UserError(
-            f"one frame alone needs {planned.memory_mb} MB, more than a chunk job may use",
-            f"key chunks.memory_mb, {where}",
-            f"set it to at least {planned.memory_mb}",
-        )
-    jobs = -(-planned.row.frames // planned.chunk_frames)
-    if jobs > MOST_CHUNKS:
-        raise UserError(
-            f"{jobs} chunk jobs for one run, more than {MOST_CHUNKS}",
-            f"key chunks, {where}",
-            "raise chunks.frames, or chunks.minutes and chunks.memory_mb",
-        )
 
 
 def _plan_mask(plan: Plan, configuration: Configuration, detector: str) -> str:
@@ -401,41 +374,3 @@ def _frame_load(
         weights_bytes=WEIGHTS_BYTES_PER_PIXEL * sum(pixels[task.detector] for task in tasks)
         + OUTLIER_BYTES_PER_PIXEL * max(robust, default=0),
     )
-
-
-def _check_task_names(
-    tasks: list[IntegrationTask], available: Iterable[str], row: RunRow, name: str
-) -> None:
-    """Names of tasks are made of two and stand beside those of detectors: all must differ."""
-    seen = {detector.lower(): f"detector {detector!r}" for detector in available}
-    for task in tasks:
-        own = f"integration {task.integration!r} of detector {task.detector!r}"
-        where = f"key reductions.{name}.integrations, run {row.run}"
-        if len(task.name) > NAME_LENGTH:
-            raise UserError(
-                f"{own}: the names are {len(task.name) - 1} characters long together",
-                where,
-                f"shorten them to {NAME_LENGTH - 1}",
-            )
-        if task.name.lower() in seen:
-            raise UserError(
-                f"{own} and {seen[task.name.lower()]} would both be called {task.name!r}",
-                where,
-                "rename one of them",
-            )
-        seen[task.name.lower()] = own
-
-
-def _check_names(reduction: Any, scalars: dict[str, Any], row: RunRow, name: str) -> None:
-    """Scalars that the reduction refers to must be there for this run's source."""
-    wanted: dict[str, str | None] = {"axis": reduction.axis}
-    wanted.update(
-        {f"corrections.{key}": scalar for key, scalar in reduction.corrections.scalars().items()}
-    )
-    for key, scalar in wanted.items():
-        if scalar is not None and scalar not in scalars:
-            raise UserError(
-                f"{scalar!r} is no scalar of source {row.source!r}",
-                f"key reductions.{name}.{key}, run {row.run}",
-                suggestion(scalar, scalars) if scalars else f"add sources.{row.source}.scalars",
-            )
