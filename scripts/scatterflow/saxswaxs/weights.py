@@ -5,7 +5,7 @@ coefficients the fraction of each good pixel that falls into the bin. Cake bins 
 azimuth; a radial integration is the cake's rows of one azimuth added up, which is what pyFAI's
 `integrate_radial` does. Pixels that are split among radial steps are put together again there: their
 variance is c^2 v with c their whole share of the bin, not the sum of the parts' (pyFAI's, as if the
-steps were independent: errors up to 40 % too small where steps are as fine as pixels). Azimuths run as
+steps were independent: errors are too small by sqrt(k) where a pixel covers k steps). Azimuths run as
 `azimuth` says, intensities are on the scale of `scale`.
 Beside it stands the same matrix in the order in which frames are integrated
 (`scatterflow.kernels.tiles`). One HDF5 file per detector and integration, contiguous arrays, mapped
