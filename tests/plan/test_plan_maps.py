@@ -116,6 +116,9 @@ def test_runs_on_scales_of_their_own_are_noted(joint, plan_of):
     flux["reference"] = "mean"
     (note,) = plan_of(*rows).notes
     assert "map all: each run is normalised" in note
+    standard = {"standard": "water", "run": "2", "integration": "azimuthal", "range": [1.0, 2.0]}
+    joint["reductions"]["swaxs"]["corrections"] |= {"thickness": {"cm": 0.1}, "absolute": standard}
+    assert not plan_of(*rows).notes
 
 
 MISTAKES = [

@@ -76,6 +76,8 @@ class PlannedMap:
         own_scale = any(
             isinstance(block, dict) and block.get("reference") == "mean"
             for member in self.members
+            # On the absolute scale the reference cancels.
+            if not _corrections(member)["absolute"]
             for block in _corrections(member).values()
         )
         if len(self.members) == 1 or not own_scale:

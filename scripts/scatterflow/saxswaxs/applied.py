@@ -11,10 +11,10 @@ from scatterflow.saxswaxs.chain import (
     RunCorrections,
     RunData,
     Step,
-    intensity_label,
     run_corrections,
 )
 from scatterflow.saxswaxs.corrections import Chain
+from scatterflow.saxswaxs.scale import intensity_label
 from scatterflow.saxswaxs.standards import AbsoluteFactor
 from scatterflow.saxswaxs.tasks import ResultTask
 

@@ -397,18 +397,3 @@ def _thickness_step(data: RunData, factors: Factors) -> Step:
     return Step(
         "thickness", formula, dict(settings), {"thickness": (factors.thickness, errors, "cm")}
     )
-
-
-def intensity_label(settings: Mapping[str, Any]) -> str:
-    """What intensities are after these corrections, for axes."""
-    if settings.get("absolute"):
-        return "differential cross section (1/cm)"
-    flux = settings.get("flux")
-    label = "counts/s per pixel" if flux and flux["dwell_time"] else "counts per pixel"
-    if flux:
-        label += f", normalised to {flux['monitor']}"
-    if settings.get("background") is not None:
-        label += ", less background"
-    if settings.get("thickness") is not None:
-        label += ", per cm"
-    return f"intensity ({label})"

@@ -14,7 +14,6 @@ from scatterflow.files.hdf5_rows import RowsWriter, create_rows
 from scatterflow.files.nexus import add_group
 from scatterflow.saxswaxs.applied import AppliedCorrections
 from scatterflow.saxswaxs.background import check_background, scaled_background
-from scatterflow.saxswaxs.chain import intensity_label
 from scatterflow.saxswaxs.corrections import (
     Chain,
     Factors,
@@ -25,7 +24,7 @@ from scatterflow.saxswaxs.corrections import (
 from scatterflow.saxswaxs.merge import sums
 from scatterflow.saxswaxs.result_corrections import link_factors
 from scatterflow.saxswaxs.result_frames import write_frame_notes
-from scatterflow.saxswaxs.scale import SCALE_ERROR, labelled
+from scatterflow.saxswaxs.scale import SCALE_ERROR, intensity_label, labelled
 from scatterflow.saxswaxs.task_sums import whole_normalisation
 from scatterflow.saxswaxs.tasks import ResultTask
 from scatterflow.saxswaxs.weights import bin_edges

@@ -30,6 +30,21 @@ def unshared(errors: np.ndarray, values: np.ndarray, scale: float) -> np.ndarray
     return np.sqrt(np.maximum(errors**2 - (scale * values) ** 2, 0.0))
 
 
+def intensity_label(settings: Mapping[str, Any]) -> str:
+    """What intensities are after these corrections, for axes."""
+    if settings.get("absolute"):
+        return "differential cross section (1/cm)"
+    flux = settings.get("flux")
+    label = "counts/s per pixel" if flux and flux["dwell_time"] else "counts per pixel"
+    if flux:
+        label += f", normalised to {flux['monitor']}"
+    if settings.get("background") is not None:
+        label += ", less background"
+    if settings.get("thickness") is not None:
+        label += ", per cm"
+    return f"intensity ({label})"
+
+
 def labelled(label: str, integration: Mapping[str, Any]) -> str:
     """A label of intensities per pixel, as it is on the integration's scale."""
     if integration["intensity"] == PER_STERADIAN:
