@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import os
 import pickle
 
 import dask.array
@@ -224,17 +226,20 @@ def test_a_sweep_removes_what_only_deleted_versions_name(good, registry, tmp_pat
     pinned = register_mask("d", "pinned", some_mask(2))
     delete_mask("d", "gone")
     delete_mask("d", "pinned")
-    (registry.root / "incoming" / "dead.tmp").write_text("x")
+    for name in ("dead.tmp", "alive.tmp"):
+        (registry.root / "incoming" / name).write_text("x")
+    os.utime(registry.root / "incoming" / "dead.tmp", (0, 0))
     pin = tmp_path / "pins" / "d" / "pinned.json"
     pin.parent.mkdir(parents=True)
-    pin.write_text('{"sha256": "%s"}' % pinned.sha256)
+    pin.write_text(json.dumps({"sha256": pinned.sha256}))
 
-    assert sweep(pins=[tmp_path / "pins"]).objects == []  # too young
+    young = sweep(pins=[tmp_path / "pins"])
+    assert (young.objects, young.leftovers) == ([], 1)
     plan = sweep(older_than_hours=-1, pins=[tmp_path / "pins"], dry_run=True)
     assert plan.objects == [gone.sha256]
     assert registry.object_path(gone.sha256).exists()
     done = sweep(older_than_hours=-1, pins=[tmp_path / "pins"])
-    assert (done.objects, done.leftovers) == ([gone.sha256], 1)
+    assert (done.objects, done.leftovers) == ([gone.sha256], 0)
     assert sorted(path.name for path in (registry.root / "objects").glob("*/*")) == sorted(
         [kept.sha256, pinned.sha256]
     )

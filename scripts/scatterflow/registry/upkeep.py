@@ -159,8 +159,9 @@ def sweep(
 ) -> Swept:
     """Remove objects that only deleted versions name, or none, and leftovers of killed writers.
 
-    older_than_hours: what is younger stays, for it may be on its way. pins: files, or folders of them,
-    whose objects stay. Raises UserError for a record that cannot be read: what it names is unknown.
+    older_than_hours: objects that are younger stay, for their record may be on its way; leftovers stay
+    for a day in any case. pins: files, or folders of them, whose objects stay. Raises UserError for a
+    record that cannot be read: what it names is unknown.
     """
     store = _files(registry)
     swept = Swept()
@@ -175,7 +176,7 @@ def sweep(
             swept.bytes += size
     for name in entries(store.root / "incoming"):
         path = store.root / "incoming" / name
-        if path.lstat().st_mtime <= limit:
+        if path.lstat().st_mtime <= min(limit, time.time() - 3600 * GRACE_HOURS):
             swept.leftovers += 1
             if not dry_run:
                 path.unlink(missing_ok=True)
