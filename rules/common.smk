@@ -15,6 +15,8 @@ from scatterflow.plan.targets import (
     result_files,
     result_path,
 )
+from scatterflow.registry.pinned import pin_files
+from scatterflow.registry.pins import ensure_pins, wanted_pins
 
 
 wildcard_constraints:
@@ -41,8 +43,15 @@ if workflow.is_main_process:
 
 PLAN = make_plan()
 
+
+@mendable
+def pin_masks():
+    """Pin masks of the registry that are not pinned yet; jobs use what is pinned."""
+    return ensure_pins(wanted_pins(PLAN.masks.values()), PLAN.configuration.registry)
+
+
 if workflow.is_main_process:
-    for note in PLAN.notes:
+    for note in PLAN.notes + pin_masks():
         print(f"note: {note}", file=sys.stderr)
 
 
@@ -89,12 +98,14 @@ def planned_tasks(wildcards):
 
 @mendable
 def mask_inputs(wildcards):
-    """Files that a composite mask is made from."""
+    """Files that a composite mask is made from; a pin stands for a mask of the registry."""
     settings = PLAN.masks[wildcards.key]
     paths = [settings["dark"], settings["flat"]]
     paths += [mask["path"] for mask in settings["masks"] if mask["type"] == "file"]
-    return geometry_files(settings) + existing(
-        filter(None, paths), settings["detector"]
+    return (
+        geometry_files(settings)
+        + existing(filter(None, paths), settings["detector"])
+        + pin_files(settings)
     )
 
 

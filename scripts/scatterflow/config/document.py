@@ -33,6 +33,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("detectors.NAME.masks, type: file", detectors.FileMask, None),
     ("detectors.NAME.masks, type: polygon", detectors.PolygonMask, None),
     ("detectors.NAME.masks, type: circle", detectors.CircleMask, None),
+    ("detectors.NAME.masks, type: registry", detectors.RegistryMask, None),
     ("detectors.NAME.valid", detectors.ValidRange, None),
     ("detectors.NAME.dead_time", detectors.DeadTime, None),
     ("reductions.NAME, technique: saxswaxs", saxswaxs.SaxswaxsReduction, None),

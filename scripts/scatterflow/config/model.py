@@ -99,6 +99,9 @@ class Configuration(Model):
     """The run table."""
     raw: FilePath = "raw"
     """Folder that the raw paths of the run table are relative to; it is only read."""
+    registry: FilePath | None = None
+    """Registry that masks of type `registry` come from: a folder, or the address of a Tiled server; left
+    out: what the environment variable SCATTERFLOW_REGISTRY names, else the folder `registry`."""
     sources: Annotated[dict[Name, SourceConfig], Field(min_length=1)]
     """How raw data is laid out, by name; the run table's column `source` refers to it."""
     detectors: Annotated[dict[Name, DetectorConfig], Field(min_length=1)]

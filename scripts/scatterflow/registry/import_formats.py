@@ -1,0 +1,437 @@
+"""Masks in every form that users bring, with the polarity that the form fixes or the user declares.
+
+| format | holds | masked is |
+| --- | --- | --- |
+| array | .npy, .tif, .edf, .msk, an HDF5 dataset | what `true_means` says; nonzero in .edf, .msk |
+| pixel_mask | dataset of NXdetector, NXmx, Dectris: bits | a bit of `bits` (0xFFFF) set |
+| xfel | dataset `image/mask` of European XFEL: bits | any bit set |
+| crystfel | dataset and the geometry's `mask_good`, `mask_bad` | a bad bit set, or a good bit not |
+| nxcansas | dataset `mask` of NXcanSAS | nonzero |
+| qmap | dataset `qmap/mask` of APS 8-ID, pySimpleMask | zero |
+| cbf-map | map mask in CBF/imgCIF | zero |
+| eiger-image | an image: all bits of the pixel's depth set | 2^bit_depth - 1 |
+| pilatus-image | an image: negative values | -1 (gap), below (dead) |
+| indices | numbers of bad pixels: .npy (one or two columns) or text, from 0 | listed |
+| bad-pixels | JSON of EPICS areaDetector's bad pixel plug-in | listed, as (x, y) |
+| shapes | JSON or YAML list of polygons, circles, rectangles | inside |
+| xds | UNTRUSTED_RECTANGLE, _ELLIPSE, _QUADRILATERAL of XDS.INP | inside |
+| pyfai-detector | the gaps of a detector that pyFAI knows | gap |
+
+A pickle (DIALS) is never opened: reading one runs what is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scatterflow.detectors.images import Shape, read_image
+from scatterflow.detectors.mask_files import from_pixel_mask, read_mask_file
+from scatterflow.errors import UserError, shortened
+from scatterflow.files.checksums import file_sha256
+from scatterflow.registry.objects import REASONS
+from scatterflow.registry.shapes import mask_of_shapes
+
+ORDERS = ("flat", "rowcolumn", "xy")
+_LONGEST_TEXT = 50_000_000
+_XDS = re.compile(r"UNTRUSTED_(RECTANGLE|ELLIPSE|QUADRILATERAL)=([-+0-9.eE \t]+)")
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """good: bool, reasons: uint32, (rows, columns). source: file, its sha256, format and polarity."""
+
+    good: np.ndarray
+    reasons: np.ndarray
+    source: dict[str, Any] = field(default_factory=dict)
+
+
+def import_mask(
+    path: str | Path,
+    shape: Shape,
+    format: str = "array",
+    *,
+    reason: str = "user",
+    dataset: str | None = None,
+    true_means: str | None = None,
+    bits: int | None = None,
+    mask_good: int | None = None,
+    mask_bad: int | None = None,
+    bit_depth: int | None = None,
+    order: str | None = None,
+) -> Imported:
+    """A mask from a file in another convention (pyfai-detector: `path` is the detector's name).
+
+    reason: of all pixels, where the format tells none. Raises UserError for a file that cannot be read,
+    has another shape, or whose polarity or order nothing tells.
+    """
+    if format not in FORMATS:
+        raise UserError(f"format {shortened(format)} is unknown", "--format", ", ".join(FORMATS))
+    given = {
+        "dataset": dataset,
+        "true_means": true_means,
+        "bits": bits,
+        "mask_good": mask_good,
+        "mask_bad": mask_bad,
+        "bit_depth": bit_depth,
+        "order": order,
+    }
+    if reason not in REASONS:
+        raise UserError(f"reason {shortened(reason)} is unknown", "--reason", ", ".join(REASONS))
+    reader, allowed, polarity = FORMATS[format]
+    options = {key: value for key, value in given.items() if value is not None}
+    for key in options:
+        if key not in allowed:
+            raise UserError(
+                f"{key} is not for format {format}",
+                str(path),
+                f"leave --{key.replace('_', '-')} out",
+            )
+    if format != "pyfai-detector":
+        _refuse_pickle(Path(path))
+    good, reasons = reader(path, shape, REASONS[reason], **options)
+    source = {"file": str(path), "format": format, "masked is": polarity, **options}
+    if Path(path).is_file():
+        source["sha256"] = file_sha256(path)
+    return Imported(good, reasons, source)
+
+
+def _refuse_pickle(path: Path) -> None:
+    if not path.is_file():
+        raise UserError("the file does not exist", str(path), "correct the path")
+    with path.open("rb") as stream:
+        start = stream.read(2)
+    # Protocol 2 and later begin so; the older ones, text, are no image either.
+    if start[:1] == b"\x80" and start[1:] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        raise UserError(
+            "this is a pickle, and reading one runs what is in it",
+            str(path),
+            "save the mask as .npy where it was made: numpy.save('mask.npy', mask)",
+        )
+
+
+def _with_reason(good: np.ndarray, bit: int) -> tuple[np.ndarray, np.ndarray]:
+    return good, np.where(good, np.uint32(0), np.uint32(1 << bit))
+
+
+def _read_array(
+    path: str, shape: Shape, bit: int, dataset: str | None = None, true_means: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    mask = {"path": str(path), "dataset": dataset, "true_means": true_means}
+    good, reasons = read_mask_file(mask, shape, f"file {path}")
+    return (
+        _with_reason(good, bit) if not dataset or "pixel_mask" not in dataset else (good, reasons)
+    )
+
+
+def _read_pixel_mask(
+    path: str, shape: Shape, bit: int, dataset: str | None = None, bits: int = 0xFFFF
+) -> tuple[np.ndarray, np.ndarray]:
+    pixels = read_image(path, dataset, shape, f"file {path}").pixels
+    return from_pixel_mask(pixels, bits, f"file {path}")
+
+
+def _read_xfel(
+    path: str, shape: Shape, bit: int, dataset: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    # Its bits mean other things than NeXus's: any of them masks, none is kept.
+    pixels = read_image(path, dataset, shape, f"file {path}").pixels
+    return _with_reason(from_pixel_mask(pixels, 0xFFFFFFFF, f"file {path}")[0], bit)
+
+
+def _read_crystfel(
+    path: str,
+    shape: Shape,
+    bit: int,
+    dataset: str | None = None,
+    mask_good: int = 0,
+    mask_bad: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    if not mask_good and not mask_bad:
+        raise UserError(
+            "nothing says which bits are good or bad",
+            f"file {path}",
+            "give --mask-good and --mask-bad as in the CrystFEL geometry",
+        )
+    pixels = read_image(path, dataset, shape, f"file {path}").pixels
+    from_pixel_mask(pixels, 0xFFFFFFFF, f"file {path}")  # refuses what holds no bits
+    values = pixels.astype(np.int64) & 0xFFFFFFFF
+    good = ((values & mask_bad) == 0) & ((values & mask_good) == mask_good)
+    return _with_reason(good, bit)
+
+
+def _read_nonzero_is_masked(
+    path: str, shape: Shape, bit: int, dataset: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    return _with_reason(_finite(path, shape, dataset) == 0, bit)
+
+
+def _read_nonzero_is_good(
+    path: str, shape: Shape, bit: int, dataset: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    return _with_reason(_finite(path, shape, dataset) != 0, bit)
+
+
+def _finite(path: str, shape: Shape, dataset: str | None) -> np.ndarray:
+    pixels = read_image(path, dataset, shape, f"file {path}").pixels
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise UserError("the mask contains NaN", f"file {path}", "save it with two values, 0 and 1")
+    return pixels
+
+
+def _read_eiger_image(
+    path: str,
+    shape: Shape,
+    bit: int,
+    dataset: str | None = None,
+    bit_depth: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    pixels = read_image(path, dataset, shape, f"file {path}").pixels
+    if pixels.dtype.kind != "u":
+        raise UserError(
+            f"the image holds {pixels.dtype}, not unsigned integers",
+            f"file {path}",
+            "give an image as the Eiger wrote it: a conversion may have changed the marks",
+        )
+    depth = bit_depth or 8 * pixels.dtype.itemsize
+    if not 1 <= depth <= 8 * pixels.dtype.itemsize:
+        raise UserError(f"pixels of {pixels.dtype} have no {depth} bits", f"file {path}")
+    return _with_reason(pixels != 2**depth - 1, bit)
+
+
+def _read_pilatus_image(
+    path: str, shape: Shape, bit: int, dataset: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    pixels = read_image(path, dataset, shape, f"file {path}").pixels
+    if pixels.dtype.kind not in "if":
+        raise UserError(
+            f"the image holds {pixels.dtype}: it has no negative values that could mark pixels",
+            f"file {path}",
+            "give an image as the Pilatus wrote it",
+        )
+    reasons = np.zeros(shape, np.uint32)
+    reasons[pixels < 0] = 1 << REASONS["dead"]
+    reasons[pixels == -1] = 1 << REASONS["gap"]
+    return reasons == 0, reasons
+
+
+def _read_indices(
+    path: str, shape: Shape, bit: int, order: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    place = f"file {path}"
+    values = _numbers(Path(path), place)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim == 1 and order in (None, "flat"):
+        flat = values
+    elif values.ndim == 2 and values.shape[1] == 2 and order in ("rowcolumn", "xy"):
+        rows, columns = values.T if order == "rowcolumn" else values.T[::-1]
+        for what, numbers, size in (("row", rows, shape[0]), ("column", columns, shape[1])):
+            _check_indices(numbers, size, what, place)
+        flat = rows * shape[1] + columns
+    else:
+        raise UserError(
+            f"the numbers have shape {values.shape}, which order {order} does not fit",
+            place,
+            "one column is `flat`, row by row; for two say --order rowcolumn or --order xy",
+        )
+    _check_indices(flat, shape[0] * shape[1], "pixel", place)
+    good = np.ones(shape, bool)
+    good.ravel()[flat] = False
+    return _with_reason(good, bit)
+
+
+def _check_indices(values: np.ndarray, size: int, what: str, place: str) -> None:
+    outside = (values < 0) | (values >= size)
+    if outside.any():
+        raise UserError(
+            f"{what} {values[outside][0]} is outside the detector, which has {what}s 0 to {size - 1}",
+            place,
+            "numbers count from 0; check the order, and the detector",
+        )
+
+
+def _numbers(path: Path, place: str) -> np.ndarray:
+    if path.stat().st_size > _LONGEST_TEXT:
+        raise UserError("the file is larger than any list of bad pixels", place)
+    try:
+        with path.open("rb") as stream:
+            if stream.read(6) == b"\x93NUMPY":
+                stream.seek(0)
+                values = np.load(stream, allow_pickle=False)
+            else:
+                values = np.loadtxt(path, delimiter=None, ndmin=1)
+    except ValueError as error:
+        raise UserError(
+            f"the numbers cannot be read ({error})", place, "one pixel a line"
+        ) from None
+    if values.dtype.kind not in "iuf" or not (values == np.floor(values)).all():
+        raise UserError(f"these are no whole numbers ({values.dtype})", place)
+    return values.astype(np.int64)
+
+
+def _read_bad_pixels(path: str, shape: Shape, bit: int) -> tuple[np.ndarray, np.ndarray]:
+    data = _document(Path(path))
+    try:
+        pixels = np.array([item["Pixel"] for item in data["Bad pixels"]], np.int64).reshape(-1, 2)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"this is no list of bad pixels ({error})",
+            f"file {path}",
+            'it is {"Bad pixels": [{"Pixel": [x, y], ...}, ...]}',
+        ) from None
+    for what, numbers, size in (
+        ("column", pixels[:, 0], shape[1]),
+        ("row", pixels[:, 1], shape[0]),
+    ):
+        _check_indices(numbers, size, what, f"file {path}")
+    good = np.ones(shape, bool)
+    good[pixels[:, 1], pixels[:, 0]] = False
+    return _with_reason(good, bit)
+
+
+def _read_shapes(
+    path: str, shape: Shape, bit: int, order: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    if order not in ("rowcolumn", "xy"):
+        raise UserError(
+            "nothing says whether a point is (row, column) or (x, y)",
+            f"file {path}",
+            "give --order rowcolumn or --order xy",
+        )
+    return _with_reason(mask_of_shapes(_document(Path(path)), shape, order, f"file {path}"), bit)
+
+
+def _document(path: Path) -> Any:
+    import yaml
+
+    if path.stat().st_size > _LONGEST_TEXT:
+        raise UserError("the file is too large", f"file {path}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            return json.loads(text)
+        # Aliases make a small file a huge list.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise UserError("aliases (*name) are not read", f"file {path}", "write them out")
+        return yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(f"this is neither JSON nor YAML ({first})", f"file {path}") from None
+
+
+def _read_xds(path: str, shape: Shape, bit: int) -> tuple[np.ndarray, np.ndarray]:
+    """XDS counts pixels from 1, x along a row; X1 < x < X2 and Y1 < y < Y2 are masked, the limits not."""
+    place = f"file {path}"
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    found = _XDS.findall("\n".join(line.split("!")[0] for line in text.splitlines()))
+    if not found:
+        raise UserError("the file names no UNTRUSTED regions", place, "give an XDS.INP")
+    good = np.ones(shape, bool)
+    y, x = np.ogrid[1 : shape[0] + 1, 1 : shape[1] + 1]
+    for kind, numbers in found:
+        try:
+            values = [float(number) for number in numbers.split()]
+        except ValueError as error:
+            raise UserError(str(error), place) from None
+        if len(values) != (8 if kind == "QUADRILATERAL" else 4):
+            raise UserError(f"UNTRUSTED_{kind} has {len(values)} numbers", place)
+        if kind == "QUADRILATERAL":
+            corners = [[values[i + 1] - 1, values[i] - 1] for i in range(0, 8, 2)]
+            polygon = [{"type": "polygon", "corners": corners}]
+            good &= mask_of_shapes(polygon, shape, "rowcolumn", place)
+            continue
+        x1, x2, y1, y2 = values
+        if kind == "RECTANGLE":
+            good &= ~((x > x1) & (x < x2) & (y > y1) & (y < y2))
+        elif x2 > x1 and y2 > y1:
+            across = (2 * x - x1 - x2) / (x2 - x1)
+            along = (2 * y - y1 - y2) / (y2 - y1)
+            good &= ~(across**2 + along**2 < 1)
+    return _with_reason(good, bit)
+
+
+def _read_pyfai_detector(name: str, shape: Shape, bit: int) -> tuple[np.ndarray, np.ndarray]:
+    gaps = detector_gaps(str(name), shape)
+    return _with_reason(~gaps, REASONS["gap"])
+
+
+def detector_gaps(name: str, shape: Shape) -> np.ndarray:
+    """Gaps of a detector that pyFAI knows: bool (rows, columns), True = gap. Raises UserError."""
+    from scatterflow.detectors.quiet import quiet
+
+    with quiet():
+        from pyFAI.detectors import detector_factory
+
+        try:
+            detector = detector_factory(name)
+        except (RuntimeError, TypeError, ValueError):
+            raise UserError(
+                f"pyFAI knows no detector {shortened(name)}", "pyFAI", "e.g. Eiger4M, Pilatus1M"
+            ) from None
+        gaps = detector.mask
+    if gaps is None or not np.any(gaps):
+        raise UserError(f"pyFAI knows no gaps of a {name}", "pyFAI", "leave it out")
+    if np.shape(gaps) != tuple(shape):
+        raise UserError(
+            f"a {name} has {' x '.join(map(str, np.shape(gaps)))} pixels, "
+            f"this detector {' x '.join(map(str, shape))}",
+            "pyFAI",
+            "name the right one",
+        )
+    return np.asarray(gaps) != 0
+
+
+# Name: reader, its options, what is masked.
+FORMATS: dict[str, tuple[Any, tuple[str, ...], str]] = {
+    "array": (_read_array, ("dataset", "true_means"), "as true_means says; nonzero in EDF, .msk"),
+    "pixel_mask": (_read_pixel_mask, ("dataset", "bits"), "one of the bits set"),
+    "xfel": (_read_xfel, ("dataset",), "any bit set"),
+    "crystfel": (_read_crystfel, ("dataset", "mask_good", "mask_bad"), "bad bit, or no good bit"),
+    "nxcansas": (_read_nonzero_is_masked, ("dataset",), "nonzero"),
+    "qmap": (_read_nonzero_is_good, ("dataset",), "zero"),
+    "cbf-map": (_read_nonzero_is_good, (), "zero"),
+    "eiger-image": (_read_eiger_image, ("dataset", "bit_depth"), "all bits set"),
+    "pilatus-image": (_read_pilatus_image, ("dataset",), "negative"),
+    "indices": (_read_indices, ("order",), "listed"),
+    "bad-pixels": (_read_bad_pixels, (), "listed"),
+    "shapes": (_read_shapes, ("order",), "inside"),
+    "xds": (_read_xds, (), "inside"),
+    "pyfai-detector": (_read_pyfai_detector, (), "gap"),
+}
+
+
+def check_plausible(
+    good: np.ndarray,
+    place: str,
+    *,
+    gaps: np.ndarray | None = None,
+    allow_many: bool = False,
+    allow_open_gaps: bool = False,
+) -> None:
+    """Raises UserError for a mask that looks inverted, turned round, or of another detector.
+
+    That is: more than half of the pixels masked (unless allow_many), or more than half of the gaps
+    between modules not masked (unless allow_open_gaps).
+    """
+    masked = 1 - np.count_nonzero(good) / good.size
+    if masked > 0.5 and not allow_many:
+        raise UserError(
+            f"{masked:.1%} of the pixels would be masked: the polarity may be wrong",
+            place,
+            "check it; if so many are meant, say --allow-many",
+        )
+    if gaps is not None and not allow_open_gaps:
+        left_open = np.count_nonzero(good & gaps) / np.count_nonzero(gaps)
+        if left_open > 0.5:
+            raise UserError(
+                f"{left_open:.0%} of the gaps between modules are not masked: the mask may be turned "
+                "round, or of another detector",
+                place,
+                "check its orientation; if it is not meant to cover gaps, say --allow-open-gaps",
+            )
