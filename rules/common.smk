@@ -8,6 +8,7 @@ from scatterflow.plan.build import build_plan
 from scatterflow.plan.code import code_digest
 from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.lock import release_stale_locks
+from scatterflow.plan.proposals import proposal_files, proposal_location
 from scatterflow.plan.raw import fingerprint, frame_files, scalar_files, shared_files
 from scatterflow.plan.targets import (
     calibrant_of,
@@ -27,6 +28,7 @@ wildcard_constraints:
     quantity=NAME_PATTERN,
     key=NAME_PATTERN,
     fit=NAME_PATTERN,
+    proposal=NAME_PATTERN,
     start=r"\d+",
     stop=r"\d+",
 
@@ -138,6 +140,36 @@ def existing(paths, detector):
 
 def weights_mask(wildcards):
     return f"resources/masks/{PLAN.weights[wildcards.key]['mask']}.h5"
+
+
+# Proposals of masks --------------------------------------------------------------------------------
+
+
+def proposal_settings(wildcards):
+    return PLAN.configuration.proposals[wildcards.proposal].model_dump()
+
+
+def proposal_detector(wildcards):
+    """What a proposal needs to know of its detector."""
+    settings = PLAN.configuration.detectors[proposal_settings(wildcards)["detector"]]
+    used = {"shape", "geometry", "orientation", "valid"}
+    return settings.model_dump(include=used)
+
+
+@mendable
+def proposal_place(wildcards):
+    return proposal_location(PLAN, wildcards.proposal)
+
+
+@mendable
+def proposal_inputs(wildcards):
+    """Raw files of the run that a proposal is made from."""
+    return proposal_files(PLAN, wildcards.proposal)
+
+
+@mendable
+def proposal_geometry(wildcards):
+    return geometry_files(proposal_detector(wildcards))
 
 
 # Chunks --------------------------------------------------------------------------------------------

@@ -49,7 +49,8 @@ def wanted_pins(masks: Iterable[dict[str, Any]], folder: str = FOLDER) -> Wanted
 def ensure_pins(wanted: Wanted, where: Any, folder: str = FOLDER) -> list[str]:
     """Make the pins that are missing; returns notes on masks that have a newer version by now.
 
-    where: what `open_registry` takes; it need not be there if nothing is missing. Raises UserError for a mask that is not registered.
+    where: what `open_registry` takes; it need not be there if nothing is missing. Raises UserError for
+    a mask that is not registered.
     """
     for path, item in wanted.items():
         if _is_whole(path, item, folder):
