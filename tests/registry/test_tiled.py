@@ -133,7 +133,16 @@ def postgresql(serve, tmp_path_factory):
         stderr=subprocess.DEVNULL,
         **account,
     )
-    ask = [programs[0] / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "scatterflow", "masks"]
+    ask = [
+        programs[0] / "createdb",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-U",
+        "scatterflow",
+        "masks",
+    ]
     try:
         for _ in range(240):
             if (made := subprocess.run(ask, **options)).returncode == 0:
@@ -266,9 +275,10 @@ def register_often(address, process, rounds, barrier, answers) -> None:
         answers.put((process, turn, record.version, record.uid))
 
 
-@pytest.mark.parametrize(("processes", "rounds"), [(2, 100), (8, 100)])
-def test_processes_racing_for_one_name(container, processes, rounds):
-    rounds = min(rounds, int(os.environ.get("SCATTERFLOW_RACES", rounds)))
+@pytest.mark.parametrize("processes", [2, 8])
+def test_processes_racing_for_one_name(container, processes):
+    """About 100 registrations; SCATTERFLOW_RACES=100 lets each process register 100 times."""
+    rounds = int(os.environ.get("SCATTERFLOW_RACES", -(-100 // processes)))
     barrier, answers = CONTEXT.Barrier(processes), CONTEXT.Queue()
     workers = [
         CONTEXT.Process(
@@ -332,7 +342,7 @@ def test_a_served_folder_is_read_and_searched_with_tiled_alone(served):
 
 def test_a_served_folder_is_read_only_and_needs_the_key(served, good, monkeypatch):
     registry, address = served
-    with pytest.raises(UserError, match="refused|read-only|does not"):
+    with pytest.raises(UserError, match="Tiled server refused"):
         register_mask("d", "new", good, registry=connect(address))
     assert len(registry.history()) == 2
     monkeypatch.setenv("TILED_API_KEY", "wrong")
@@ -346,9 +356,7 @@ def test_a_served_folder_shows_what_is_registered_later(served):
     before = len(get_masks(registry=remote))
     register_mask("d", "later", some_mask(5), registry=registry)
     assert len(get_masks(registry=remote)) == before + 1
-    np.testing.assert_array_equal(
-        get_mask("d", "later", registry=remote).compute(), some_mask(5)
-    )
+    np.testing.assert_array_equal(get_mask("d", "later", registry=remote).compute(), some_mask(5))
     delete_mask("d", "later", registry=registry)
     assert len(get_masks(registry=remote)) == before
 
@@ -366,9 +374,7 @@ def test_import_from_and_publish_to_a_server(served, container, tmp_path):
     published = copy_version(mine, container, "d", "hot")
     assert published.sha256 == original.sha256
     assert copy_version(mine, container, "d", "hot").uid == published.uid
-    np.testing.assert_array_equal(
-        get_mask("d", "hot", registry=container).compute(), some_mask(1)
-    )
+    np.testing.assert_array_equal(get_mask("d", "hot", registry=container).compute(), some_mask(1))
 
 
 def test_masks_that_another_program_keeps_in_tiled(container, good, tmp_path):
@@ -376,7 +382,13 @@ def test_masks_that_another_program_keeps_in_tiled(container, good, tmp_path):
     for version, mask in enumerate((good, some_mask(1))):
         container.client.write_array(
             mask,
-            metadata={"spec": "mask", "detector": "eiger1m", "name": "m", "version": version, "x": 7},
+            metadata={
+                "spec": "mask",
+                "detector": "eiger1m",
+                "name": "m",
+                "version": version,
+                "x": 7,
+            },
             specs=["mask"],
         )
     mine = FileRegistry(tmp_path / "mine")

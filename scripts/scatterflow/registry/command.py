@@ -59,6 +59,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     fetch = add("fetch", _fetch, "copy versions from another registry or Tiled server", name)
     fetch.add_argument("source", metavar="FROM")
     fetch.add_argument("--version", type=_whole, help="left out: the newest")
+    fetch.add_argument("--foreign", action="store_true", help="arrays that CHX's registry wrote")
     publish = add("publish", _publish, "copy a mask to another registry or Tiled server", name)
     publish.add_argument("target", metavar="TO")
     publish.add_argument("--version", type=_whole, help="left out: the newest")
@@ -314,13 +315,15 @@ def _delete(options: argparse.Namespace) -> int:
 def _fetch(options: argparse.Namespace) -> int:
     from scatterflow.registry.copying import copy_version
 
-    record = copy_version(
-        open_registry(options.source),
-        chosen_registry(options),
-        options.detector,
-        options.name,
-        options.version,
-    )
+    source, target = open_registry(options.source), chosen_registry(options)
+    if options.foreign:
+        from scatterflow.registry.tiled_store import TiledRegistry, fetch_foreign
+
+        if not isinstance(source, TiledRegistry):
+            raise UserError("--foreign is for a Tiled server", options.source, "give its address")
+        record = fetch_foreign(source, target, options.detector, options.name, options.version)
+    else:
+        record = copy_version(source, target, options.detector, options.name, options.version)
     _say_registered(record)
     return 0
 

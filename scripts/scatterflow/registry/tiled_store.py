@@ -73,6 +73,7 @@ class TiledRegistry:
 
     def __init__(self, container: Any) -> None:
         self.client = container
+        self._shapes: dict[str, tuple[int, int]] = {}  # once stated they never change
 
     def __str__(self) -> str:
         return f"registry {self.location}"
@@ -147,12 +148,14 @@ class TiledRegistry:
 
     def shape(self, detector: str) -> tuple[int, int] | None:
         """(rows, columns) of a detector's frames; None if no one has stated it."""
-        try:
-            metadata = self.client[f"detector~{detector}"].metadata
-        except KeyError:
-            return None
-        rows, columns = metadata["shape"]
-        return int(rows), int(columns)
+        if detector not in self._shapes:
+            try:
+                metadata = self.client[f"detector~{detector}"].metadata
+            except KeyError:
+                return None
+            rows, columns = metadata["shape"]
+            self._shapes[detector] = int(rows), int(columns)
+        return self._shapes[detector]
 
     # Writing ---------------------------------------------------------------------------------------
 
@@ -200,30 +203,29 @@ class TiledRegistry:
         }
         key = key_of(record)
         if content is None:
-            return self._create(key, metadata, None)
+            return self._create(key, metadata, None) is not None
         if record.kind not in ("mask", "proposal"):
             data = np.frombuffer(content, np.uint8)
         else:
             data = objects.decode_good(content)
-        if not self._create(key, metadata, data):
+        node = self._create(key, metadata, data)
+        if node is None:
             return False
         if record.kind in ("mask", "proposal") and only_reason(record) is None:
             reasons = objects.decode_reasons(content)
             self._create(f"{key}~reasons", {"spec": "reasons", "uid": record.uid}, reasons)
-        self.client[key].update_metadata({"state": "complete"}, drop_revision=True)
+        node.update_metadata({"state": "complete"}, drop_revision=True)
         return True
 
-    def _create(self, key: str, metadata: dict[str, Any], data: np.ndarray | None) -> bool:
-        """Create a node under a key; False if another writer has it."""
+    def _create(self, key: str, metadata: dict[str, Any], data: np.ndarray | None) -> Any:
+        """Create a node under a key; None if another writer has it."""
         from tiled.client.utils import ClientError
 
         specs = [metadata["spec"]] if "spec" in metadata else None
         try:
             if data is None:
-                self.client.create_container(key, metadata=metadata, specs=specs)
-            else:
-                self.client.write_array(data, key=key, metadata=metadata, specs=specs)
-            return True
+                return self.client.create_container(key, metadata=metadata, specs=specs)
+            return self.client.write_array(data, key=key, metadata=metadata, specs=specs)
         except ClientError as error:
             if error.response.status_code != CONFLICT:
                 raise UserError(
@@ -234,10 +236,10 @@ class TiledRegistry:
         # The client repeats a request whose answer was lost: then the node is there, and ours.
         own = self.client[key]
         if "uid" not in metadata or own.metadata.get("uid") != metadata["uid"]:
-            return False
+            return None
         if data is not None:
             own.write(data)
-        return True
+        return own
 
     def _nodes(self, **wanted: Any) -> list[tuple[str, dict[str, Any]]]:
         from tiled.queries import Key
