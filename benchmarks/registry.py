@@ -1,4 +1,4 @@
-"""The mask registry with 1000 masks of 2167 x 2070 pixels: time to register, list, and load; memory of a load.
+"""The mask registry with 1000 masks of 2167 x 2070 pixels: time to register, list and load one; memory.
 
 `python benchmarks/registry.py` runs this alone. Against the limits that the registry must hold; each in a
 fresh process, as the jobs of a workflow are.

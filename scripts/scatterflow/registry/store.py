@@ -55,6 +55,7 @@ class FileRegistry:
         self, kind: str | None = None, detector: str | None = None, name: str | None = None
     ) -> list[Record]:
         """All records, tombstones too, by kind, detector, name and version; of one of these if given."""
+        records.named(kind or "mask", detector or "x", name or "x", str(self))
         self.check_mark()
         found = []
         for folder in self._folders(kind, detector, name):
