@@ -16,8 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from benchmarks.data import FULL, Size
-from benchmarks.results import Row, command_line, machine
+from benchmarks.data import FULL, Size  # noqa: E402
+from benchmarks.results import Row, command_line, machine  # noqa: E402
 
 MASKS = 1000
 REGISTER = """

@@ -14,8 +14,8 @@ from scatterflow.config import (
     exports,
     maps,
     model,
-    robust,
     proposals,
+    robust,
     saxswaxs,
     sources,
 )
