@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -42,18 +44,10 @@ def connect(address: str) -> TiledRegistry:
             address.split("?")[0].rpartition("@")[2],
             "leave it out of the address, and set TILED_API_KEY",
         )
+    tiled = _tiled()
     try:
-        import httpx
-        from tiled.client import from_uri
-    except ImportError as error:
-        raise UserError(
-            f"Tiled's client is not installed ({error})",
-            address,
-            "pip install 'tiled[client]>=0.2.20'",
-        ) from None
-    try:
-        container = from_uri(address)
-    except (httpx.HTTPError, ValueError) as error:
+        container = tiled.from_uri(address)
+    except (tiled.HTTPError, ValueError) as error:
         raise UserError(
             f"the Tiled server does not answer as it should ({_first_line(error)})",
             address,
@@ -62,6 +56,23 @@ def connect(address: str) -> TiledRegistry:
     if not hasattr(container, "search"):
         raise UserError("this is no container", address, "give the address of the masks' container")
     return TiledRegistry(container)
+
+
+@cache
+def _tiled() -> SimpleNamespace:
+    """What is used of Tiled's client; it is not among the packages that the workflow itself needs."""
+    try:
+        from httpx import HTTPError
+        from tiled.client import from_uri
+        from tiled.client.utils import ClientError
+        from tiled.queries import Key
+    except ImportError as error:
+        raise UserError(
+            f"Tiled's client is not installed ({error})",
+            "a registry in Tiled",
+            "pip install 'tiled[client]>=0.2.20'",
+        ) from None
+    return SimpleNamespace(HTTPError=HTTPError, from_uri=from_uri, ClientError=ClientError, Key=Key)
 
 
 def _first_line(error: BaseException) -> str:
@@ -219,14 +230,12 @@ class TiledRegistry:
 
     def _create(self, key: str, metadata: dict[str, Any], data: np.ndarray | None) -> Any:
         """Create a node under a key; None if another writer has it."""
-        from tiled.client.utils import ClientError
-
         specs = [metadata["spec"]] if "spec" in metadata else None
         try:
             if data is None:
                 return self.client.create_container(key, metadata=metadata, specs=specs)
             return self.client.write_array(data, key=key, metadata=metadata, specs=specs)
-        except ClientError as error:
+        except _tiled().ClientError as error:
             if error.response.status_code != CONFLICT:
                 raise UserError(
                     f"the Tiled server refused ({_first_line(error)})",
@@ -242,12 +251,10 @@ class TiledRegistry:
         return own
 
     def _nodes(self, **wanted: Any) -> list[tuple[str, dict[str, Any]]]:
-        from tiled.queries import Key
-
         found = self.client
         for name, value in wanted.items():
             if value is not None:
-                found = found.search(Key(name) == value)
+                found = found.search(_tiled().Key(name) == value)
         return [
             (key, dict(node.metadata))
             for key, node in found.items()
@@ -255,13 +262,11 @@ class TiledRegistry:
         ]
 
     def _array(self, key: str, place: str) -> np.ndarray:
-        import httpx
-
         try:
             return np.asarray(self.client[key].read())
         except KeyError:
             raise UserError("the node is missing", place, "restore the database") from None
-        except (httpx.HTTPError, ValueError) as error:
+        except (_tiled().HTTPError, ValueError) as error:
             raise objects.damaged(_first_line(error), place) from error
 
 
@@ -300,10 +305,9 @@ def fetch_foreign(
     metadata. Nothing says what they held when they were registered, so the copy is what is there now.
     Raises UserError if there is none, several, or one that is no mask (as where data was lost).
     """
-    from tiled.queries import Key
-
     from scatterflow.registry.masks import register_mask
 
+    Key = _tiled().Key
     place = f"{source.location}, mask {detector}/{name}"
     nodes = source.client.search(Key("detector") == detector).search(Key("name") == name)
     found = {key: node for key, node in nodes.items() if "record" not in node.metadata}
