@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,21 @@ def registry(tmp_path) -> FileRegistry:
 def good() -> np.ndarray:
     """A mask with a stop and two single pixels."""
     return some_mask()
+
+
+def answers_of(workers: list, answers, count: int) -> list:
+    """What processes put into a queue, so many of them; fails as soon as one of them has died."""
+    found: list = []
+    while len(found) < count:
+        try:
+            found.append(answers.get(timeout=2))
+        except queue.Empty:
+            died = [worker.exitcode for worker in workers if worker.exitcode]
+            assert not died, f"processes ended with {died}"
+    for worker in workers:
+        worker.join(120)
+        assert worker.exitcode == 0
+    return found
 
 
 def some_mask(seed: int = 0, shape: tuple[int, int] = SHAPE) -> np.ndarray:

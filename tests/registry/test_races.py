@@ -11,6 +11,8 @@ import pytest
 from scatterflow.errors import UserError
 from scatterflow.registry import delete_mask, find, load_mask, register_mask, sweep, verify
 
+from .conftest import answers_of
+
 SHAPE = (30, 40)
 ROUNDS = 100
 CONTEXT = multiprocessing.get_context("spawn")
@@ -26,7 +28,7 @@ def own_mask(process: int, turn: int) -> np.ndarray:
 
 def register_often(root, process: int, rounds: int, barrier, answers) -> None:
     for turn in range(rounds):
-        barrier.wait(120)  # all at once, every time
+        barrier.wait(600)  # all at once, every time
         record = register_mask(
             "d", "m", own_mask(process, turn), registry=root, process=process, turn=turn
         )
@@ -44,10 +46,7 @@ def test_processes_racing_for_one_name(registry, processes):
     ]
     for worker in workers:
         worker.start()
-    told = [answers.get(timeout=300) for _ in range(processes * ROUNDS)]
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+    told = answers_of(workers, answers, processes * ROUNDS)
 
     history = registry.history("mask", "d", "m")
     assert [record.version for record in history] == list(range(1, processes * ROUNDS + 1))
@@ -65,7 +64,7 @@ def test_processes_racing_for_one_name(registry, processes):
 
 
 def set_once(root, process: int, barrier, answers) -> None:
-    barrier.wait(120)
+    barrier.wait(600)
     try:
         record = register_mask("d", "m", own_mask(process, 0), registry=root, expected_version=0)
         answers.put((process, record.version))
@@ -81,9 +80,7 @@ def test_of_those_that_expect_the_same_version_one_wins(registry):
     ]
     for worker in workers:
         worker.start()
-    told = dict(answers.get(timeout=120) for _ in range(4))
-    for worker in workers:
-        worker.join(60)
+    told = dict(answers_of(workers, answers, 4))
     (winner,) = [process for process, answer in told.items() if answer == 1]
     assert all("not 0" in str(answer) for process, answer in told.items() if process != winner)
     (record,) = registry.history()

@@ -33,7 +33,7 @@ from scatterflow.registry.copying import copy_version
 from scatterflow.registry.records import to_text
 from scatterflow.registry.store import FileRegistry
 
-from .conftest import SHAPE, some_mask
+from .conftest import SHAPE, answers_of, some_mask
 
 pytest.importorskip("tiled.client", reason="Tiled is not installed")
 
@@ -268,7 +268,7 @@ def register_often(address, process, rounds, barrier, answers) -> None:
     os.environ["TILED_API_KEY"] = KEY
     registry = connect(address)
     for turn in range(rounds):
-        barrier.wait(300)
+        barrier.wait(600)
         record = register_mask(
             "d", "m", race_mask(process, turn), registry=registry, process=process, turn=turn
         )
@@ -288,10 +288,7 @@ def test_processes_racing_for_one_name(container, processes):
     ]
     for worker in workers:
         worker.start()
-    told = [answers.get(timeout=600) for _ in range(processes * rounds)]
-    for worker in workers:
-        worker.join(120)
-        assert worker.exitcode == 0
+    told = answers_of(workers, answers, processes * rounds)
     history = container.history("mask", "d", "m")
     assert [record.version for record in history] == list(range(1, processes * rounds + 1))
     stored = {(r.metadata["process"], r.metadata["turn"], r.version, r.uid) for r in history}
