@@ -66,7 +66,7 @@ def test_a_proposal_is_found_drawn_accepted_and_used(project):
         ({"run": "drak"}, "did you mean 'dark'?"),
         ({"detector": "saxs"}, "has no frames of detector 'saxs'"),
         ({"detector": "wax"}, "is not in `detectors`"),
-        ({"threshold": -1}, "greater than 0"),
+        ({"threshold": -1}, "must be above 0"),
         ({"type": "hott"}, "did you mean 'hot'?"),
     ],
     ids=str,

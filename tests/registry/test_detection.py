@@ -75,8 +75,23 @@ def test_hot_and_noisy_pixels_of_a_dark_are_found_and_no_others(rng):
     frames[:, 3, 4] += rng.poisson(5, 200)
     frames[:, 20, 30] += 1
     frames[::50, 9, 9] += 300  # flickers
-    found = detection.hot_pixels(statistics_of(frames), threshold=8)
+    found = detection.hot_pixels(statistics_of(frames), threshold=6)
     np.testing.assert_array_equal(found, pixels((3, 4), (20, 30), (9, 9)))
+
+
+@pytest.mark.parametrize("expected", [0.05, 2.0, 40.0, 3000.0])
+@pytest.mark.parametrize("probability", [1e-3, 1e-9])
+def test_improbable_counts_are_those_of_the_poisson_distribution(expected, probability):
+    from scipy.stats import poisson
+
+    found = detection.improbable_count(expected, probability)
+    assert poisson.sf(found - 1, expected) < probability <= poisson.sf(found - 2, expected)
+
+
+def test_few_counts_make_no_hot_pixels(rng):
+    for level in (0.001, 0.02, 0.05, 0.3):
+        frames = rng.poisson(level, (40, 200, 200))
+        assert not detection.hot_pixels(statistics_of(frames), threshold=6).any(), level
 
 
 def test_a_dark_of_one_frame_and_an_empty_one(rng):

@@ -10,9 +10,11 @@ import multiprocessing
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from scatterflow.registry import (
     get_masks,
     load_mask,
     register_mask,
+    verify,
 )
 from scatterflow.registry.copying import copy_version
 from scatterflow.registry.records import to_text
@@ -110,13 +113,12 @@ def postgresql(serve, tmp_path_factory):
     programs = [folder for folder in programs if (folder / "postgres").exists()]
     if not programs:
         pytest.skip("PostgreSQL is not installed")
-    folder = tmp_path_factory.mktemp("postgresql")
+    # Not in pytest's folder: no other account may look into that.
+    folder = Path(tempfile.mkdtemp(prefix="scatterflow-postgresql-"))
     account = {}
     if os.getuid() == 0:
         names = {entry.pw_name for entry in pwd.getpwall()}
         account = {"user": "postgres" if "postgres" in names else "nobody"}
-        for parent in (folder, *folder.parents[:3]):
-            parent.chmod(0o755)
         shutil.chown(folder, account["user"])
     port = free_port()
     data = str(folder / "data")
@@ -152,8 +154,9 @@ def postgresql(serve, tmp_path_factory):
         uri = f"postgresql+asyncpg://scatterflow@127.0.0.1:{port}/masks"
         yield serve("catalog", uri, "--init", "-w", str(tmp_path_factory.mktemp("files")))
     finally:
-        database.terminate()
+        database.send_signal(signal.SIGINT)  # ends its connections, too
         database.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -222,7 +225,10 @@ def test_lost_data_is_refused_and_not_read_as_all_masked(container, good):
     node.write(flipped)
     with pytest.raises(UserError, match="checksum"):
         get_mask("d", "m", registry=container).compute()
+    (problem,) = verify(container).problems
+    assert key_of(record) in problem
     node.write(good)
+    assert verify(container).problems == []
     np.testing.assert_array_equal(get_mask("d", "m", registry=container).compute(), good)
 
 
@@ -241,6 +247,9 @@ def test_a_writer_that_dies_leaves_nothing_visible(container, good, monkeypatch)
                 register_mask("d", "m", some_mask(1), registry=container)
         assert [record.version for record in container.history("mask", "d", "m")] == [1]
         assert get_mask("d", "m", registry=container).version == 1
+    findings = verify(container)
+    assert findings.problems == []
+    assert "2 versions are being written" in findings.notes[0]
     following = register_mask("d", "m", some_mask(2), registry=container)
     assert following.version == 4
     assert [record.version for record in container.history()] == [1, 4]

@@ -20,7 +20,7 @@ def copy_version(
     """
     record = get_record("mask", detector, name, version, registry=source)
     content = source.read(record)
-    there = live(target.history("mask", detector, name)) if _exists(target) else []
+    there = live(target.history("mask", detector, name)) if target.exists() else []
     if there and there[-1].sha256 == objects.content_sha256(content):
         return there[-1]
     target.state_shape(detector, record.shape)
@@ -32,8 +32,3 @@ def copy_version(
         source={"copy_of": origin, "registry": source.location, "source": record.source},
     )
     return target.add(copy, content)
-
-
-def _exists(target: Any) -> bool:
-    root = getattr(target, "root", None)
-    return root is None or (root / "registry.json").is_file()

@@ -26,23 +26,39 @@ def hot_pixels(
 ) -> np.ndarray:
     """Pixels that count more, or scatter more, than the others of a dark: more than `threshold` sigma.
 
-    good: bool, pixels that are looked at and that set the scale; None: all.
+    Where counts are few sigma says little: the counts must also be as improbable by Poisson's law as so
+    many sigma are by that of Gauss, all together or in one frame. good: bool, pixels that are looked at and
+    that set the scale; None: all.
     """
     looked_at = _looked_at(statistics, good)
     mean, variance = statistics.mean, statistics.variance
-    found = np.zeros(statistics.shape, bool)
-    level = np.median(mean[looked_at])
-    frames = max(statistics.frames, 1)
-    # One count in all the frames is the least that can be told apart.
-    counting = math.sqrt(max(level, 1 / frames) / frames)
-    found |= _above(mean, looked_at, threshold, counting)
-    if statistics.frames > 2:
+    frames = statistics.frames
+    # Not below one count in all the frames, the least that can be told apart.
+    level = max(np.median(mean[looked_at]), 1 / frames)
+    probability = 0.5 * math.erfc(threshold / math.sqrt(2))
+    found = _above(mean, looked_at, threshold, math.sqrt(level / frames))
+    found &= statistics.total >= improbable_count(level * frames, probability)
+    if frames > 2:
         finite = looked_at & np.isfinite(variance)
-        usual = np.median(variance[finite])
-        least = max(usual, level, 1 / frames)
-        # Variance of the variance of n normal numbers: 2 s^4 / (n - 1).
-        found |= _above(variance, finite, threshold, least * math.sqrt(2 / (frames - 1)))
+        usual = max(np.median(variance[finite]), level)
+        # Variance of the variance of n counts: (m + 2 m^2) / n.
+        noisy = _above(variance, finite, threshold, math.sqrt((usual + 2 * usual**2) / frames))
+        single = improbable_count(level, probability / frames) - level
+        found |= noisy & (np.nan_to_num(variance) * (frames - 1) >= single**2)
     return found & looked_at
+
+
+def improbable_count(expected: float, probability: float) -> float:
+    """The smallest number of counts that is reached or exceeded with less than this probability.
+
+    For a Poisson distribution P(k counts or more) is the regularised incomplete gamma function P(k, m).
+    """
+    from scipy.special import gammainc
+
+    reach = 40 * math.sqrt(expected) + 300
+    candidates = np.arange(math.floor(expected) + 1, math.ceil(expected + reach))
+    rare = gammainc(candidates, expected) < max(probability, 1e-300)
+    return float(candidates[np.argmax(rare)]) if rare.any() else math.inf
 
 
 def _looked_at(statistics: StackStatistics, good: np.ndarray | None) -> np.ndarray:

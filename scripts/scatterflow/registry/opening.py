@@ -23,6 +23,9 @@ class Registry(Protocol):
     def location(self) -> str:
         """Its folder or address."""
 
+    def exists(self) -> bool:
+        """Whether there is anything to look at."""
+
     def history(
         self, kind: str | None = None, detector: str | None = None, name: str | None = None
     ) -> list[Record]:

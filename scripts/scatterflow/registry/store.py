@@ -49,6 +49,10 @@ class FileRegistry:
         """Its folder."""
         return str(self.root)
 
+    def exists(self) -> bool:
+        """Whether anything has been registered yet."""
+        return (self.root / "registry.json").is_file()
+
     # Reading ---------------------------------------------------------------------------------------
 
     def history(
@@ -140,7 +144,7 @@ class FileRegistry:
 
     def make(self) -> None:
         """Make the folder if it is not there; raises UserError if it holds something else."""
-        if self._is_marked():
+        if self.exists():
             return
         if self.root.is_dir() and any(self.root.iterdir()) and not self._is_being_made():
             raise UserError(
@@ -291,16 +295,13 @@ class FileRegistry:
                         "use the name that is there, or a different one",
                     )
 
-    def _is_marked(self) -> bool:
-        return (self.root / "registry.json").is_file()
-
     def _is_being_made(self) -> bool:
         return {path.name for path in self.root.iterdir()} <= {
             *("objects", "records", "detectors", "incoming", "registry.json")
         }
 
     def check_mark(self) -> None:
-        if not self._is_marked():
+        if not self.exists():
             raise UserError(
                 "there is no registry",
                 str(self.root),

@@ -97,6 +97,10 @@ class TiledRegistry:
         """Address of the container."""
         return str(self.client.uri)
 
+    def exists(self) -> bool:
+        """Whether there is anything to look at: a container always is."""
+        return True
+
     # Reading ---------------------------------------------------------------------------------------
 
     def history(
@@ -148,6 +152,10 @@ class TiledRegistry:
             return objects.encode_mask(good, reasons)
         except ValueError as error:
             raise objects.damaged(str(error), place) from error
+
+    def incomplete(self) -> list[str]:
+        """Keys of versions that are being written, or whose writer died."""
+        return [key for key, metadata in self._nodes() if metadata.get("state") == "writing"]
 
     def read_object(self, sha256: str, what: str) -> bytes:
         """The content with this SHA-256, of whichever record names it."""

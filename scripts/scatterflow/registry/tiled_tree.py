@@ -41,6 +41,8 @@ class Masks(Mapping):
         self._store = store
 
     def _records(self) -> dict[str, Record]:
+        if not self._store.exists():
+            return {}
         found = live(record for kind in SERVED for record in self._store.history(kind))
         return {key_of(record): record for record in found}
 
