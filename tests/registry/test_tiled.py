@@ -108,9 +108,10 @@ def sqlite(serve, tmp_path_factory):
 @pytest.fixture(scope="module")
 def postgresql(serve, tmp_path_factory):
     """A catalogue in the system's PostgreSQL, run by an account that is not root."""
-    programs = [Path(found).parent for found in [shutil.which("initdb")] if found]
-    programs += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    programs = [folder for folder in programs if (folder / "postgres").exists()]
+    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    candidates += [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
+    needed = ("initdb", "postgres", "createdb")
+    programs = [f for f in candidates if all((f / name).exists() for name in needed)]
     if not programs:
         pytest.skip("PostgreSQL is not installed")
     # Not in pytest's folder: no other account may look into that.
@@ -135,16 +136,8 @@ def postgresql(serve, tmp_path_factory):
         stderr=subprocess.DEVNULL,
         **account,
     )
-    ask = [
-        programs[0] / "createdb",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "-U",
-        "scatterflow",
-        "masks",
-    ]
+    ask = [programs[0] / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "scatterflow"]
+    ask.append("masks")
     try:
         for _ in range(240):
             if (made := subprocess.run(ask, **options)).returncode == 0:
