@@ -64,7 +64,6 @@ def _tiled() -> SimpleNamespace:
     try:
         from httpx import HTTPError
         from tiled.client import from_uri
-        from tiled.client.utils import ClientError
         from tiled.queries import Key
     except ImportError as error:
         raise UserError(
@@ -72,7 +71,7 @@ def _tiled() -> SimpleNamespace:
             "a registry in Tiled",
             "pip install 'tiled[client]>=0.2.20'",
         ) from None
-    return SimpleNamespace(HTTPError=HTTPError, from_uri=from_uri, ClientError=ClientError, Key=Key)
+    return SimpleNamespace(HTTPError=HTTPError, from_uri=from_uri, Key=Key)
 
 
 def _first_line(error: BaseException) -> str:
@@ -243,8 +242,9 @@ class TiledRegistry:
             if data is None:
                 return self.client.create_container(key, metadata=metadata, specs=specs)
             return self.client.write_array(data, key=key, metadata=metadata, specs=specs)
-        except _tiled().ClientError as error:
-            if error.response.status_code != CONFLICT:
+        except _tiled().HTTPError as error:
+            response = getattr(error, "response", None)
+            if response is None or response.status_code != CONFLICT:
                 raise UserError(
                     f"the Tiled server refused ({_first_line(error)})",
                     f"{self.location}, node {key}",

@@ -13,6 +13,7 @@ from typing import Any
 
 import dask.array
 import numpy as np
+from fastapi import HTTPException
 from tiled.adapters.array import ArrayAdapter
 from tiled.adapters.mapping import MapAdapter
 from tiled.structures.core import Spec
@@ -26,9 +27,17 @@ from scatterflow.registry.versions import live
 SERVED = ("mask", "proposal")
 
 
+class ReadOnly(MapAdapter):
+    """A tree that answers a writer that it cannot be written to, not with an internal error."""
+
+    async def create_node(self, *arguments: Any, **options: Any) -> None:
+        """Refuse."""
+        raise HTTPException(405, "this server shows a folder of files and is read-only")
+
+
 def tree(registry: str) -> MapAdapter:
     """The tree that Tiled serves; registry: the folder."""
-    return MapAdapter(
+    return ReadOnly(
         Masks(open_registry(registry)),
         metadata={"what": "masks, False = masked; served from a folder of files, read-only"},
     )
