@@ -17,7 +17,7 @@ from scatterflow.plan.targets import (
     result_path,
 )
 from scatterflow.registry.pinned import pin_files
-from scatterflow.registry.pins import ensure_pins, wanted_pins
+from scatterflow.registry.pins import ensure_pins
 
 
 wildcard_constraints:
@@ -49,7 +49,7 @@ PLAN = make_plan()
 @mendable
 def pin_masks():
     """Pin masks of the registry that are not pinned yet; jobs use what is pinned."""
-    return ensure_pins(wanted_pins(PLAN.masks.values()), PLAN.configuration.registry)
+    return ensure_pins(PLAN.pins, PLAN.configuration.registry)
 
 
 if workflow.is_main_process:

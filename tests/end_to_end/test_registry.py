@@ -142,14 +142,17 @@ def test_changing_and_reverting_one_mask_reruns_only_what_uses_it(done, triggers
             np.testing.assert_array_equal(value, after[name][key], key)
 
 
-def test_a_version_in_the_configuration_is_what_is_used(done):
+@pytest.mark.parametrize("triggers", [(), ("--rerun-triggers", "mtime")], ids=["all", "mtime"])
+def test_a_version_in_the_configuration_is_what_is_used(done, triggers):
     registry = done.folder / "registry"
     register_mask("saxs", "stop", saxs_mask(6), reason="beamstop", registry=registry)
-    done.config["detectors"]["saxs"]["masks"][0]["version"] = 2
-    done.write()
-    assert done.plan().rules("one") >= {"integrate_chunk", "assemble_result"}
-    done.run("results/one/x/result.nxs")
-    assert members(done, "one", "saxs")[0]["version"] == 2
+    for version in (2, 1):
+        done.config["detectors"]["saxs"]["masks"][0]["version"] = version
+        done.write()
+        assert done.plan(*triggers).rules("one") >= {"integrate_chunk", "assemble_result"}
+        done.run("results/one/x/result.nxs", *triggers)
+        assert members(done, "one", "saxs")[0]["version"] == version
+        assert done.plan("results/one/x/result.nxs", *triggers).jobs == []
     done.config["detectors"]["saxs"]["masks"][0]["version"] = 3
     done.write()
     refused = done.snakemake("-n")

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from scatterflow.errors import UserError
+from scatterflow.plan.pins import plan_pins
 from scatterflow.registry import delete_mask, register_mask
 from scatterflow.registry.pinned import with_pinned_masks
-from scatterflow.registry.pins import ensure_pins, renew_pins, wanted_pins
+from scatterflow.registry.pins import ensure_pins, renew_pins
 
 from .conftest import SHAPE, some_mask
 
@@ -19,6 +20,14 @@ from .conftest import SHAPE, some_mask
 def settings(**changes):
     mask = {"type": "registry", "name": "hot", "detector": None, "version": None, **changes}
     return {"detector": "waxs", "shape": list(SHAPE), "masks": [{"type": "gaps"}, mask]}
+
+
+def wanted_pins(all_settings, folder):
+    """Pins as the plan collects them."""
+    pins: dict = {}
+    for item in all_settings:
+        plan_pins(pins, item["masks"], item["detector"], folder)
+    return pins
 
 
 @pytest.fixture
@@ -105,20 +114,43 @@ def test_what_is_lost_or_damaged_is_made_again(registry, folder, good, spoil):
     with_pinned_masks(settings(), "waxs", folder)
 
 
-def test_a_version_of_its_own_is_a_pin_of_its_own(registry, folder, good):
+def test_a_configured_version_is_pinned_and_the_way_back_rewrites_the_pin(registry, folder, good):
+    """The same file each time, newer each time: Snakemake sees it by the time stamp alone."""
     register_mask("waxs", "hot", good, registry=registry)
     register_mask("waxs", "hot", some_mask(1), registry=registry)
-    both = [settings(), settings(version=1)]
-    wanted = wanted_pins(both, folder)
-    assert [path.rpartition("/")[2] for path in wanted] == ["hot.json", "hot@1.json"]
-    ensure_pins(wanted, registry, folder)
-    np.testing.assert_array_equal(
-        with_pinned_masks(settings(version=1), "waxs", folder)["masks"][1]["good"], good
+    times = []
+    for version, mask in ((None, some_mask(1)), (1, good), (2, some_mask(1)), (1, good)):
+        wanted = wanted_pins([settings(version=version)], folder)
+        ensure_pins(wanted, registry, folder)
+        (path,) = map(Path, wanted)
+        assert path.name == "hot.json"
+        if (version is not None and version != 2) or not times:
+            times.append(path.stat().st_mtime_ns)
+        loaded = with_pinned_masks(settings(), "waxs", folder)["masks"][1]
+        np.testing.assert_array_equal(loaded["good"], mask)
+    assert times == sorted(set(times))
+
+
+def test_the_version_is_no_parameter_of_what_is_made_from_the_mask(folder):
+    (one, _), (two, three) = (
+        plan_pins({}, settings()["masks"], "waxs"),
+        plan_pins({}, settings(version=3)["masks"], "waxs"),
     )
+    assert one == two
+    assert "version" not in three
+
+
+def test_one_name_in_two_versions_is_refused(folder):
+    with pytest.raises(UserError, match="two versions of one registered mask") as caught:
+        wanted_pins([settings(), settings(version=1)], folder)
+    assert "mask hot" in caught.value.where
+
+
+def test_a_deleted_version_cannot_be_pinned(registry, folder, good):
+    register_mask("waxs", "hot", good, registry=registry)
     delete_mask("waxs", "hot", version=1, registry=registry)
-    assert renew_pins(wanted_pins([settings()], folder), registry, folder) == []
     with pytest.raises(UserError, match="was deleted by"):
-        renew_pins(wanted, registry, folder)
+        ensure_pins(wanted_pins([settings(version=1)], folder), registry, folder)
 
 
 def test_a_mask_that_is_not_registered_is_named(registry, folder, good):

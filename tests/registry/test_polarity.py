@@ -9,11 +9,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scatterflow.config.saxswaxs import (
+    AzimuthalIntegration,
+    CakeIntegration,
+    RadialIntegration,
+)
 from scatterflow.detectors.geometry import load_geometry
 from scatterflow.detectors.masks import build_mask
+from scatterflow.plan.pins import plan_pins
 from scatterflow.registry.masks import register_mask
 from scatterflow.registry.pinned import with_pinned_masks
-from scatterflow.registry.pins import ensure_pins, wanted_pins
+from scatterflow.registry.pins import ensure_pins
 from scatterflow.saxswaxs.weights import prepare_weights
 
 SHAPE = (60, 80)
@@ -35,18 +41,10 @@ DETECTOR = {
     "masks": [{"type": "registry", "name": "roi", "detector": None, "version": None}],
     "most_masked": 0.95,
 }
-COMMON = {
-    "unit": "q_A^-1",
-    "radial_range": None,
-    "azimuth_range": None,
-    "chi_discontinuity": 180,
-    "solid_angle": False,
-    "polarisation": None,
-}
 KINDS = {
-    "azimuthal": {"kind": "azimuthal", "bins": 30},
-    "cake": {"kind": "cake", "radial_bins": 15, "azimuthal_bins": 12},
-    "radial": {"kind": "radial", "bins": 12, "radial_bins": 8, "azimuthal_unit": "chi_deg"},
+    "azimuthal": (AzimuthalIntegration, {"kind": "azimuthal", "bins": 30}),
+    "cake": (CakeIntegration, {"kind": "cake", "radial_bins": 15, "azimuthal_bins": 12}),
+    "radial": (RadialIntegration, {"kind": "radial", "bins": 12, "radial_bins": 8}),
 }
 
 
@@ -57,7 +55,9 @@ def good(registry, tmp_path):
     assert 0.55 < 1 - good.mean() < 0.65
     register_mask("d", "roi", good, registry=registry)
     folder = str(tmp_path / "pins")
-    ensure_pins(wanted_pins([{"detector": "d", **DETECTOR}], folder), registry, folder)
+    wanted: dict = {}
+    plan_pins(wanted, DETECTOR["masks"], "d", folder)
+    ensure_pins(wanted, registry, folder)
     settings = with_pinned_masks(DETECTOR, "d", folder)
     found = build_mask(settings, "d")
     np.testing.assert_array_equal(found.good, good)
@@ -68,7 +68,9 @@ def good(registry, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_good_pixels_count(good, kind, split):
     integrator = load_geometry(DETECTOR, "d")
-    weights = prepare_weights(integrator, good, {**COMMON, **KINDS[kind], "split": split})
+    model, settings = KINDS[kind]
+    integration = model.model_validate({**settings, "split": split, "solid_angle": False})
+    weights = prepare_weights(integrator, good, integration.model_dump())
     frame = np.where(good, 1.0, 100.0).ravel()
     filled = 0
     for start, stop in zip(weights.indptr[:-1], weights.indptr[1:], strict=True):

@@ -127,14 +127,13 @@ def verify_command(options: argparse.Namespace) -> int:
 def pin_command(options: argparse.Namespace) -> int:
     from scatterflow.config.load import read_yaml
     from scatterflow.plan.build import build_plan
-    from scatterflow.registry.pins import renew_pins, wanted_pins
+    from scatterflow.registry.pins import renew_pins
 
     plan = build_plan(read_yaml(options.configfile), options.configfile)
-    wanted = wanted_pins(plan.masks.values())
     where = options.registry or plan.configuration.registry
-    changes = renew_pins(wanted, where, check=options.check)
+    changes = renew_pins(plan.pins, where, check=options.check)
     for change in changes:
         print(change)
     verb = "would change" if options.check else "changed"
-    print(f"{len(changes)} of {len(wanted)} pins {verb}")
+    print(f"{len(changes)} of {len(plan.pins)} pins {verb}")
     return 0

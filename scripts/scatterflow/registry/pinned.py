@@ -1,8 +1,7 @@
 """Pins as jobs see them: a small file per mask that says which version is meant, and its content.
 
-    resources/pins/<detector>/<name>.json      the newest version when it was pinned
-    resources/pins/<detector>/<name>@3.json    version 3
-    resources/pins/objects/<sha256>            contents, as in the registry
+    resources/pins/<detector>/<name>.json    which version
+    resources/pins/objects/<sha256>          contents, as in the registry
 
 A pin holds kind, detector, name, version, uid, sha256 and what else is needed to use the mask. The
 content lies beside it: a job needs no registry, and cannot see one that changes while it runs.
@@ -16,16 +15,10 @@ from typing import Any
 from scatterflow.errors import UserError
 from scatterflow.files.checksums import mask_sha256
 from scatterflow.files.json import read_json
+from scatterflow.plan.pins import FOLDER, pin_path
 from scatterflow.registry import objects
 
-FOLDER = "resources/pins"
 _MEND = "run `scatterflow registry pin`"
-
-
-def pin_path(mask: dict[str, Any], detector: str, folder: str = FOLDER) -> str:
-    """The pin of a configured mask of type `registry`; detector: the one that it is configured for."""
-    version = f"@{mask['version']}" if mask["version"] is not None else ""
-    return f"{folder}/{mask['detector'] or detector}/{mask['name']}{version}.json"
 
 
 def pinned_object(pin: dict[str, Any], folder: str = FOLDER) -> Path:

@@ -7,7 +7,6 @@ of a run, and of the next one, use the same masks. A pin is rewritten only if th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ import numpy as np
 from scatterflow.errors import UserError
 from scatterflow.files.atomic import write_bytes
 from scatterflow.files.json import read_json, write_json
+from scatterflow.plan.pins import FOLDER
 from scatterflow.registry import objects
 from scatterflow.registry.opening import open_registry
-from scatterflow.registry.pinned import FOLDER, pin_path, pinned_object, read_pinned
+from scatterflow.registry.pinned import pinned_object, read_pinned
 from scatterflow.registry.records import Record, named
 from scatterflow.registry.store import FileRegistry
 from scatterflow.registry.versions import get_record, live
@@ -28,29 +28,11 @@ _LIMITS = ("orientation", "valid_from", "valid_to", "energy_from_keV", "energy_t
 Wanted = dict[str, dict[str, Any]]
 
 
-def wanted_pins(masks: Iterable[dict[str, Any]], folder: str = FOLDER) -> Wanted:
-    """Pins that planned masks need: {path: detector, name and version in the registry}.
-
-    masks: the plan's parameters of each composite mask (`Plan.masks.values()`).
-    """
-    found = {}
-    for settings in masks:
-        for mask in settings["masks"]:
-            if mask["type"] == "registry":
-                detector = mask["detector"] or settings["detector"]
-                found[pin_path(mask, settings["detector"], folder)] = {
-                    "detector": detector,
-                    "name": mask["name"],
-                    "version": mask["version"],
-                }
-    return found
-
-
 def ensure_pins(wanted: Wanted, where: Any, folder: str = FOLDER) -> list[str]:
     """Make the pins that are missing; returns notes on masks that have a newer version by now.
 
-    where: what `open_registry` takes; it need not be there if nothing is missing. Raises UserError for
-    a mask that is not registered.
+    wanted: as `plan_pins` collects them; where: what `open_registry` takes; it need not be there if
+    nothing is missing. Raises UserError for a mask that is not registered.
     """
     for path, item in wanted.items():
         if _is_whole(path, item, folder):
