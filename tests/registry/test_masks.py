@@ -143,6 +143,9 @@ def test_a_refused_first_mask_does_not_state_the_shape(good):
         {"energy_from_keV": float("nan")},
         {"reason": "bad"},
         {"comment": 5},
+        {"comment": "a\0b"},
+        {"x": "a\0b"},
+        {"x": ["\ud800"]},
     ],
     ids=lambda metadata: str(metadata)[:30],
 )

@@ -240,6 +240,17 @@ def checked_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def checked_text(text: Any, place: str) -> str:
+    """Text that every data base can hold; raises UserError for what is none, and for NUL."""
+    if not isinstance(text, str):
+        raise UserError(f"{shortened(text)} is no text", place, "give text")
+    if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
+        raise UserError(
+            f"{shortened(text)} holds characters that cannot be kept", place, "remove them"
+        )
+    return text
+
+
 def _plain(value: Any, place: str, depth: int) -> Any:
     if depth > _DEEPEST_METADATA:
         raise UserError("the metadata is nested too deeply", place, "make it flatter")
@@ -247,7 +258,9 @@ def _plain(value: Any, place: str, depth: int) -> Any:
         value = value.item()
     if isinstance(value, datetime):
         return utc(value, place)
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str):
+        return checked_text(value, place)
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):

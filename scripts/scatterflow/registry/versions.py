@@ -57,8 +57,6 @@ def register(
     if start and end and datetime.fromisoformat(start) > datetime.fromisoformat(end):
         raise UserError("it is valid to an earlier time than from", where, "exchange the two")
     low, high = records.limits(energy_from_keV, energy_to_keV, where)
-    if not isinstance(comment, str):
-        raise UserError("the comment is no text", where, "give text")
     record = Record(
         kind=kind,
         detector=detector,
@@ -69,7 +67,7 @@ def register(
         valid_to=end,
         energy_from_keV=low,
         energy_to_keV=high,
-        comment=comment,
+        comment=records.checked_text(comment, f"{where}, comment"),
         summary=summary or {},
         source=source,
         recipe=recipe,
