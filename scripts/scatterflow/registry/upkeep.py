@@ -7,6 +7,7 @@ puts it back if one names it by now: whichever comes first, no record loses its 
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -189,19 +190,28 @@ def sweep(
     limit = time.time() - 3600 * older_than_hours
     kept = _named_by(store) | _pinned(pins)
     for path in list(object_files(store)):
-        if path.name in kept or path.lstat().st_mtime > limit:
+        status = _status(path)
+        if status is None or path.name in kept or status.st_mtime > limit:
             continue
-        size = path.lstat().st_size
         if dry_run or _remove(store, path):
             swept.objects.append(path.name)
-            swept.bytes += size
+            swept.bytes += status.st_size
     for name in entries(store.root / "incoming"):
         path = store.root / "incoming" / name
-        if path.lstat().st_mtime <= min(limit, time.time() - 3600 * GRACE_HOURS):
+        status = _status(path)
+        if status and status.st_mtime <= min(limit, time.time() - 3600 * GRACE_HOURS):
             swept.leftovers += 1
             if not dry_run:
                 path.unlink(missing_ok=True)
     return swept
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """None for a file that is gone: a writer has finished it, or another sweep was here."""
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
 
 
 def _named_by(store: FileRegistry) -> set[str]:
@@ -210,7 +220,10 @@ def _named_by(store: FileRegistry) -> set[str]:
 
 def _remove(store: FileRegistry, path: Path) -> bool:
     aside = store.root / "incoming" / f"{uuid.uuid4().hex}.swept"
-    path.rename(aside)
+    try:
+        path.rename(aside)
+    except FileNotFoundError:  # another sweep
+        return False
     if path.name in _named_by(store):
         aside.rename(path)
         return False
