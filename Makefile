@@ -54,6 +54,10 @@ lock: ## solve envs/*.in anew; needs uv; LOCK_FLAGS=--upgrade takes newer versio
 	cd envs && $(LOCK) requirements.in --output-file requirements.lock
 	cd envs && $(LOCK) requirements-dev.in --output-file requirements-dev.lock
 
+.PHONY: tiled
+tiled: dev ## serve the mask registry by Tiled, read-only; set TILED_SINGLE_USER_API_KEY
+	PYTHONPATH=scripts .venv/bin/tiled serve config config/tiled.yaml
+
 # Raw data and results are never removed here: `.venv/bin/snakemake --delete-all-output` does that.
 .PHONY: clean
 clean: ## remove the environment and caches; raw data, results and logs stay

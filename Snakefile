@@ -19,6 +19,7 @@ report: "rules/report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/detectors.smk"
+include: "rules/proposals.smk"
 include: "rules/saxswaxs.smk"
 include: "rules/analysis.smk"
 include: "rules/maps.smk"

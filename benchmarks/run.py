@@ -12,10 +12,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from benchmarks import integration, memory, workflow
+from benchmarks import integration, memory, registry, workflow
 from benchmarks.results import command_line
 
-BENCHMARKS = {**integration.BENCHMARKS, **memory.BENCHMARKS, **workflow.BENCHMARKS}
+BENCHMARKS = {
+    **integration.BENCHMARKS,
+    **memory.BENCHMARKS,
+    **workflow.BENCHMARKS,
+    **registry.BENCHMARKS,
+}
 
 if __name__ == "__main__":
     sys.exit(command_line(BENCHMARKS, __doc__.splitlines()[0]))

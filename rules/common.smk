@@ -8,6 +8,7 @@ from scatterflow.plan.build import build_plan
 from scatterflow.plan.code import code_digest
 from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.lock import release_stale_locks
+from scatterflow.plan.proposals import proposal_files, proposal_location
 from scatterflow.plan.raw import fingerprint, frame_files, scalar_files, shared_files
 from scatterflow.plan.targets import (
     calibrant_of,
@@ -15,6 +16,8 @@ from scatterflow.plan.targets import (
     result_files,
     result_path,
 )
+from scatterflow.registry.pinned import pin_files
+from scatterflow.registry.pins import ensure_pins
 
 
 wildcard_constraints:
@@ -25,6 +28,7 @@ wildcard_constraints:
     quantity=NAME_PATTERN,
     key=NAME_PATTERN,
     fit=NAME_PATTERN,
+    proposal=NAME_PATTERN,
     start=r"\d+",
     stop=r"\d+",
 
@@ -41,8 +45,15 @@ if workflow.is_main_process:
 
 PLAN = make_plan()
 
+
+@mendable
+def pin_masks():
+    """Pin masks of the registry that are not pinned yet; jobs use what is pinned."""
+    return ensure_pins(PLAN.pins, PLAN.configuration.registry)
+
+
 if workflow.is_main_process:
-    for note in PLAN.notes:
+    for note in PLAN.notes + pin_masks():
         print(f"note: {note}", file=sys.stderr)
 
 
@@ -89,12 +100,14 @@ def planned_tasks(wildcards):
 
 @mendable
 def mask_inputs(wildcards):
-    """Files that a composite mask is made from."""
+    """Files that a composite mask is made from; a pin stands for a mask of the registry."""
     settings = PLAN.masks[wildcards.key]
     paths = [settings["dark"], settings["flat"]]
     paths += [mask["path"] for mask in settings["masks"] if mask["type"] == "file"]
-    return geometry_files(settings) + existing(
-        filter(None, paths), settings["detector"]
+    return (
+        geometry_files(settings)
+        + existing(filter(None, paths), settings["detector"])
+        + pin_files(settings)
     )
 
 
@@ -127,6 +140,36 @@ def existing(paths, detector):
 
 def weights_mask(wildcards):
     return f"resources/masks/{PLAN.weights[wildcards.key]['mask']}.h5"
+
+
+# Proposals of masks --------------------------------------------------------------------------------
+
+
+def proposal_settings(wildcards):
+    return PLAN.configuration.proposals[wildcards.proposal].model_dump()
+
+
+def proposal_detector(wildcards):
+    """What a proposal needs to know of its detector."""
+    settings = PLAN.configuration.detectors[proposal_settings(wildcards)["detector"]]
+    used = {"shape", "geometry", "orientation", "valid"}
+    return settings.model_dump(include=used)
+
+
+@mendable
+def proposal_place(wildcards):
+    return proposal_location(PLAN, wildcards.proposal)
+
+
+@mendable
+def proposal_inputs(wildcards):
+    """Raw files of the run that a proposal is made from."""
+    return proposal_files(PLAN, wildcards.proposal)
+
+
+@mendable
+def proposal_geometry(wildcards):
+    return geometry_files(proposal_detector(wildcards))
 
 
 # Chunks --------------------------------------------------------------------------------------------

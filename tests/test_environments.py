@@ -34,6 +34,7 @@ PYPI_NAME = {
     "pyfai-base": "pyfai",  # without graphical toolkits
     "matplotlib-base": "matplotlib",
     "python-isal": "isal",
+    "dask-core": "dask",  # without what spreads arrays over computers
 }
 IMPORTED_FROM = {"yaml": "pyyaml", "pyFAI": "pyfai", "PIL": "pillow"}
 

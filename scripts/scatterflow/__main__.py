@@ -5,6 +5,7 @@ discover   look through the raw folder and extend the run table
 schema     JSON Schema of the configuration, for editors
 keys       every key of the configuration, as in config/README.md
 convert-chap  a CHAP configuration as config.yaml and run table
+registry   masks by name and version: register, list, show, import, export, pin, ...
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if __package__ in (None, ""):  # started as a folder: its parent holds the packa
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from scatterflow.errors import UserError, from_os_error, suggestion
+from scatterflow.registry.command import add_commands as add_registry_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         "--output", required=True, metavar="FOLDER", help="folder of the new files, e.g. config"
     )
     chap.set_defaults(command=_convert_chap)
+    text = "masks by name and version: register, list, show, import, export, pin, ..."
+    add_registry_commands(commands.add_parser("registry", help=text, description=text))
     return parser
 
 

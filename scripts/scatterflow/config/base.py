@@ -21,25 +21,14 @@ from pydantic import (
 )
 
 from scatterflow.errors import shortened, suggestion
+from scatterflow.names import NAME_LENGTH as NAME_LENGTH
+from scatterflow.names import NAME_PATTERN, check_name
 
-NAME_LENGTH = 64
 # Stands for the detector in the names of integrations that join several; no detector is called so.
 MERGED = "merged"
-NAME_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}"
-_NAME = re.compile(NAME_PATTERN + r"\Z")
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,3}\Z")
 _LONGEST_PATH = 500
 _LONGEST_TEXT = 10_000
-
-
-def check_name(name: str) -> str:
-    """A name that is safe as a folder name, a wildcard and a NeXus group; raises ValueError."""
-    if not _NAME.match(name) or ".." in name:
-        raise ValueError(
-            f"{shortened(name)} cannot be a name: use 1 to {NAME_LENGTH} of the characters "
-            "A-Z a-z 0-9 _ . - and start with a letter or digit"
-        )
-    return name
 
 
 def check_text(text: str) -> str:

@@ -100,7 +100,22 @@ class CircleMask(Model):
     """Mask the inside, or everything but the inside."""
 
 
-MaskConfig = Annotated[GapsMask | FileMask | PolygonMask | CircleMask, Field(discriminator="type")]
+class RegistryMask(Model):
+    """A mask of the registry; pinned to a version before anything runs."""
+
+    type: Literal["registry"]
+    """A mask of the registry."""
+    name: Name
+    """Name of the mask in the registry."""
+    detector: Name | None = None
+    """Name of the detector in the registry; left out: the name of this detector."""
+    version: Annotated[int, Field(ge=1)] | None = None
+    """Version; left out: the newest one when it was pinned. `scatterflow registry pin` renews the pin."""
+
+
+MaskConfig = Annotated[
+    GapsMask | FileMask | PolygonMask | CircleMask | RegistryMask, Field(discriminator="type")
+]
 
 
 class ValidRange(Model):

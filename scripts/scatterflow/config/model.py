@@ -18,6 +18,7 @@ from scatterflow.config.base import (
 )
 from scatterflow.config.detectors import DetectorConfig
 from scatterflow.config.maps import JointMap
+from scatterflow.config.proposals import ProposalConfig
 from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.sources import SourceConfig
 
@@ -99,6 +100,9 @@ class Configuration(Model):
     """The run table."""
     raw: FilePath = "raw"
     """Folder that the raw paths of the run table are relative to; it is only read."""
+    registry: FilePath | None = None
+    """Registry that masks of type `registry` come from: a folder, or the address of a Tiled server; left
+    out: what the environment variable SCATTERFLOW_REGISTRY names, else the folder `registry`."""
     sources: Annotated[dict[Name, SourceConfig], Field(min_length=1)]
     """How raw data is laid out, by name; the run table's column `source` refers to it."""
     detectors: Annotated[dict[Name, DetectorConfig], Field(min_length=1)]
@@ -107,6 +111,8 @@ class Configuration(Model):
     """Reductions by name; the run table's column `reduction` refers to it."""
     maps: dict[Name, JointMap] = Field(default={})
     """Maps of the frames of several runs, by name."""
+    proposals: dict[Name, ProposalConfig] = Field(default={})
+    """Masks to be made from frames by `snakemake proposals`; they go into the registry, to be accepted."""
     overrides: list[Override] = Field(default=[])
     """Run-dependent parameters, applied in order."""
     chunks: Chunks = Chunks()
@@ -146,6 +152,12 @@ class Configuration(Model):
                         f"sources.{name}.frames: detector {detector!r} is not in `detectors` "
                         f"({', '.join(self.detectors)})"
                     )
+        for name, proposal in self.proposals.items():
+            if proposal.detector not in self.detectors:
+                raise ValueError(
+                    f"proposals.{name}.detector: {proposal.detector!r} is not in `detectors` "
+                    f"({', '.join(self.detectors)})"
+                )
         for name, reduction in self.reductions.items():
             for title, integration in reduction.integrations.items():
                 for detector in integration.detectors or []:

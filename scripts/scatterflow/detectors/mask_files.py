@@ -46,7 +46,7 @@ def read_mask_file(
         _check_polarity(mask.get("true_means"), "a NeXus pixel_mask", place)
     image = read_image(mask["path"], dataset, shape, place)
     if is_pixel_mask:
-        return _from_pixel_mask(image.pixels, mask.get("bits", _DEFAULT_BITS), place)
+        return from_pixel_mask(image.pixels, mask.get("bits", _DEFAULT_BITS), place)
     good = _from_values(image, mask.get("true_means"), place)
     return good, np.where(good, np.uint32(0), USER_BIT)
 
@@ -76,7 +76,7 @@ def _from_values(image: StoredImage, declared: str | None, place: str) -> np.nda
     return nonzero if declared == "good" else ~nonzero
 
 
-def _from_pixel_mask(values: np.ndarray, bits: int, place: str) -> tuple[np.ndarray, np.ndarray]:
+def from_pixel_mask(values: np.ndarray, bits: int, place: str) -> tuple[np.ndarray, np.ndarray]:
     """A NeXus pixel_mask: bad where one of `bits` is set.
 
     The reasons keep the file's own bits, as far as they count: upper bits (tags) always, lower ones

@@ -8,6 +8,7 @@ goes the reason for each pixel, as bits of a NeXus NXdetector `pixel_mask`:
 | gaps | bit 0 (gap) |
 | file, polygon, circle | bit 8 (user: beam stop, shadow, ...) |
 | dataset named pixel_mask | its own |
+| registry | its own |
 
 The bits of NeXus: 0 gap, 1 dead, 2 under-responding, 3 over-responding, 4 noisy (hot), 6 cluster,
 8 user; 16 and up are tags, not reasons. Always good == ((reasons & 0xFFFF) == 0).
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 GAP_BIT = np.uint32(1 << 0)
 CONVENTION = "True = good"
+HC_KEV_METRE = 12.398419843320026e-10  # CODATA 2018, exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,8 @@ class GoodMask:
     good: bool (rows, cols), True = good.
     reasons: uint32 (rows, cols), bits of a NeXus pixel_mask.
     members: one dict per member: name, type, path (None without a file), sha256 (of the member's
-        own good mask), masked_fraction.
+        own good mask), masked_fraction. One of the registry has detector, version, uid and sha256 as
+        they are there, and good_sha256 (of its good mask).
     warnings: what looks odd but may be meant.
     """
 
@@ -97,6 +100,8 @@ def build_mask(
         good &= member_good
         reasons |= member_reasons
         members.append(_describe(mask, member_good))
+        if mask["type"] == "registry":
+            warnings += _check_registered(mask, integrator, name)
         if mask["type"] != "gaps" and member_good.all():
             warnings.append(f"mask {mask['name']!r} of detector {name} masks no pixel")
     _check_fraction(good, members, detector.get("most_masked", 0.95), name)
@@ -114,6 +119,8 @@ def make_member(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Good mask (bool) and reasons (uint32) of one member, both of `shape`. Raises UserError."""
     place = f"{place}, mask {mask['name']}"
+    if mask["type"] == "registry":  # loaded by its pin before
+        return mask["good"], mask["reasons"]
     if mask["type"] == "file":
         return read_mask_file(mask, shape, f"{place}, file {mask['path']}")
     if mask["type"] == "gaps":
@@ -216,7 +223,29 @@ def _describe(mask: dict[str, Any], good: np.ndarray) -> dict[str, Any]:
         "path": mask.get("path"),
         "sha256": mask_sha256(good),
         "masked_fraction": masked_fraction(good),
+        **mask.get("identity", {}),
     }
+
+
+def _check_registered(
+    mask: dict[str, Any], integrator: AzimuthalIntegrator, name: str
+) -> list[str]:
+    """A registered mask says which frames it fits: those of this geometry?"""
+    wanted, found = mask["orientation"], int(integrator.detector.orientation)
+    if wanted is not None and wanted != found:
+        raise UserError(
+            f"the mask fits frames of orientation {wanted}, the geometry has orientation {found}",
+            f"detector {name}, mask {mask['name']}",
+            "register the mask for this orientation, or correct `orientation` and the PONI file",
+        )
+    low, high = mask["energy_keV"]
+    energy = HC_KEV_METRE / integrator.wavelength
+    if (low is not None and energy < low) or (high is not None and energy > high):
+        return [
+            f"mask {mask['name']!r} of detector {name} is valid from {low} to {high} keV, the geometry's "
+            f"energy is {energy:.3f} keV"
+        ]
+    return []
 
 
 def _check_fraction(

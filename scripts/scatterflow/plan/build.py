@@ -33,6 +33,7 @@ from scatterflow.plan.companions import add_companions
 from scatterflow.plan.exports import check_exports
 from scatterflow.plan.maps import PlannedMap, plan_maps
 from scatterflow.plan.merged import check_merged, merged_geometries, shown_tasks
+from scatterflow.plan.pins import plan_pins
 from scatterflow.plan.refinement import check_refinement
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
@@ -195,6 +196,7 @@ class Plan:
 
     masks, weights: parameters of each shared product; the key holds a digest of them.
     maps: by run and reduction, those of several runs by `maps` and their name.
+    pins: masks of the registry that are needed, by the file that says which version is used.
     notes: what looks odd but may be meant.
     """
 
@@ -203,6 +205,7 @@ class Plan:
     reductions: dict[tuple[str, str], PlannedReduction] = field(default_factory=dict)
     masks: dict[str, dict[str, Any]] = field(default_factory=dict)
     weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pins: dict[str, dict[str, Any]] = field(default_factory=dict)
     maps: dict[tuple[str, str], PlannedMap] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -319,6 +322,7 @@ def _plan_reduction(
 def _plan_mask(plan: Plan, configuration: Configuration, detector: str) -> str:
     used = ("shape", "geometry", "orientation", "masks", "most_masked", "dark", "flat")
     settings = configuration.detectors[detector].model_dump(include=set(used))
+    settings["masks"] = plan_pins(plan.pins, settings["masks"], detector)
     parameters = {"detector": detector, **settings}
     key = f"{detector[:KEY_NAME_LENGTH]}-{value_digest(parameters)}"
     plan.masks[key] = parameters

@@ -1,0 +1,21 @@
+"""Names that are safe everywhere: as a folder, a wildcard, a NeXus group, a key of a database."""
+
+from __future__ import annotations
+
+import re
+
+from scatterflow.errors import shortened
+
+NAME_LENGTH = 64
+NAME_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}"
+_NAME = re.compile(NAME_PATTERN + r"\Z")
+
+
+def check_name(name: str) -> str:
+    """A name that is safe as a folder name, a wildcard and a NeXus group; raises ValueError."""
+    if not isinstance(name, str) or not _NAME.match(name) or ".." in name:
+        raise ValueError(
+            f"{shortened(name)} cannot be a name: use 1 to {NAME_LENGTH} of the characters "
+            "A-Z a-z 0-9 _ . - and start with a letter or digit"
+        )
+    return name
