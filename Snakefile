@@ -18,6 +18,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/common_results.smk"
 include: "rules/detectors.smk"
 include: "rules/proposals.smk"
 include: "rules/saxswaxs.smk"
