@@ -131,7 +131,7 @@ class Prepared:
                 "integration": task.integration,
                 "kind": task.kind,
                 "weights": task.weights,
-                "error_model": reduction.reduction.integrations[task.integration].error_model,
+                **reduction.frame_settings(task),
             }
             for task in reduction.tasks
         ]
@@ -157,8 +157,10 @@ def prepare(settings: dict[str, Any], folder: Path) -> Prepared:
         [
             {
                 "name": task.name,
+                "detector": task.detector,
                 "bins": list(task.bins),
                 "stored_frames": reduction.stored_frames(task),
+                "robust": reduction.frame_settings(task)["robust"] is not None,
             }
             for task in reduction.tasks
         ],
@@ -190,6 +192,7 @@ def chunk_job(prepared: Prepared, start: int, stop: int, threads: int) -> Callab
 def assembly(prepared: Prepared) -> Callable[[], None]:
     """The whole work of rule assemble_result after all chunk jobs, to be repeated."""
     import assemble_result
+    from scatterflow.plan.companions import applied_corrections
 
     reduction = prepared.reduction()
     configuration = reduction.configuration
@@ -211,6 +214,11 @@ def assembly(prepared: Prepared) -> Callable[[], None]:
         },
         "tasks": prepared.tasks(),
         "valid": {name: item["valid"] for name, item in reduction.calibrations.items()},
+        "dead_times": {name: item["dead_time"] for name, item in reduction.calibrations.items()},
+        "corrections": applied_corrections(reduction),
+        "companions": [],
+        "companion_containers": [],
+        "companion_receipts": [],
         "result": str(prepared.folder / "result.nxs"),
     }
     return lambda: assemble_result.main(**arguments)

@@ -33,7 +33,7 @@ BINS = {"azimuthal": (500,), "cake": (180, 200)}
 STORAGE = {"contiguous": {}, "gzip": {"compression": "gzip", "compression_opts": 1}, "bslz4": {}}
 
 JOB = """
-import json, resource, sys
+import json, sys
 from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk
 from scatterflow.saxswaxs.tasks import read_tasks
 from scatterflow.sources.base import RunLocation
@@ -49,7 +49,8 @@ integrate_chunk(
     {"area": Calibration(job["valid"])},
     threads=job["threads"],
 )
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+with open("/proc/self/status") as status:  # ru_maxrss would count the process that started this one
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM:")))
 """
 
 
