@@ -51,15 +51,35 @@ def source_of(prepared: Prepared) -> Source:
     return open_source(RunLocation.from_fields(location))
 
 
-def integrate_memory(frames: np.ndarray, work: Work, threads: int) -> Sums:
-    """Sums of each integration; frames: (n, rows, columns) as stored."""
+@dataclass(frozen=True)
+class FirstBlock:
+    """What the engine delivers of the first frames, for comparison; normalisations: (bins) by integration."""
+
+    normalisations: dict[str, np.ndarray]
+    sums: list[KernelSums]
+
+    def named(self) -> Sums:
+        """Sums by integration."""
+        return {
+            name: (
+                part.signal,
+                part.variance,
+                np.broadcast_to(norm, part.signal.shape)
+                - (0.0 if part.lost is None else part.lost),
+            )
+            for (name, norm), part in zip(self.normalisations.items(), self.sums, strict=True)
+        }
+
+
+def integrate_memory(frames: np.ndarray, work: Work, threads: int) -> FirstBlock:
+    """Integrate frames (n, rows, columns) as stored."""
     limits = valid_limits(work.valid, frames.dtype)
     sums = integrate_frames(frames, limits, list(work.targets.values()), threads=threads)
-    return _named(work, [sums])
+    return FirstBlock(_normalisations(work), sums)
 
 
-def integrate_source(source: Source, stop: int, work: Work, threads: int) -> Sums:
-    """The same from the first frames of raw files: read, decoded and integrated, nothing written."""
+def integrate_source(source: Source, stop: int, work: Work, threads: int) -> FirstBlock:
+    """The same from the first frames of raw files: read, decoded and integrated, nothing kept but a block."""
     info = source.detectors[DETECTOR]
     limits = valid_limits(work.valid, info.dtype)
     targets = list(work.targets.values())
@@ -69,21 +89,11 @@ def integrate_source(source: Source, stop: int, work: Work, threads: int) -> Sum
         return read_block(source, DETECTOR, block.first, block.first + block.size, False)
 
     blocks = frame_blocks(source, DETECTOR, 0, stop, BLOCK, False)
-    return _named(work, [sums for _, sums in integrated(blocks, workers, read_again)])
+    first: list[KernelSums] = []
+    for _, sums in integrated(blocks, workers, read_again):
+        first = first or sums
+    return FirstBlock(_normalisations(work), first)
 
 
-def _named(work: Work, blocks: list[list[KernelSums]]) -> Sums:
-    found: Sums = {}
-    for i, (name, target) in enumerate(work.targets.items()):
-        parts = [block[i] for block in blocks]
-        norms = [
-            np.broadcast_to(target.normalisation, part.signal.shape)
-            - (0.0 if part.lost is None else part.lost)
-            for part in parts
-        ]
-        found[name] = (
-            np.concatenate([part.signal for part in parts]),
-            np.concatenate([part.variance for part in parts]),
-            np.concatenate(norms),
-        )
-    return found
+def _normalisations(work: Work) -> dict[str, np.ndarray]:
+    return {name: target.normalisation for name, target in work.targets.items()}

@@ -43,14 +43,14 @@ def read_frames(series: Series, frames: int) -> np.ndarray:
 
 def our_memory(
     prepared: Prepared, series: Series, frames: int, threads: int
-) -> Callable[[], engine.Sums]:
+) -> Callable[[], engine.FirstBlock]:
     """The engine alone, frames in memory."""
     stack = read_frames(series, frames)
     work = engine.work_of(prepared)
     return lambda: engine.integrate_memory(stack, work, threads)
 
 
-def our_source(prepared: Prepared, frames: int, threads: int) -> Callable[[], engine.Sums]:
+def our_source(prepared: Prepared, frames: int, threads: int) -> Callable[[], engine.FirstBlock]:
     """Read, decode and integrate; nothing is written."""
     source = engine.source_of(prepared)
     work = engine.work_of(prepared)
@@ -255,10 +255,10 @@ def profiles_in_memory(size: Size = FULL) -> list[Row]:
 
 
 def _same_profiles(ours: Timing, peer: Timing, series: Series, per_steradian: bool) -> None:
-    _, variance, normalisation = ours.result["azimuthal"]
+    _, variance, normalisation = ours.result.named()["azimuthal"]
     scaled = ("azimuthal",) if per_steradian else ()
     intensity = {"azimuthal": peer.result["azimuthal"]}
-    chap.same_intensities(ours.result, intensity, series, per_steradian=scaled)
+    chap.same_intensities(ours.result.named(), intensity, series, per_steradian=scaled)
     sigma = {"azimuthal": peer.result["sigma"]}
     errors = {"azimuthal": (np.sqrt(variance), variance, normalisation)}
     chap.same_intensities(errors, sigma, series, per_steradian=scaled)
@@ -286,7 +286,7 @@ def eiger_three_integrations(size: Size = FULL) -> list[Row]:
             processes=size.processes,
         )
     peers = [found["CHAP, default threads"], found["CHAP, one thread"]]
-    chap.same_intensities(found["ours"].result, peers[0].result, series)
+    chap.same_intensities(found["ours"].result.named(), peers[0].result, series)
     rows = []
     for name, title in (
         ("ours", "Eiger 4M bslz4 HDF5: 1-D, cake, radial (read, decode, integrate)"),
@@ -336,7 +336,7 @@ def pilatus_files(kind: str, size: Size = FULL) -> list[Row]:
             processes=size.processes,
         )
     peers = [found["CHAP, default threads"], found["CHAP, one thread"]]
-    chap.same_intensities(found["ours"].result, peers[0].result, series)
+    chap.same_intensities(found["ours"].result.named(), peers[0].result, series)
     rows = []
     for name, what in (("ours", "read, integrate"), ("job", "whole chunk job")):
         share = found["reader"].seconds / found[name].seconds
