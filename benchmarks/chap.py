@@ -135,9 +135,11 @@ def same_intensities(
     per_steradian: tuple[str, ...] = ("azimuthal", "cake"),
 ) -> None:
     """Raise ValueError unless the peer's intensities are ours (sums: signal, variance, normalisation) to
-    `rtol`; the peer may have fewer frames, and has zero or NaN in bins without counts."""
-    for name, theirs in intensities.items():
-        signal, _, normalisation = (values[: len(theirs)] for values in sums[name])
+    `rtol`, in the first frames, those that both have; the peer has zero or NaN in bins without counts."""
+    for name, peers in intensities.items():
+        frames = min(len(peers), len(sums[name][0]))
+        theirs = peers[:frames]
+        signal, _, normalisation = (values[:frames] for values in sums[name])
         with np.errstate(invalid="ignore", divide="ignore"):
             ours = (signal / normalisation).reshape(theirs.shape)
         if name in per_steradian:
