@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 
 from scatterflow.kernels.moments import comparable
-from scatterflow.kernels.robust_bins import clip, trim
+from scatterflow.kernels.robust_bins import Counts, Matrix, Results, Scratch, clip, trim
 
 # Least variance of a pixel; below 0 there is none.
 FLOORS = {"none": -1.0, "counting": 0.0, "poisson": 1.0}
@@ -176,35 +176,27 @@ def _over_frames(
     rejected = np.zeros(len(frames), dtype=np.int64)
     largest = int(np.diff(indptr).max(initial=0))
     empty = np.empty(0)
-    # In the order of the matrix, so that it is read straight on.
-    weight = weight.ravel()[indices]
-    low, high = comparable(limits, frames.dtype)
+    counts = Counts(
+        *comparable(limits, frames.dtype),
+        empty if dark is None else dark.ravel(),
+        empty if dark_variance is None else dark_variance.ravel(),
+        FLOORS[error_model],
+    )
+    # Weights in the order of the matrix, so that they are read straight on.
+    matrix = Matrix(indptr, indices, coefficients, weight.ravel()[indices])
 
     def run(part: slice) -> np.ndarray:
         rejected_frames = np.zeros(pixels, dtype=np.int64)
-        kernel(
-            frames[part],
-            low,
-            high,
-            indptr,
-            indices,
-            coefficients,
-            weight,
-            empty if dark is None else dark.ravel(),
-            empty if dark_variance is None else dark_variance.ravel(),
-            FLOORS[error_model],
-            dead[part],
+        scratch = Scratch(
             np.empty(largest),
             np.empty(largest),
             np.empty(largest, dtype=np.int64),
             np.full(pixels, -1, dtype=np.int64),
-            signal[part],
-            variance[part],
-            normalisation[part],
-            rejected[part],
-            rejected_frames,
-            *parameters,
         )
+        results = Results(
+            signal[part], variance[part], normalisation[part], rejected[part], rejected_frames
+        )
+        kernel(frames[part], counts, matrix, dead[part], scratch, results, *parameters)
         return rejected_frames
 
     threads = max(1, min(threads, len(frames)))

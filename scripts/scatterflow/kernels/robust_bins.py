@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,47 @@ from scatterflow.kernels.compiled import compiled
 
 # Clipping a pixel or two by their own mean leaves nothing.
 FEWEST = 3
+
+
+class Counts(NamedTuple):
+    """What the stored values of a frame mean: lowest and highest valid one, of the frame's own type; dark
+    image and its variance (pixels) or empty; least variance of a pixel (negative: none is known)."""
+
+    low: Any
+    high: Any
+    dark: np.ndarray
+    dark_variance: np.ndarray
+    floor: float
+
+
+class Matrix(NamedTuple):
+    """CSR matrix, a row a bin; weight: of the pixel of each entry, (entries)."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    coefficients: np.ndarray
+    weight: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """The gathered pixels of a bin, (most pixels of a bin) each: intensity, c w, place in the matrix.
+    seen: (pixels), the last frame in which each was rejected."""
+
+    x: np.ndarray
+    share: np.ndarray
+    entry: np.ndarray
+    seen: np.ndarray
+
+
+class Results(NamedTuple):
+    """signal, variance, normalisation: (frames, bins); rejected pixels (frames); rejected_frames: in how many
+    each pixel was rejected, (pixels)."""
+
+    signal: np.ndarray
+    variance: np.ndarray
+    normalisation: np.ndarray
+    rejected: np.ndarray
+    rejected_frames: np.ndarray
 
 
 @compiled
@@ -23,28 +65,18 @@ def _counted(stored: float, dead: float, floor: float) -> tuple[float, float]:
 
 @compiled
 def _gather(
-    frame: np.ndarray,
-    low: float,
-    high: float,
-    indices: np.ndarray,
-    coefficients: np.ndarray,
-    weight: np.ndarray,
-    dark: np.ndarray,
-    dark_variance: np.ndarray,
-    floor: float,
-    dead: float,
-    start: int,
-    stop: int,
-    x: np.ndarray,
-    share: np.ndarray,
-    entry: np.ndarray,
+    frame: np.ndarray, counts: Counts, matrix: Matrix, dead: float, b: int, scratch: Scratch
 ) -> tuple[int, float, float, float, float, float]:
-    """Valid pixels of a bin: intensity, c w and place in the matrix. Returns how many there are, and their
+    """Valid pixels of bin b: intensity, c w and place in the matrix. Returns how many there are, and their
     sums of c (n - d), c^2 v, c w, (c w)^2 and c."""
+    # Taken out of the tuples once: numba counts references where a loop takes them out.
+    low, high, dark, dark_variance, floor = counts
+    indptr, indices, coefficients, weight = matrix
+    x, share, entry, _ = scratch
     has_dark, has_dark_variance = dark.size > 0, dark_variance.size > 0
     n = 0
     signal = variance = norm = norm_squared = shares = 0.0
-    for k in range(start, stop):
+    for k in range(indptr[b], indptr[b + 1]):
         pixel = indices[k]
         stored = frame[pixel]
         # A NaN fails both comparisons and is left out.
@@ -73,18 +105,17 @@ def _gather(
 @compiled
 def _add_up(
     frame: np.ndarray,
-    indices: np.ndarray,
-    coefficients: np.ndarray,
-    dark: np.ndarray,
-    dark_variance: np.ndarray,
-    floor: float,
+    counts: Counts,
+    matrix: Matrix,
     dead: float,
     first: int,
     stop: int,
-    share: np.ndarray,
-    entry: np.ndarray,
+    scratch: Scratch,
 ) -> tuple[float, float, float, float, float]:
     """The same sums over the gathered pixels first..stop-1."""
+    _, _, dark, dark_variance, floor = counts
+    _, indices, coefficients, _ = matrix
+    _, share, entry, _ = scratch
     has_dark, has_dark_variance = dark.size > 0, dark_variance.size > 0
     signal = variance = norm = norm_squared = shares = 0.0
     for i in range(first, stop):
@@ -104,14 +135,12 @@ def _add_up(
 
 
 @compiled
-def _note_rejected(
-    pixel: int, frame: int, seen: np.ndarray, rejected: np.ndarray, rejected_frames: np.ndarray
-) -> None:
+def _note_rejected(pixel: int, frame: int, seen: np.ndarray, results: Results) -> None:
     # A pixel shared by bins counts once a frame.
     if seen[pixel] != frame:
         seen[pixel] = frame
-        rejected[frame] += 1
-        rejected_frames[pixel] += 1
+        results.rejected[frame] += 1
+        results.rejected_frames[pixel] += 1
 
 
 @compiled
@@ -132,48 +161,21 @@ def _observed_variance(x: np.ndarray, share: np.ndarray, n: int, mean: float) ->
 @compiled
 def clip(
     frames: np.ndarray,
-    low: float,
-    high: float,
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    coefficients: np.ndarray,
-    weight: np.ndarray,
-    dark: np.ndarray,
-    dark_variance: np.ndarray,
-    floor: float,
+    counts: Counts,
+    matrix: Matrix,
     dead: np.ndarray,
-    x: np.ndarray,
-    share: np.ndarray,
-    entry: np.ndarray,
-    seen: np.ndarray,
-    signal: np.ndarray,
-    variance: np.ndarray,
-    normalisation: np.ndarray,
-    rejected: np.ndarray,
-    rejected_frames: np.ndarray,
+    scratch: Scratch,
+    results: Results,
     threshold: float,
     iterations: int,
     observed: bool,
 ) -> None:
+    x, share, entry, seen = scratch
     for f in range(frames.shape[0]):
         frame = frames[f]
-        for b in range(indptr.size - 1):
+        for b in range(matrix.indptr.size - 1):
             n, total, spread, norm, norm_squared, shares = _gather(
-                frame,
-                low,
-                high,
-                indices,
-                coefficients,
-                weight,
-                dark,
-                dark_variance,
-                floor,
-                dead[f],
-                indptr[b],
-                indptr[b + 1],
-                x,
-                share,
-                entry,
+                frame, counts, matrix, dead[f], b, scratch
             )
             for _ in range(iterations):
                 if n < FEWEST:
@@ -187,7 +189,7 @@ def clip(
                 kept = 0
                 for i in range(n):
                     if abs(x[i] - mean) > limit:
-                        _note_rejected(indices[entry[i]], f, seen, rejected, rejected_frames)
+                        _note_rejected(matrix.indices[entry[i]], f, seen, results)
                         continue
                     if kept != i:
                         x[kept] = x[i]
@@ -198,21 +200,11 @@ def clip(
                     break
                 n = kept
                 total, spread, norm, norm_squared, shares = _add_up(
-                    frame,
-                    indices,
-                    coefficients,
-                    dark,
-                    dark_variance,
-                    floor,
-                    dead[f],
-                    0,
-                    n,
-                    share,
-                    entry,
+                    frame, counts, matrix, dead[f], 0, n, scratch
                 )
-            signal[f, b] = total
-            variance[f, b] = spread if floor >= 0.0 else np.nan
-            normalisation[f, b] = norm
+            results.signal[f, b] = total
+            results.variance[f, b] = spread if counts.floor >= 0.0 else np.nan
+            results.normalisation[f, b] = norm
 
 
 @compiled
@@ -322,74 +314,35 @@ def _between(
 @compiled
 def trim(
     frames: np.ndarray,
-    low: float,
-    high: float,
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    coefficients: np.ndarray,
-    weight: np.ndarray,
-    dark: np.ndarray,
-    dark_variance: np.ndarray,
-    floor: float,
+    counts: Counts,
+    matrix: Matrix,
     dead: np.ndarray,
-    x: np.ndarray,
-    share: np.ndarray,
-    entry: np.ndarray,
-    seen: np.ndarray,
-    signal: np.ndarray,
-    variance: np.ndarray,
-    normalisation: np.ndarray,
-    rejected: np.ndarray,
-    rejected_frames: np.ndarray,
+    scratch: Scratch,
+    results: Results,
     lower: float,
     upper: float,
     factor: float,
 ) -> None:
+    x, share, entry, seen = scratch
     for f in range(frames.shape[0]):
         frame = frames[f]
-        for b in range(indptr.size - 1):
-            n, _, _, all_norm, all_squared, _ = _gather(
-                frame,
-                low,
-                high,
-                indices,
-                coefficients,
-                weight,
-                dark,
-                dark_variance,
-                floor,
-                dead[f],
-                indptr[b],
-                indptr[b + 1],
-                x,
-                share,
-                entry,
-            )
+        for b in range(matrix.indptr.size - 1):
+            n, _, _, all_norm, all_squared, _ = _gather(frame, counts, matrix, dead[f], b, scratch)
             if n == 0:
-                signal[f, b] = 0.0
-                variance[f, b] = 0.0 if floor >= 0.0 else np.nan
-                normalisation[f, b] = 0.0
+                results.signal[f, b] = 0.0
+                results.variance[f, b] = 0.0 if counts.floor >= 0.0 else np.nan
+                results.normalisation[f, b] = 0.0
                 continue
             first, last = _between(x, share, entry, n, all_norm, lower, upper)
             for i in range(first):
-                _note_rejected(indices[entry[i]], f, seen, rejected, rejected_frames)
+                _note_rejected(matrix.indices[entry[i]], f, seen, results)
             for i in range(last + 1, n):
-                _note_rejected(indices[entry[i]], f, seen, rejected, rejected_frames)
+                _note_rejected(matrix.indices[entry[i]], f, seen, results)
             total, spread, norm, norm_squared, _ = _add_up(
-                frame,
-                indices,
-                coefficients,
-                dark,
-                dark_variance,
-                floor,
-                dead[f],
-                first,
-                last + 1,
-                share,
-                entry,
+                frame, counts, matrix, dead[f], first, last + 1, scratch
             )
-            signal[f, b] = total
-            normalisation[f, b] = norm
+            results.signal[f, b] = total
+            results.normalisation[f, b] = norm
             # factor x variance of one pixel / number of pixels, times N^2 as I = S / N divides by it.
-            of_pixel = spread / norm_squared if floor >= 0.0 else np.nan
-            variance[f, b] = factor * of_pixel * all_squared * (norm / all_norm) ** 2
+            of_pixel = spread / norm_squared if counts.floor >= 0.0 else np.nan
+            results.variance[f, b] = factor * of_pixel * all_squared * (norm / all_norm) ** 2
