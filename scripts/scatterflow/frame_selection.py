@@ -1,8 +1,9 @@
-"""Selections of frames as text: `all`, or numbers and ranges, counted from 0: `0-9,15`."""
+"""Numbers of frames or scans as text, in ranges: `0-9,15`; of frames also `all`, counted from 0."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _ITEM = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?\Z")
 
@@ -27,3 +28,14 @@ def selected_frames(text: str) -> list[tuple[int, int]] | None:
             raise ValueError(f"the range {item!r} descends")
         items.append((first, last))
     return items
+
+
+def ranges_text(numbers: Iterable[int]) -> str:
+    """Whole numbers as text: 1, 2, 3, 7 are `1-3,7`; empty for none."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ",".join("-".join(map(str, part)) for part in parts)

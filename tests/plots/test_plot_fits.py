@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scatterflow.errors import UserError
-from scatterflow.plots.analyses import FrameValue, read_curves, read_status, read_values, scanned
+from scatterflow.plots.analyses import FrameValue, read_curves, read_status, read_values
 from scatterflow.plots.fits import (
     chosen_frames,
     figures_figure,
@@ -19,7 +19,7 @@ from scatterflow.plots.fits import (
     plot_figures,
     plot_fit,
 )
-from scatterflow.plots.results import Scalar, read_scalars
+from scatterflow.plots.results import Scalar, read_scalars, scanned
 from scatterflow.plots.views import plot_views
 from scatterflow.saxswaxs.analyse import analyse_result
 

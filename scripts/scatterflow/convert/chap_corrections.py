@@ -24,6 +24,7 @@ from scatterflow.convert.chap_integrations import integration_name
 from scatterflow.convert.chap_scans import Scan, read_scans, scan_numbers
 from scatterflow.convert.notes import Notes
 from scatterflow.errors import UserError, shortened, suggestion
+from scatterflow.frame_selection import ranges_text
 
 # A slice that ends far behind the frames means all of them.
 MOST_FRAMES = 1_000_000
@@ -217,7 +218,7 @@ def _selection(background: dict[str, Any], scans: list[Scan], key: str, notes: N
     """Frames of the background, `0-9,15`; empty: all of them."""
     if background.get("scan_step_indices") is not None:
         steps = scan_numbers(background["scan_step_indices"], f"key {key}.scan_step_indices")
-        return _ranges(steps)
+        return ranges_text(steps)
     limits = background.get("idx_slice") or {}
     start, step = int(limits.get("start") or 0), int(limits.get("step") or 1)
     stop = limits.get("stop")
@@ -234,17 +235,7 @@ def _selection(background: dict[str, Any], scans: list[Scan], key: str, notes: N
     chosen = range(max(start, 0), min(int(stop), frames or MOST_FRAMES), step)
     if not chosen:
         raise UserError("no frame is chosen", f"key {key}.idx_slice", "correct start and stop")
-    return _ranges(list(chosen))
-
-
-def _ranges(numbers: list[int]) -> str:
-    parts: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    return ",".join("-".join(map(str, part)) for part in parts)
+    return ranges_text(list(chosen))
 
 
 def _thickness(item: dict[str, Any], key: str, notes: Notes) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
+from scatterflow.files.rows import RowBuffer
+
 CHUNK_BYTES = 1_000_000
 _LEVEL = 1
 
@@ -37,35 +39,29 @@ class RowsWriter:
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         self._dataset = dataset
-        self._chunk = np.full(dataset.chunks, np.nan, dtype=dataset.dtype)
-        self._held = 0
+        self._buffer = RowBuffer(dataset.chunks, dataset.dtype, self._write)
         self._first = 0
 
     def append(self, rows: np.ndarray) -> None:
         """Add rows, (any number, ...); raises ValueError if they are more than the dataset has."""
-        if self._first + self._held + len(rows) > len(self._dataset):
+        if self._first + self._buffer.held + len(rows) > len(self._dataset):
             raise ValueError(f"more rows than the {len(self._dataset)} of {self._dataset.name}")
-        done = 0
-        while done < len(rows):
-            part = rows[done : done + len(self._chunk) - self._held]
-            self._chunk[self._held : self._held + len(part)] = part
-            self._held += len(part)
-            done += len(part)
-            if self._held == len(self._chunk):
-                self._write()
+        self._buffer.append(rows)
 
     def finish(self) -> None:
         """Write what is left."""
-        if self._held:
-            self._chunk[self._held :] = np.nan
-            self._write()
+        self._buffer.flush()
 
-    def _write(self) -> None:
+    def _write(self, rows: np.ndarray) -> None:
         from isal import isal_zlib
 
-        shuffled = self._chunk.reshape(-1).view(np.uint8).reshape(-1, self._chunk.itemsize).T
+        chunk = self._dataset.chunks
+        if len(rows) < chunk[0]:
+            rows = np.concatenate(
+                [rows, np.full((chunk[0] - len(rows), *chunk[1:]), np.nan, rows.dtype)]
+            )
+        shuffled = rows.reshape(-1).view(np.uint8).reshape(-1, rows.itemsize).T
         packed = isal_zlib.compress(np.ascontiguousarray(shuffled).data, _LEVEL)
-        corner = (self._first, *(0 for _ in self._chunk.shape[1:]))
+        corner = (self._first, *(0 for _ in chunk[1:]))
         self._dataset.id.write_direct_chunk(corner, packed)
-        self._first += len(self._chunk)
-        self._held = 0
+        self._first += len(rows)

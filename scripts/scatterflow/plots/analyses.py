@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading
-from scatterflow.plots.results import PlotAxis, Scalar
+from scatterflow.plots.results import PlotAxis
 
 
 @dataclass(frozen=True)
@@ -79,16 +78,3 @@ def read_curves(analysis: str | Path, fit: str, frames: np.ndarray) -> FitCurves
             group["best_fit"][frames],
             str(group["data"].attrs["long_name"]),
         )
-
-
-def scanned(scalars: list[Scalar], name: str | None, path: str | Path) -> Scalar:
-    """The scalar that values are drawn over (None: the frame number); raises UserError without it."""
-    by_name = {scalar.name: scalar for scalar in scalars}
-    wanted = name or "frame_number"
-    if wanted not in by_name:
-        raise UserError(
-            f"no scalar {wanted!r} to plot over",
-            f"{path}, /entry/scalars",
-            suggestion(wanted, by_name),
-        )
-    return by_name[wanted]

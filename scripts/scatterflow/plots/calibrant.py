@@ -14,7 +14,6 @@ from scatterflow.plots.style import (
     BLUE,
     GREEN,
     GREY,
-    ORANGE,
     RED,
     WIDTH,
     axis_label,
@@ -23,13 +22,13 @@ from scatterflow.plots.style import (
     plain_text,
     robust_limits,
     save,
+    verdict_title,
 )
 from scatterflow.saxswaxs.calibrant import RingCheck
 
 PER_MILLE = 1e-3
 REASON_DISTANCE = 0.035
 """Unused rings closer than this fraction of the axis have no room for their reasons (two lines)."""
-VERDICT_COLOURS = {"pass": GREEN, "warn": ORANGE, "fail": RED}
 
 
 def plot_rings(
@@ -70,7 +69,7 @@ def rings_figure(
     )
     handles = top.get_legend_handles_labels()[0] + bottom.get_legend_handles_labels()[0]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    _write_verdict(figure, check, heading)
+    verdict_title(figure, plain_text(heading or check.calibrant, 70), check.verdict, check.sentence)
     return figure
 
 
@@ -166,20 +165,3 @@ def _name_unused(axes: Axes, check: RingCheck) -> None:
             fontsize=8,
             color=GREY,
         )
-
-
-def _write_verdict(figure: Figure, check: RingCheck, heading: str) -> None:
-    """Run, verdict and sentence as the figure's title; the verdict again as a coloured badge."""
-    sentence = f"Verdict: {check.verdict}. {plain_text(check.sentence, 300)}"
-    lines = [plain_text(heading or check.calibrant, 70), *textwrap.wrap(sentence, 95)]
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10.5, linespacing=1.4)
-    figure.text(
-        0.988,
-        0.985,
-        check.verdict.upper(),
-        ha="right",
-        va="top",
-        color="white",
-        weight="bold",
-        bbox={"facecolor": VERDICT_COLOURS[check.verdict], "edgecolor": "none", "pad": 5},
-    )

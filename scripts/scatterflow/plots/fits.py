@@ -16,11 +16,10 @@ from scatterflow.plots.analyses import (
     read_curves,
     read_status,
     read_values,
-    scanned,
 )
 from scatterflow.plots.axes import label_of
 from scatterflow.plots.monitors import MANY_FRAMES, readable
-from scatterflow.plots.results import Scalar, read_scalars
+from scatterflow.plots.results import Scalar, read_scalars, scanned
 from scatterflow.plots.style import (
     BLUE,
     GREY,

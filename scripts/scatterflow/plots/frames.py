@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
@@ -43,20 +45,10 @@ def frame_sum_figure(frame: FrameSum, detector: str) -> Figure:
     to_scale = 0.08 < rows / columns < 12
     figure = Figure(figsize=(WIDTH, _height(rows, columns, wide)))
     axes = figure.subplots()
-    axes.grid(False)
     frames = "1 frame" if frame.frames == 1 else f"mean of {frame.frames} frames"
     title(figure, frame.heading, f"detector {detector}: {frames}")
 
-    norm, extend = colour_norm(frame.mean)
-    # Shrinking happens on colours, after the log scale: averaged counts would drown single pixels.
-    image = axes.imshow(
-        np.ma.masked_invalid(frame.mean),
-        norm=norm,
-        cmap=intensity_colours(),
-        extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
-        interpolation_stage="rgba",
-        aspect="equal" if to_scale else "auto",
-    )
+    image, extend = draw_mean_frame(axes, frame.mean, "equal" if to_scale else "auto")
     if not np.isfinite(frame.mean).any():
         no_data_note(axes, "no valid pixel in any frame")
     label = f"mean ({frame.unit} per pixel and frame)" if frame.unit else "mean per pixel and frame"
@@ -70,6 +62,25 @@ def frame_sum_figure(frame: FrameSum, detector: str) -> Figure:
     handles = [*_mark_masked(axes, frame), _mark_beam(axes, frame.beam, rows, columns)]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def draw_mean_frame(
+    axes: Axes, mean: np.ndarray, aspect: Literal["equal", "auto"] = "equal"
+) -> tuple[AxesImage, str]:
+    """Draw a mean frame, (rows, columns), on axes of pixels; the image, and how its colour bar extends."""
+    axes.grid(False)
+    rows, columns = mean.shape
+    norm, extend = colour_norm(mean)
+    # Shrinking happens on colours, after the log scale: averaged counts would drown single pixels.
+    image = axes.imshow(
+        np.ma.masked_invalid(mean),
+        norm=norm,
+        cmap=intensity_colours(),
+        extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
+        interpolation_stage="rgba",
+        aspect=aspect,
+    )
+    return image, extend
 
 
 def _height(rows: int, columns: int, wide: bool) -> float:

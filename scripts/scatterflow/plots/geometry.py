@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from scatterflow.plots.calibrant import VERDICT_COLOURS
+from scatterflow.plots.frames import draw_mean_frame
 from scatterflow.plots.results import FrameSum
 from scatterflow.plots.style import (
     BLUE,
@@ -19,11 +18,10 @@ from scatterflow.plots.style import (
     ORANGE,
     RED,
     WIDTH,
-    colour_norm,
     house_style,
-    intensity_colours,
     plain_text,
     save,
+    verdict_title,
 )
 from scatterflow.saxswaxs.calibrant import calibrant_d_spacings, ring_positions
 from scatterflow.saxswaxs.refine import Refinement, moved
@@ -56,36 +54,15 @@ def refinement_figure(
     top, bottom = figure.subplots(2, 1, gridspec_kw={"height_ratios": [height, 2.2]})
     _draw_frame(top, frame, geometry, refinement)
     _draw_residuals(bottom, refinement)
-    sentence = f"Verdict: {refinement.verdict}. {plain_text(refinement.sentence, 300)}"
     heading = f"{frame.heading}: geometry refined from {refinement.calibrant}"
-    lines = [plain_text(heading, 75), *textwrap.wrap(sentence, 95)]
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10.5, linespacing=1.4)
-    figure.text(
-        0.988,
-        0.985,
-        refinement.verdict.upper(),
-        ha="right",
-        va="top",
-        color="white",
-        weight="bold",
-        bbox={"facecolor": VERDICT_COLOURS[refinement.verdict], "edgecolor": "none", "pad": 5},
-    )
+    verdict_title(figure, plain_text(heading, 75), refinement.verdict, refinement.sentence)
     return figure
 
 
 def _draw_frame(
     axes: Axes, frame: FrameSum, geometry: AzimuthalIntegrator, refinement: Refinement
 ) -> None:
-    axes.grid(False)
-    norm, extend = colour_norm(frame.mean)
-    rows, columns = frame.mean.shape
-    image = axes.imshow(
-        np.ma.masked_invalid(frame.mean),
-        norm=norm,
-        cmap=intensity_colours(),
-        extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
-        interpolation_stage="rgba",
-    )
+    image, extend = draw_mean_frame(axes, frame.mean)
     axes.figure.colorbar(image, ax=axes, label="mean per pixel and frame", extend=extend, pad=0.02)
     spacings = calibrant_d_spacings(refinement.calibrant)
     levels = np.unique(ring_positions(spacings, "2th_rad", geometry.wavelength))

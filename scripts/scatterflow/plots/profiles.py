@@ -11,16 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
 from scatterflow.plots.axes import bin_edges, draw_x_axis, shade_bins
 from scatterflow.plots.drawn import LEFT_OUT, Drawn, select_bins
 from scatterflow.plots.results import (
     Integration,
-    Scalar,
     read_grouped_frames,
     read_integration,
     read_norm,
     read_scalars,
+    scanned,
 )
 from scatterflow.plots.style import (
     GREY,
@@ -73,7 +73,7 @@ def plot_profiles(
     """
     shown = read_integration(result_path, detector, integration, ("azimuthal", "radial"))
     _, scalars = read_scalars(result_path)
-    scalar = _scanned(scalars, axis or "frame_number", result_path)
+    scalar = scanned(scalars, axis, result_path)
     if scalar.values.size != shown.frames:
         raise UserError(
             f"{shown.frames} profiles, but {scalar.values.size} values of {scalar.name!r}",
@@ -91,17 +91,6 @@ def plot_profiles(
     norm = read_norm(result_path, detector, integration, (shown.axes[0].values.size,))
     draw = lines_figure if shown.frames <= MOST_LINES else heat_map_figure
     save(draw(shown, series, f"{detector}, {integration}", norm), png, svg)
-
-
-def _scanned(scalars: list[Scalar], name: str, result_path: str | Path) -> Scalar:
-    by_name = {scalar.name: scalar for scalar in scalars}
-    if name not in by_name:
-        raise UserError(
-            f"no scalar {name!r} to plot profiles over",
-            f"{result_path}, /entry/scalars",
-            suggestion(name, by_name),
-        )
-    return by_name[name]
 
 
 def group_frames(values: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:

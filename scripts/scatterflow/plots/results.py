@@ -309,6 +309,19 @@ def read_scalars(result_path: str | Path) -> tuple[str, list[Scalar]]:
         return _heading(file), scalars
 
 
+def scanned(scalars: list[Scalar], name: str | None, path: str | Path) -> Scalar:
+    """The scalar that values are drawn over (None: the frame number); raises UserError without it."""
+    by_name = {scalar.name: scalar for scalar in scalars}
+    wanted = name or "frame_number"
+    if wanted not in by_name:
+        raise UserError(
+            f"no scalar {wanted!r} to plot over",
+            f"{path}, /entry/scalars",
+            suggestion(wanted, by_name),
+        )
+    return by_name[wanted]
+
+
 def read_wavelength(result_path: str | Path, detector: str) -> float | None:
     """Wavelength of a detector's geometry in metres, None if the result does not say.
 

@@ -6,6 +6,7 @@ reproducibly: the same result gives the same bytes, so that nothing downstream l
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ DPI = 125
 # Okabe and Ito's colours: told apart with any kind of colour vision, https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 GREY, MASKED = "#666666", "#C8C8C8"
+VERDICT_COLOURS = {"pass": GREEN, "warn": ORANGE, "fail": RED}
 
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
@@ -131,6 +133,23 @@ def title(figure: Figure, heading: str, what: str) -> None:
     """Title in two lines, on the left: run and sample, then what is shown."""
     text = f"{plain_text(heading, 90)}\n{plain_text(what, 90)}"
     figure.suptitle(text, x=0.01, ha="left", fontsize=11.5, linespacing=1.35)
+
+
+def verdict_title(figure: Figure, heading: str, verdict: str, sentence: str) -> None:
+    """Heading, verdict and sentence as the figure's title; the verdict again as a coloured badge."""
+    text = f"Verdict: {verdict}. {plain_text(sentence, 300)}"
+    lines = [heading, *textwrap.wrap(text, 95)]
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10.5, linespacing=1.4)
+    figure.text(
+        0.988,
+        0.985,
+        verdict.upper(),
+        ha="right",
+        va="top",
+        color="white",
+        weight="bold",
+        bbox={"facecolor": VERDICT_COLOURS[verdict], "edgecolor": "none", "pad": 5},
+    )
 
 
 def is_log(values: np.ndarray) -> bool:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from scatterflow.plots.analyses import read_values, scanned
+from scatterflow.plots.analyses import read_values
 from scatterflow.plots.fits import chosen_frames
 from scatterflow.plots.profiles import line_colours, position_texts
 from scatterflow.plots.results import (
@@ -24,6 +24,7 @@ from scatterflow.plots.results import (
     read_integration,
     read_mean,
     read_scalars,
+    scanned,
 )
 from scatterflow.plots.style import (
     RED,

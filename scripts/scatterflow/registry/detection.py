@@ -11,6 +11,7 @@ value) is never called bad here.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -146,18 +147,12 @@ def azimuthal_outliers(
     frames, for a mean of counts): sigma is then never below that of counting. Rings with fewer than 8
     pixels are left alone.
     """
-    looked_at = np.isfinite(image) & np.isfinite(radial)
-    if good is not None:
-        looked_at &= good
-    ring = _rings(radial, looked_at, bins)
+    looked_at = _with_ring(image, radial, good)
     values = image[looked_at]
-    order = np.argsort(ring, kind="stable")
-    edges = np.searchsorted(ring[order], np.arange(bins + 1))
     outlier = np.zeros(values.size, bool)
-    for start, stop in pairwise(edges):
-        if stop - start < 8:
+    for members in _rings(radial[looked_at], bins):
+        if members.size < 8:
             continue
-        members = order[start:stop]
         centre = np.median(values[members])
         deviation = np.abs(values[members] - centre)
         scale = TO_SIGMA * np.median(deviation)
@@ -169,14 +164,26 @@ def azimuthal_outliers(
     return found
 
 
-def _rings(radial: np.ndarray, looked_at: np.ndarray, bins: int) -> np.ndarray:
+def _with_ring(image: np.ndarray, radial: np.ndarray, good: np.ndarray | None) -> np.ndarray:
+    """Good pixels with a value and a place; raises UserError if there are none."""
+    looked_at = np.isfinite(image) & np.isfinite(radial)
+    if good is not None:
+        looked_at &= good
     if not looked_at.any():
         raise UserError("no pixel has a valid value", "the frames of the detection")
-    values = radial[looked_at]
-    low, high = values.min(), values.max()
-    if high <= low:
-        return np.zeros(values.size, np.int64)
-    return np.minimum(((values - low) / (high - low) * bins).astype(np.int64), bins - 1)
+    return looked_at
+
+
+def _rings(radial: np.ndarray, bins: int) -> Iterator[np.ndarray]:
+    """Places of the pixels of each ring, ring by ring."""
+    low, high = radial.min(), radial.max()
+    ring = np.zeros(radial.size, np.int64)
+    if high > low:
+        ring = np.minimum(((radial - low) / (high - low) * bins).astype(np.int64), bins - 1)
+    order = np.argsort(ring, kind="stable")
+    edges = np.searchsorted(ring[order], np.arange(bins + 1))
+    for start, stop in pairwise(edges):
+        yield order[start:stop]
 
 
 def saturated_pixels(statistics: StackStatistics, fraction: float = 0.0) -> np.ndarray:
@@ -202,17 +209,12 @@ def shadow(
     """
     from scipy import ndimage
 
-    looked_at = np.isfinite(image) & np.isfinite(radial)
-    if good is not None:
-        looked_at &= good
-    ring = _rings(radial, looked_at, bins)
+    looked_at = _with_ring(image, radial, good)
     values = image[looked_at]
-    order = np.argsort(ring, kind="stable")
-    edges = np.searchsorted(ring[order], np.arange(bins + 1))
     usual = np.zeros(values.size)
-    for start, stop in pairwise(edges):
-        if stop > start:
-            usual[order[start:stop]] = np.quantile(values[order[start:stop]], 0.75)
+    for members in _rings(radial[looked_at], bins):
+        if members.size:
+            usual[members] = np.quantile(values[members], 0.75)
     dark = np.zeros(image.shape, bool)
     dark[looked_at] = values < fraction * usual
     regions, number = ndimage.label(dark, structure=np.ones((3, 3)))

@@ -19,6 +19,7 @@ from scatterflow.detectors.valid_range import valid_limits
 from scatterflow.errors import UserError
 from scatterflow.files.checksums import RowsDigest, array_sha256
 from scatterflow.files.provenance import raw_file_record
+from scatterflow.files.rows import RowBuffer
 from scatterflow.kernels.azimuthal import Target
 from scatterflow.kernels.moments import FrameSum
 from scatterflow.kernels.sizes import LANES, block_frames
@@ -241,30 +242,21 @@ class _Writer:
         self._array = array
         self._position = start
         rows = min(array.chunks[0], stop - start)
-        self._waiting = np.empty((rows, math.prod(array.shape[1:])), array.dtype)
-        self._held = 0
+        shape = (rows, math.prod(array.shape[1:]))
+        self._buffer = RowBuffer(shape, array.dtype, self._write)
         # Of what was meant to be written: the store is held against it when the result is assembled.
         self._digest = RowsDigest((stop - start, *array.shape[1:]), array.dtype)
 
     def append(self, rows: np.ndarray) -> None:
         self._digest.update(rows)
-        done = 0
-        while done < len(rows):
-            part = rows[done : done + len(self._waiting) - self._held]
-            self._waiting[self._held : self._held + len(part)] = part
-            self._held += len(part)
-            done += len(part)
-            if self._held == len(self._waiting):
-                self._write()
+        self._buffer.append(rows)
 
     def finish(self) -> str:
         """Write what is left; returns the checksum of all rows."""
-        if self._held:
-            self._write()
+        self._buffer.flush()
         return self._digest.finalize()
 
-    def _write(self) -> None:
-        end = self._position + self._held
-        rows = self._waiting[: self._held].reshape(self._held, *self._array.shape[1:])
-        self._array[self._position : end] = rows
-        self._position, self._held = end, 0
+    def _write(self, rows: np.ndarray) -> None:
+        end = self._position + len(rows)
+        self._array[self._position : end] = rows.reshape(len(rows), *self._array.shape[1:])
+        self._position = end

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from scatterflow.errors import UserError
+from scatterflow.frame_selection import ranges_text
 
 # Latin-1 never fails and keeps the control words; comments may be in any encoding.
 ENCODING = "latin-1"
@@ -269,13 +270,8 @@ def find_scan(spec_file: SpecFile, scan: str) -> ScanText:
 
 def _ranges(numbers: Iterable[int]) -> str:
     """1, 2, 3, 7 as "scans 1-3,7"."""
-    parts: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    return "scans " + ",".join("-".join(map(str, part)) for part in parts) if parts else "no scan"
+    found = ranges_text(numbers)
+    return f"scans {found}" if found else "no scan"
 
 
 def parse_scan(path: str | Path, text: ScanText) -> SpecScan:
