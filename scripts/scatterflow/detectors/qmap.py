@@ -85,7 +85,7 @@ class QMap:
     @property
     def shape(self) -> Shape:
         """(rows, columns) of the detector."""
-        return self.mask.shape  # type: ignore[return-value]
+        return self.mask.shape
 
     @property
     def dynamic_bins(self) -> int:
@@ -139,8 +139,8 @@ class QMap:
 
 
 _ARRAYS = {
-    **dict.fromkeys(("dynamic", "static"), np.uint32),
-    "mask": np.bool_,
+    **dict.fromkeys(("dynamic", "static"), "<u4"),
+    "mask": "?",
     **dict.fromkeys(("dynamic_values", "static_values", "dynamic_lists", "static_lists"), "<f8"),
     **dict.fromkeys(("dynamic_spans", "static_spans"), "<f8"),
     **dict.fromkeys(("dynamic_index", "static_index", "dynamic_shape", "static_shape"), "<i8"),
@@ -161,7 +161,7 @@ def make_qmap(
     mask: (rows, columns) bool, True = may be used. where: file or key, for messages.
 
     Raises UserError for maps of different shapes, numbers beyond the listed bins, a pixel with a
-    dynamic and no static bin, a static bin across dynamic ones, and if no pixel is left.
+    dynamic and no static bin, a static bin across dynamic ones, values that are not finite, and if no pixel is left.
     """
     _check_shapes(dynamic, static, mask, where)
     for name, partition in (("dynamic", dynamic), ("static", static)):
@@ -179,8 +179,8 @@ def make_qmap(
         )
     _check_nesting(dynamic.numbers, static.numbers, used, where)
     notes = _left_out(mask & ~used & (static.numbers > 0))
-    kept_dynamic, empty_dynamic = _compressed(dynamic, used, "dynamic")
-    kept_static, empty_static = _compressed(static, used, "static")
+    kept_dynamic, empty_dynamic = _compressed(dynamic, used, "dynamic", where)
+    kept_static, empty_static = _compressed(static, used, "static", where)
     return QMap(
         kept_dynamic.numbers,
         kept_static.numbers,
@@ -246,8 +246,10 @@ def _sides(shape: tuple[int, ...]) -> str:
 def _partition(qmap: QMap, name: str) -> Partition:
     return Partition(
         getattr(qmap, name),
-        *(getattr(qmap, f"{name}_{part}") for part in ("index", "values", "shape", "lists")),
-        spans=getattr(qmap, f"{name}_spans"),
+        **{
+            part: getattr(qmap, f"{name}_{part}")
+            for part in ("index", "values", "shape", "lists", "spans")
+        },
     )
 
 
@@ -307,7 +309,7 @@ def _left_out(pixels: np.ndarray) -> tuple[str, ...]:
 
 
 def _compressed(
-    partition: Partition, used: np.ndarray, name: str
+    partition: Partition, used: np.ndarray, name: str, where: str
 ) -> tuple[Partition, tuple[str, ...]]:
     """The partition of the used pixels: bins with pixels only, numbered from 1; and what is noted."""
     bins = len(partition.index)
@@ -315,6 +317,10 @@ def _compressed(
     renumbered = np.zeros(bins + 1, np.uint32)
     renumbered[1:][kept] = np.arange(1, np.count_nonzero(kept) + 1)
     numbers = np.where(used, renumbered[partition.numbers], np.uint32(0))
+    if not np.isfinite(partition.values[kept]).all():
+        raise UserError(
+            f"the {name} values of the q-map are not all finite", where, "make the q-map again"
+        )
     empty = bins - np.count_nonzero(kept)
     note = f"{empty} of {bins} {name} bins of the q-map hold no good pixel; they are left out"
     return (
