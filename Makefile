@@ -52,7 +52,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy
 .PHONY: lock
 lock: ## solve envs/*.in anew; needs uv; LOCK_FLAGS=--upgrade takes newer versions
 	cd envs && $(LOCK) requirements.in --output-file requirements.lock
-	cd envs && $(LOCK) requirements-dev.in --output-file requirements-dev.lock
+	cd envs && $(LOCK) --excludes excludes.txt requirements-dev.in --output-file requirements-dev.lock
 
 .PHONY: tiled
 tiled: dev ## serve the mask registry by Tiled, read-only; set TILED_SINGLE_USER_API_KEY

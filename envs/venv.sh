@@ -72,7 +72,9 @@ install() {
         else
             set -- $pip --python .venv/bin/python
         fi
-        "$@" install --quiet --disable-pip-version-check --no-input --require-hashes -r "envs/$lock"
+        # The lock is complete but for what envs/excludes.txt leaves out on purpose.
+        "$@" install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
+            -r "envs/$lock"
     fi
 }
 
