@@ -161,7 +161,8 @@ def make_qmap(
     mask: (rows, columns) bool, True = may be used. where: file or key, for messages.
 
     Raises UserError for maps of different shapes, numbers beyond the listed bins, a pixel with a
-    dynamic and no static bin, a static bin across dynamic ones, values that are not finite, and if no pixel is left.
+    dynamic and no static bin, a static bin across dynamic ones, values that are not finite, and if
+    no pixel is left.
     """
     _check_shapes(dynamic, static, mask, where)
     for name, partition in (("dynamic", dynamic), ("static", static)):
