@@ -193,7 +193,7 @@ def chunk_raw_files(wildcards):
     """Files that hold a chunk's frames; those shared with other runs are watched by `frames_part`."""
     reduction = planned(wildcards)
     own = frame_files(reduction, int(wildcards.start), int(wildcards.stop))
-    if reduction.exposure_scalars:
+    if reduction.needed_scalars:
         own += [path for path in scalar_files(reduction) if path not in own]
     return own + [ancient(path) for path in shared_files(reduction) if path not in own]
 
@@ -208,7 +208,7 @@ def run_scalar_files(wildcards):
 @mendable
 def frames_part(wildcards):
     reduction = planned(wildcards)
-    return fingerprint(reduction, scalars=bool(reduction.exposure_scalars))
+    return fingerprint(reduction, scalars=bool(reduction.needed_scalars))
 
 
 @mendable

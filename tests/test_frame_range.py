@@ -1,56 +1,74 @@
-"""Which raw frames are correlated, against counting them one by one."""
+"""begin, end, stride, average."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scatterflow.errors import UserError
 from scatterflow.frame_range import frame_range
 
 
-def listed(raw_frames, begin, end, stride, average):
-    """The raw frames of each frame, taken out of a list of all."""
-    used = list(range(raw_frames))[begin:end]
-    together = stride * average
-    blocks = [used[i : i + together] for i in range(0, len(used), together)]
-    return [block[::stride] for block in blocks if len(block) == together]
-
-
+@settings(max_examples=100, deadline=None)
 @given(
-    raw_frames=st.integers(1, 60),
-    begin=st.integers(-60, 59),
-    end=st.none() | st.integers(-59, 60),
-    stride=st.integers(1, 4),
-    average=st.integers(1, 4),
+    st.integers(1, 60), st.integers(0, 59), st.integers(1, 60), st.integers(1, 4), st.integers(1, 4)
 )
-def test_frames_are_those_of_a_list(raw_frames, begin, end, stride, average):
-    inside = -raw_frames <= begin < raw_frames and (end is None or -raw_frames < end <= raw_frames)
-    expected = listed(raw_frames, begin, end, stride, average) if inside else []
-    if len(expected) < 2:
+def test_raw_frames_are_those_of_the_definition(raw, begin, end, stride, average):
+    expected = []
+    at = begin
+    while at + stride * average <= min(end, raw):
+        expected.append([at + j * stride for j in range(average)])
+        at += stride * average
+    if end > raw or not expected:
         with pytest.raises(UserError):
-            frame_range(raw_frames, begin, end, stride, average, "here")
+            frame_range(
+                {"begin": begin, "end": end, "stride": stride, "average": average}, raw, "frames"
+            )
         return
-    found = frame_range(raw_frames, begin, end, stride, average, "here")
-    assert found.frames == len(expected)
-    for i, frames in enumerate(expected):
-        assert found.raw_range(i, i + 1) == (frames[0], frames[-1] + 1)
-        assert [found.begin + i * found.step + j * stride for j in range(average)] == frames
-    assert found.raw_range(0, found.frames) == (expected[0][0], expected[-1][-1] + 1)
+    chosen = frame_range(
+        {"begin": begin, "end": end, "stride": stride, "average": average}, raw, "frames"
+    )
+    assert chosen.frames == len(expected)
+    assert chosen.raw_frames(0, chosen.frames).tolist() == expected
+    assert chosen.raw_range(0, chosen.frames) == (expected[0][0], expected[-1][-1] + 1)
+    assert (
+        chosen.raw_frames(chosen.frames // 2, chosen.frames).tolist()
+        == expected[chosen.frames // 2 :]
+    )
+
+
+def test_negative_numbers_count_from_the_end_and_nothing_means_all():
+    assert frame_range({"begin": -4, "end": -1}, 10, "").raw_frames(0, 3)[:, 0].tolist() == [
+        6,
+        7,
+        8,
+    ]
+    assert frame_range({"begin": None, "end": None}, 10, "").frames == 10
 
 
 @pytest.mark.parametrize(
-    ("limits", "words"),
+    ("asked", "message"),
     [
-        ((20, None, 1, 1), "begin 20 is not below end 20"),
-        ((25, None, 1, 1), "begin 25 lies outside"),
-        ((0, 21, 1, 1), "end 21 lies outside"),
-        ((12, 7, 1, 1), "begin 12 is not below end 7"),
-        ((0, None, 4, 3), "leave 1 frames"),
+        ({"begin": 7, "end": 3}, "no frame lies from begin 7 to end 3"),
+        ({"begin": 5, "end": 5}, "no frame lies from begin 5 to end 5"),
+        ({"begin": -11}, "begin -11 lies outside the run, which has 10 frames"),
+        ({"end": 11}, "end 11 lies outside the run"),
+        ({"begin": 10}, "no frame lies from begin 10"),
+        (
+            {"stride": 3, "average": 4},
+            "10 raw frames do not make one frame of stride 3 times average 4",
+        ),
+        ({"average": -1}, "must be 1 or more"),
     ],
 )
-def test_message_says_what_is_left(limits, words):
-    with pytest.raises(UserError, match=words) as caught:
-        frame_range(20, *limits, "run a, key frames")
-    assert caught.value.where == "run a, key frames"
+def test_what_leaves_no_frame_is_refused(asked, message):
+    with pytest.raises(UserError, match=message) as error:
+        frame_range(asked, 10, "reduction x, frames")
+    assert error.value.where == "reduction x, frames"
+    assert error.value.how
+
+
+def test_frames_outside_the_range_are_a_mistake_of_the_caller():
+    with pytest.raises(IndexError):
+        frame_range({}, 10, "").raw_frames(5, 11)

@@ -251,7 +251,7 @@ WRONG = [
     ("detectors/saxs/masks/1/centre", [1, True], "must be a number"),
     ("detectors/saxs/valid", {"minimum": 5, "maximum": 4}, "no value is valid"),
     ("detectors/saxs/valid", {"maximum": "auot"}, "must be a number or 'auto'"),
-    ("reductions/swaxs/technique", "xpcs", "must be 'saxswaxs'"),
+    ("reductions/swaxs/technique", "tomography", "known: saxswaxs, xpcs"),
     ("reductions/swaxs/integrations", {}, "must not be empty"),
     ("reductions/swaxs/integrations/azimuthal/kind", "azimutal", "did you mean 'azimuthal'?"),
     ("reductions/swaxs/integrations/azimuthal/unit", "q_nm-1", "did you mean 'q_nm^-1'?"),

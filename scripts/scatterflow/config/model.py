@@ -21,9 +21,9 @@ from scatterflow.config.maps import JointMap
 from scatterflow.config.proposals import ProposalConfig
 from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.sources import SourceConfig
+from scatterflow.config.xpcs import XpcsReduction
 
-# One technique so far; becomes a union discriminated by `technique`.
-Reduction = SaxswaxsReduction
+Reduction = Annotated[SaxswaxsReduction | XpcsReduction, Field(discriminator="technique")]
 
 
 # Fields and groups beside which detectors, and integrations named after them, stand in result files.
@@ -65,6 +65,8 @@ class Chunks(Model):
     measured, so that the plan does not change from run to run."""
     threads: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Threads of a chunk job."""
+    pixel_blocks: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Jobs that correlate pixels (`xpcs`), each a block of them; left out: planned from `memory_mb`."""
 
 
 class Override(Model):
@@ -159,6 +161,13 @@ class Configuration(Model):
                     f"({', '.join(self.detectors)})"
                 )
         for name, reduction in self.reductions.items():
+            if isinstance(reduction, XpcsReduction):
+                if reduction.detector is not None and reduction.detector not in self.detectors:
+                    raise ValueError(
+                        f"reductions.{name}.detector: {reduction.detector!r} is not in `detectors` "
+                        f"({', '.join(self.detectors)})"
+                    )
+                continue
             for title, integration in reduction.integrations.items():
                 for detector in integration.detectors or []:
                     if detector not in self.detectors:

@@ -123,6 +123,13 @@ class QMapSettings(Model):
             self._check_coordinates(self.coordinates)
         return self
 
+    @property
+    def bins(self) -> int | None:
+        """Number of dynamic bins, with those that may turn out empty; None: the file tells."""
+        if self.coordinates is None:
+            return None
+        return prod(item.dynamic.count for item in self.coordinates)
+
     @staticmethod
     def _check_coordinates(coordinates: list[Coordinate]) -> None:
         names = [item.name for item in coordinates]

@@ -34,7 +34,9 @@ from scatterflow.plan.exports import check_exports
 from scatterflow.plan.maps import PlannedMap, plan_maps
 from scatterflow.plan.merged import check_merged, merged_geometries, shown_tasks
 from scatterflow.plan.pins import plan_pins
+from scatterflow.plan.planned import Planned
 from scatterflow.plan.refinement import check_refinement
+from scatterflow.plan.xpcs import PlannedXpcs, plan_xpcs
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
 ASSUMED_BYTES_PER_PIXEL = 4
@@ -81,25 +83,16 @@ class IntegrationTask:
 
 
 @dataclass(frozen=True)
-class PlannedReduction:
+class PlannedReduction(Planned):
     """One reduction of one run, with everything its rules need. delivers: False for a run that is only
     integrated, for others to be corrected with."""
 
-    row: RunRow
-    name: str
-    configuration: Configuration
-    detectors: tuple[str, ...]
     tasks: tuple[IntegrationTask, ...]
     masks: dict[str, str]
     chunk_frames: int
     load: FrameLoad
     analysis: PlannedAnalysis
     delivers: bool = True
-
-    @property
-    def reduction(self) -> Any:
-        """The reduction's configuration, overrides applied."""
-        return self.configuration.reductions[self.name]
 
     @cached_property
     def shown(self) -> list[IntegrationTask]:
@@ -157,37 +150,10 @@ class PlannedReduction:
         }
 
     @property
-    def exposure_scalars(self) -> set[str]:
+    def needed_scalars(self) -> set[str]:
         """Scalars that a chunk job needs, for dead times."""
         times = (item["dead_time"] for item in self.calibrations.values())
         return {time["exposure"] for time in times if time and isinstance(time["exposure"], str)}
-
-    def location(self, *, scalars: bool) -> dict[str, Any]:
-        """Where the raw data is, as plain values (`RunLocation`'s fields).
-
-        scalars: with the per-frame scalars (for the result), or frames only (for a chunk job), so
-        that a change of the one does not outdate the other.
-        """
-        recipe = self.configuration.sources[self.row.source].model_dump()
-        recipe["frames"] = {name: recipe["frames"][name] for name in self.detectors}
-        needed = self.exposure_scalars
-        if not scalars and needed:
-            # An expression may use any of them.
-            if all(recipe["scalars"][name]["type"] != "expression" for name in needed):
-                recipe["scalars"] = {name: recipe["scalars"][name] for name in sorted(needed)}
-        elif not scalars:
-            for key in ("scalars", "table", "par_file", "time_zone"):
-                del recipe[key]
-        return {
-            "run": self.row.run,
-            "raw": self.row.raw,
-            "root": self.configuration.raw,
-            "frames": self.row.frames,
-            "recipe": recipe,
-            "shapes": {
-                name: list(self.configuration.detectors[name].shape) for name in self.detectors
-            },
-        }
 
 
 @dataclass
@@ -196,6 +162,7 @@ class Plan:
 
     masks, weights: parameters of each shared product; the key holds a digest of them.
     maps: by run and reduction, those of several runs by `maps` and their name.
+    xpcs: reductions of technique `xpcs`, by run and reduction; qmaps: parameters of their q-maps.
     pins: masks of the registry that are needed, by the file that says which version is used.
     notes: what looks odd but may be meant.
     """
@@ -207,18 +174,27 @@ class Plan:
     weights: dict[str, dict[str, Any]] = field(default_factory=dict)
     pins: dict[str, dict[str, Any]] = field(default_factory=dict)
     maps: dict[tuple[str, str], PlannedMap] = field(default_factory=dict)
+    xpcs: dict[tuple[str, str], PlannedXpcs] = field(default_factory=dict)
+    qmaps: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def find(self, run: str, reduction: str) -> PlannedReduction:
         """One planned reduction; raises UserError with the nearest name if there is none."""
+        return self._find(self.reductions, run, reduction)
+
+    def find_xpcs(self, run: str, reduction: str) -> PlannedXpcs:
+        """One planned reduction of technique `xpcs`; raises UserError as `find`."""
+        return self._find(self.xpcs, run, reduction)
+
+    def _find(self, planned: dict[tuple[str, str], Any], run: str, reduction: str) -> Any:
         try:
-            return self.reductions[run, reduction]
+            return planned[run, reduction]
         except KeyError:
-            runs = {name for name, _ in self.reductions}
+            runs = {name for name, _ in planned}
             if run not in runs:
                 what, how = f"run {run!r} is not in the plan", suggestion(run, runs)
             else:
-                names = {name for other, name in self.reductions if other == run}
+                names = {name for other, name in planned if other == run}
                 what, how = (
                     f"run {run!r} has no reduction {reduction!r}",
                     suggestion(reduction, names),
@@ -236,7 +212,10 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
         configuration = configurations.for_run(row)
         check_references(row, set(base.sources), set(base.reductions), set(plan.rows), base.runs)
         for name in row.reductions:
-            plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
+            if configuration.reductions[name].technique == "xpcs":
+                plan.xpcs[row.run, name] = plan_xpcs(plan, row, name, configuration)
+            else:
+                plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
     plan.maps = plan_maps(base, plan.reductions)
     plan.notes += [note for found in plan.maps.values() for note in found.notes]
     add_companions(
@@ -265,7 +244,7 @@ def _nearly_calibrants(rows: list[RunRow]) -> list[str]:
 def _plan_reduction(
     plan: Plan, row: RunRow, name: str, configuration: Configuration
 ) -> PlannedReduction:
-    reduction = configuration.reductions[name]
+    reduction: Any = configuration.reductions[name]
     available = configuration.sources[row.source].frames
     tasks = []
     for title, integration in reduction.integrations.items():
@@ -293,7 +272,7 @@ def _plan_reduction(
         configuration=configuration,
         detectors=detectors,
         tasks=tuple(tasks),
-        masks={detector: _plan_mask(plan, configuration, detector) for detector in detectors},
+        masks={detector: plan_mask(plan, configuration, detector) for detector in detectors},
         chunk_frames=frames_per_chunk(
             row.frames,
             load,
@@ -319,7 +298,8 @@ def _plan_reduction(
     return planned
 
 
-def _plan_mask(plan: Plan, configuration: Configuration, detector: str) -> str:
+def plan_mask(plan: Plan, configuration: Configuration, detector: str) -> str:
+    """Key of a detector's composite mask, its parameters noted in the plan."""
     used = ("shape", "geometry", "orientation", "masks", "most_masked", "dark", "flat")
     settings = configuration.detectors[detector].model_dump(include=set(used))
     settings["masks"] = plan_pins(plan.pins, settings["masks"], detector)
@@ -343,7 +323,7 @@ def _plan_task(
     used = {"shape", "geometry", "orientation", "flat"}
     parameters = {
         "detector": detector,
-        "mask": _plan_mask(plan, configuration, detector),
+        "mask": plan_mask(plan, configuration, detector),
         **configuration.detectors[detector].model_dump(include=used),
         "merged": merged_geometries(configuration, together) if integration.merge else None,
         "integration": settings,

@@ -19,7 +19,7 @@ MOST_CHUNKS = 100_000
 def check_exposures(planned: PlannedReduction) -> None:
     """Exposures that dead times need must be scalars of this run's source."""
     scalars = planned.configuration.sources[planned.row.source].scalars
-    for name in sorted(planned.exposure_scalars - set(scalars)):
+    for name in sorted(planned.needed_scalars - set(scalars)):
         raise UserError(
             f"{name!r} is no scalar of source {planned.row.source!r}",
             f"key detectors.NAME.dead_time.exposure, run {planned.row.run}",

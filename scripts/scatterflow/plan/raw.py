@@ -9,12 +9,12 @@ from pathlib import Path
 
 from scatterflow.errors import UserError, from_os_error
 from scatterflow.files.json import to_json
-from scatterflow.plan.build import PlannedReduction
+from scatterflow.plan.planned import Planned
 from scatterflow.plan.targets import result_path
 from scatterflow.sources.base import RunLocation, Source
 
 
-def frame_files(planned: PlannedReduction, start: int, stop: int) -> list[str]:
+def frame_files(planned: Planned, start: int, stop: int) -> list[str]:
     """Files that hold frames start..stop-1 of all detectors of a planned reduction."""
     simulated = _simulated(planned)
     if simulated is not None:
@@ -30,7 +30,7 @@ def frame_files(planned: PlannedReduction, start: int, stop: int) -> list[str]:
     return _existing(list(found), planned)
 
 
-def scalar_files(planned: PlannedReduction) -> list[str]:
+def scalar_files(planned: Planned) -> list[str]:
     """Files that hold the per-frame scalars and metadata of a run."""
     simulated = _simulated(planned)
     if simulated is not None:
@@ -41,7 +41,7 @@ def scalar_files(planned: PlannedReduction) -> list[str]:
         return _existing(list(map(str, source.scalar_files())), planned)
 
 
-def shared_files(planned: PlannedReduction) -> list[str]:
+def shared_files(planned: Planned) -> list[str]:
     """Files that a run shares with others, and that grow with them (SPEC files): `fingerprint` watches the
     run's part of them, their time stamps say nothing."""
     if _simulated(planned) is not None:
@@ -50,7 +50,7 @@ def shared_files(planned: PlannedReduction) -> list[str]:
         return _existing(list(map(str, source.shared_files())), planned)
 
 
-def fingerprint(planned: PlannedReduction, *, scalars: bool) -> str | None:
+def fingerprint(planned: Planned, *, scalars: bool) -> str | None:
     """Digest of a run's part of its shared files, None where there are none; scalars: for the result, or
     only what placing the frames needs."""
     if _simulated(planned) is not None:
@@ -59,7 +59,7 @@ def fingerprint(planned: PlannedReduction, *, scalars: bool) -> str | None:
         return source.fingerprint(scalars=scalars)
 
 
-def _simulated(planned: PlannedReduction) -> list[tuple[str, str | None, int, int]] | None:
+def _simulated(planned: Planned) -> list[tuple[str, str | None, int, int]] | None:
     """The demo's files are known before they are made."""
     if planned.configuration.demo is None:
         return None
@@ -73,7 +73,7 @@ def _simulated(planned: PlannedReduction) -> list[tuple[str, str | None, int, in
 
 
 @contextmanager
-def _source(planned: PlannedReduction, *, scalars: bool) -> Iterator[Source]:
+def _source(planned: Planned, *, scalars: bool) -> Iterator[Source]:
     """The source of a run; its files are closed afterwards, a plan may have thousands."""
     raw = planned.configuration.raw
     if not Path(raw).is_dir():
@@ -94,7 +94,7 @@ def _open(fields: str) -> Source:
     return open_source(RunLocation.from_fields(json.loads(fields)))
 
 
-def _existing(paths: list[str], planned: PlannedReduction) -> list[str]:
+def _existing(paths: list[str], planned: Planned) -> list[str]:
     found = {path for path in paths if _is_there(path, planned)}
     if planned.configuration.sources[planned.row.source].missing == "nan":
         return [path for path in paths if path in found]
@@ -108,7 +108,7 @@ def _existing(paths: list[str], planned: PlannedReduction) -> list[str]:
     return paths
 
 
-def _is_there(path: str, planned: PlannedReduction) -> bool:
+def _is_there(path: str, planned: Planned) -> bool:
     try:
         return Path(path).exists()
     except OSError as error:
@@ -118,5 +118,5 @@ def _is_there(path: str, planned: PlannedReduction) -> bool:
         raise mendable.inside(_where(planned)) from error
 
 
-def _where(planned: PlannedReduction) -> str:
+def _where(planned: Planned) -> str:
     return f"run table {planned.configuration.runs}, run {planned.row.run}"

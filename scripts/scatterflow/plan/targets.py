@@ -6,10 +6,12 @@ from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import PlannedReduction
 from scatterflow.plan.companions import applied_corrections
 from scatterflow.plan.exports import export_files
+from scatterflow.plan.planned import Planned
 from scatterflow.plan.refinement import refined_geometries
+from scatterflow.plan.xpcs import PlannedXpcs
 
 
-def result_path(planned: PlannedReduction) -> str:
+def result_path(planned: Planned) -> str:
     """The result file of one reduction of one run."""
     return f"results/{planned.row.run}/{planned.name}/result.nxs"
 
@@ -53,6 +55,25 @@ def result_files(planned: PlannedReduction) -> list[str]:
     refined = refined_geometries(planned).values()
     made = [*analysis, *images, *checks, *refined]
     return [result_path(planned), *made, *export_files(planned)]
+
+
+def xpcs_files(planned: PlannedXpcs) -> list[str]:
+    """Result files, plots and fits of one xpcs reduction of one run."""
+    folder = f"results/{planned.row.run}/{planned.name}"
+    reduction = planned.reduction
+    files = [result_path(planned), f"{folder}/{planned.row.run}_results.hdf"]
+    plots = ["qmap", "scattering", "stability", "g2"]
+    if reduction.multitau.partial:
+        plots.append("partial_g2")
+    if reduction.twotime is not None:
+        plots.append("twotime")
+    if reduction.speckle_statistics is not None:
+        plots.append("speckle_statistics")
+    if reduction.fits or reduction.speckle_statistics is not None:
+        files.append(f"{folder}/analysis.nxs")
+    plots += [f"g2_{name}" for name in reduction.fits]
+    plots += [f"parameters_{name}" for name in reduction.fits]
+    return files + [f"{folder}/plots/{name}.png" for name in plots]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

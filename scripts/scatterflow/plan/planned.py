@@ -1,0 +1,57 @@
+"""What planned reductions of all techniques have in common: a run, a recipe, where the raw data is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from scatterflow.config.model import Configuration
+from scatterflow.config.runs import RunRow
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One reduction of one run; configuration: with the overrides for this run applied."""
+
+    row: RunRow
+    name: str
+    configuration: Configuration
+    detectors: tuple[str, ...]
+
+    @property
+    def reduction(self) -> Any:
+        """The reduction's configuration, overrides applied."""
+        return self.configuration.reductions[self.name]
+
+    @property
+    def needed_scalars(self) -> Collection[str]:
+        """Scalars that are needed wherever frames are read."""
+        return ()
+
+    def location(self, *, scalars: bool) -> dict[str, Any]:
+        """Where the raw data is, as plain values (`RunLocation`'s fields).
+
+        scalars: with the per-frame scalars (for the result), or frames only (for a chunk job), so
+        that a change of the one does not outdate the other.
+        """
+        recipe = self.configuration.sources[self.row.source].model_dump()
+        recipe["frames"] = {name: recipe["frames"][name] for name in self.detectors}
+        needed = self.needed_scalars
+        if not scalars and needed:
+            # An expression may use any of them.
+            if all(recipe["scalars"][name]["type"] != "expression" for name in needed):
+                recipe["scalars"] = {name: recipe["scalars"][name] for name in sorted(needed)}
+        elif not scalars:
+            for key in ("scalars", "table", "par_file", "time_zone"):
+                del recipe[key]
+        return {
+            "run": self.row.run,
+            "raw": self.row.raw,
+            "root": self.configuration.raw,
+            "frames": self.row.frames,
+            "recipe": recipe,
+            "shapes": {
+                name: list(self.configuration.detectors[name].shape) for name in self.detectors
+            },
+        }

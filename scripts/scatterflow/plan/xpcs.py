@@ -1,0 +1,190 @@
+"""Planned reductions of technique `xpcs`: q-maps, chunks of frames, blocks of pixels, parts of two-time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from scatterflow.config.model import Configuration
+from scatterflow.config.runs import RunRow
+from scatterflow.errors import UserError, suggestion
+from scatterflow.files.checksums import value_digest
+from scatterflow.frame_range import FrameRange, frame_range
+from scatterflow.plan.chunks import FrameLoad, chunk_ranges, frames_per_chunk, memory_estimate_mb
+from scatterflow.plan.planned import Planned
+
+if TYPE_CHECKING:
+    from scatterflow.plan.build import Plan
+
+# Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
+BYTES_PER_PIXEL = 4
+# Sums and sums of squares of each pixel, its place in the q-map.
+SUM_BYTES_PER_PIXEL = 32
+# G2, IP and IF of each delay, twice (as they are summed and as they are written).
+BYTES_PER_DELAY = 48
+# Pairs of frames times pixels that a job multiplies in a second, two-time; 200 GFLOP/s measured on two cores.
+PAIR_RATE = 5e10
+MOST_PARTS = 64
+
+
+@dataclass(frozen=True)
+class PlannedXpcs(Planned):
+    """One xpcs reduction of one run. qmap, mask: keys of shared products; range: the frames that are used;
+    chunk_frames: frames of a sort job; blocks: jobs that share the pixels; parts: jobs that share the bins
+    of two-time."""
+
+    qmap: str
+    mask: str
+    range: FrameRange
+    load: FrameLoad
+    chunk_frames: int
+    blocks: int
+    parts: int
+
+    @property
+    def detector(self) -> str:
+        """The detector."""
+        return self.detectors[0]
+
+    @cached_property
+    def chunks(self) -> list[tuple[int, int]]:
+        """(start, stop) of every chunk, in frames as they are correlated."""
+        return list(chunk_ranges(self.range.frames, self.chunk_frames))
+
+    @property
+    def sort_memory_mb(self) -> int:
+        """Memory of a sort job, MB."""
+        return memory_estimate_mb(self.load, self.chunk_frames)
+
+    @property
+    def block_memory_mb(self) -> int:
+        """Memory of a job that correlates a block of pixels, MB."""
+        return _block_memory_mb(self.pixels, self.range.frames, self.blocks)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the detector: no q-map has more."""
+        return math.prod(self.configuration.detectors[self.detector].shape)
+
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """What is done with the stored values of the detector."""
+        settings = self.configuration.detectors[self.detector]
+        return settings.model_dump(include={"valid", "dark", "flat"})
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the result depends on: not what is fitted to it."""
+        return self.reduction.model_dump(exclude={"fits", "diffusion"})
+
+
+def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) -> PlannedXpcs:
+    """The planned reduction, its q-map and mask noted in the plan; raises UserError."""
+    from scatterflow.plan.build import plan_mask
+
+    reduction: Any = configuration.reductions[name]
+    detector = _detector(reduction, row, name, configuration)
+    used = frame_range(
+        reduction.frames.model_dump(), row.frames, f"run {row.run}, key reductions.{name}.frames"
+    )
+    if used.frames < 2:
+        raise UserError(
+            "one frame cannot be correlated",
+            f"run {row.run}, key reductions.{name}.frames",
+            "lower stride or average, or take more frames",
+        )
+    mask = plan_mask(plan, configuration, detector)
+    pixels = math.prod(configuration.detectors[detector].shape)
+    together = reduction.frames.average
+    load = FrameLoad(
+        pixels=pixels * together,
+        raw_bytes=BYTES_PER_PIXEL * pixels,
+        result_bytes=2 * BYTES_PER_PIXEL * pixels,
+        sum_bytes=SUM_BYTES_PER_PIXEL * pixels,
+    )
+    chunks = configuration.chunks
+    return PlannedXpcs(
+        row=row,
+        name=name,
+        configuration=configuration,
+        detectors=(detector,),
+        qmap=_plan_qmap(plan, configuration, detector, reduction, mask),
+        mask=mask,
+        range=used,
+        load=load,
+        chunk_frames=frames_per_chunk(
+            used.frames,
+            load,
+            fixed=chunks.frames,
+            minutes=chunks.minutes,
+            memory_mb=chunks.memory_mb,
+            pixel_rate=chunks.pixel_rate,
+        ),
+        blocks=chunks.pixel_blocks or _blocks(pixels, used.frames, chunks.memory_mb),
+        parts=_parts(reduction, pixels, used.frames, chunks),
+    )
+
+
+def _detector(reduction: Any, row: RunRow, name: str, configuration: Configuration) -> str:
+    available = list(configuration.sources[row.source].frames)
+    if reduction.detector is None and len(available) == 1:
+        return available[0]
+    if reduction.detector is None:
+        raise UserError(
+            f"source {row.source!r} has several detectors ({', '.join(available)})",
+            f"run {row.run}, key reductions.{name}.detector",
+            "name the one to correlate",
+        )
+    if reduction.detector not in available:
+        raise UserError(
+            f"source {row.source!r} has no detector {reduction.detector!r}",
+            f"run {row.run}, key reductions.{name}.detector",
+            suggestion(reduction.detector, available),
+        )
+    return reduction.detector
+
+
+def _plan_qmap(
+    plan: Plan, configuration: Configuration, detector: str, reduction: Any, mask: str
+) -> str:
+    used = {"shape", "geometry", "orientation"}
+    crop = reduction.crop
+    parameters = {
+        "detector": detector,
+        "mask": mask,
+        **configuration.detectors[detector].model_dump(include=used),
+        "qmap": reduction.qmap.model_dump(),
+        "crop": None if crop is None else crop.model_dump(),
+    }
+    key = f"{detector[:25]}-{value_digest(parameters)}"
+    plan.qmaps[key] = parameters
+    return key
+
+
+def _block_memory_mb(pixels: int, frames: int, blocks: int) -> int:
+    delays = 8 + 4 * max(1, math.ceil(math.log2(max(frames, 2))))
+    block = math.ceil(pixels / blocks)
+    return math.ceil(600 + block * (2 * BYTES_PER_PIXEL * frames + BYTES_PER_DELAY * delays) / 1e6)
+
+
+def _blocks(pixels: int, frames: int, memory_mb: int) -> int:
+    """As few blocks of pixels as the memory allows."""
+    low, high = 1, pixels
+    while low < high:
+        middle = (low + high) // 2
+        if _block_memory_mb(pixels, frames, middle) <= memory_mb:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _parts(reduction: Any, pixels: int, frames: int, chunks: Any) -> int:
+    """Jobs that share the bins of two-time, each aiming at the duration of a chunk job."""
+    if reduction.twotime is None:
+        return 0
+    jobs = math.ceil(frames**2 * pixels / 2 / PAIR_RATE / (60 * chunks.minutes))
+    bins = reduction.qmap.bins if reduction.twotime.bins is None else len(reduction.twotime.bins)
+    return max(1, min(jobs, MOST_PARTS if bins is None else bins, MOST_PARTS))
