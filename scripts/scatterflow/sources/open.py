@@ -35,10 +35,26 @@ def new_source(location: RunLocation) -> Source:
         from scatterflow.sources.spec import SpecSource
 
         return SpecSource(location)
+    if form == "imm":
+        from scatterflow.sources.imm import imm_source
+
+        return imm_source(location)
+    if form == "rigaku":
+        from scatterflow.sources.rigaku import rigaku_source
+
+        return rigaku_source(location)
+    if form == "ufxc":
+        from scatterflow.sources.ufxc import ufxc_source
+
+        return ufxc_source(location)
+    if form == "timepix4":
+        from scatterflow.sources.timepix4 import timepix4_source
+
+        return timepix4_source(location)
     raise UserError(
         f"unknown format {form!r} of a source",
         f"run {location.run}",
-        suggestion(str(form), ["images", "hdf5", "spec"]),
+        suggestion(str(form), ["images", "hdf5", "spec", "imm", "rigaku", "ufxc", "timepix4"]),
     )
 
 

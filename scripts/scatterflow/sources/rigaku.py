@@ -1,0 +1,187 @@
+"""Rigaku detectors of APS 8-ID-I: one 64-bit word for each pixel that counts, no header.
+
+Little-endian words, sorted by frame: bits 63-40 frame, from 0; 36-16 flat pixel index; 11-0 count. A
+frame without photons leaves no trace, so only the run table knows the number of frames. 500K: one file;
+3M: six, see `scatterflow.sources.modules`, where an index may have 2**20 added. Files of some years number
+the pixels column by column (XPCS-Eigen reads them so, boost_corr row by row).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scatterflow.sources.base import DetectorInfo, RunLocation
+from scatterflow.sources.event_source import EventSource
+from scatterflow.sources.events import COUNT_DTYPE, Events, dense_frames, gathered
+from scatterflow.sources.modules import (
+    RIGAKU_3M_SHAPE,
+    RIGAKU_MODULE,
+    check_modules,
+    configured_modules,
+    placed,
+)
+from scatterflow.sources.patterns import run_path
+from scatterflow.sources.raw_file import RawFile
+
+WORD = np.dtype("<u8")
+FRAME_SHIFT = 40
+FRAME_BITS = 24
+PIXEL_SHIFT = 16
+PIXEL_BITS = 21
+COUNT_BITS = 12
+# Set in the indices of the modules of a 3M; no module has so many pixels.
+_MODULE_FLAG = 1 << 20
+
+
+class WordFile:
+    """One file of words; its events have the pixel indices of the module."""
+
+    def __init__(
+        self, file: RawFile, shape: tuple[int, int], by_columns: bool, flagged: bool
+    ) -> None:
+        self.file = file
+        self._shape = shape
+        self._by_columns = by_columns
+        self._flagged = flagged
+
+    @property
+    def words(self) -> int:
+        """Number of whole words."""
+        return self.file.size // WORD.itemsize
+
+    def last_frame(self) -> int:
+        """Frame of the last word; -1 without any."""
+        return self._frame(self.words - 1) if self.words else -1
+
+    def check_end(self, stop: int) -> None:
+        """Raise FrameError if one of the frames before `stop` may be cut off."""
+        if self.file.size % WORD.itemsize and stop > max(self.last_frame(), 0):
+            raise self.file.frame_error(
+                f"the file ends within a word ({self.file.size} bytes are no multiple of 8)",
+                max(self.last_frame(), 0),
+            )
+
+    def events(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Frame from `start` = 0, pixel, count of the words of frames start..stop-1, as stored."""
+        self.check_end(stop)
+        words = range(self.words)
+        # However the words are ordered, each one is found by one range of frames.
+        first = bisect_left(words, start, key=self._frame)
+        last = bisect_left(words, stop, key=self._frame)
+        content = self.file.read(first * WORD.itemsize, (last - first) * WORD.itemsize)
+        found = np.frombuffer(content, WORD).astype(np.uint64, copy=False)
+        frame = (found >> FRAME_SHIFT).astype(np.int64)
+        self._check_order(frame, start, stop)
+        pixel = ((found >> PIXEL_SHIFT) & ((1 << PIXEL_BITS) - 1)).astype(np.int64)
+        if self._flagged:
+            pixel &= _MODULE_FLAG - 1
+        self._check_pixels(frame, pixel)
+        if self._by_columns:
+            column, row = np.divmod(pixel, self._shape[0])
+            pixel = row * self._shape[1] + column
+        return frame - start, pixel, (found & ((1 << COUNT_BITS) - 1)).astype(COUNT_DTYPE)
+
+    def _frame(self, word: int) -> int:
+        content = self.file.read(word * WORD.itemsize, WORD.itemsize)
+        return int.from_bytes(content, "little") >> FRAME_SHIFT
+
+    def _check_order(self, frame: np.ndarray, start: int, stop: int) -> None:
+        wrong = np.flatnonzero(np.diff(frame, prepend=start) < 0)
+        wrong = wrong if wrong.size else np.flatnonzero(frame >= stop)
+        if wrong.size:
+            at = int(wrong[0])
+            before = f"after frame {frame[at - 1]}" if at else f"among frames {start} to {stop - 1}"
+            raise self.file.frame_error(
+                f"the frame numbers do not ascend: frame {frame[at]} {before}",
+                min(max(int(frame[at]), start), stop - 1),
+                "the file is damaged, or of another format: check `format` of the source",
+            )
+
+    def _check_pixels(self, frame: np.ndarray, pixel: np.ndarray) -> None:
+        pixels = self._shape[0] * self._shape[1]
+        beyond = np.flatnonzero(pixel >= pixels)
+        if beyond.size:
+            raise self.file.frame_error(
+                f"an event has the pixel index {pixel[beyond[0]]}, the detector has {pixels} "
+                f"({self._shape[0]} x {self._shape[1]})",
+                int(frame[beyond[0]]),
+                "check the shape of the detector, and whether it has `modules`",
+            )
+
+
+class RigakuFiles:
+    """The file of a 500K, or those of the modules of a 3M; see `EventReader`."""
+
+    def __init__(self, location: RunLocation, detector: str) -> None:
+        recipe = location.recipe
+        given = recipe.get("modules")
+        default = RIGAKU_3M_SHAPE if given == "rigaku_3m" else RIGAKU_MODULE
+        shape = location.shapes.get(detector, default)
+        self._frames = location.frames
+        self._module_shape = shape if given is None else RIGAKU_MODULE
+        self._modules = configured_modules(given)
+        check_modules(self._modules, self._module_shape, shape, location, detector)
+        self.info = DetectorInfo(shape, COUNT_DTYPE)
+        base = run_path(location, recipe["frames"][detector])
+        by_columns = recipe.get("pixel_order", "row") == "column"
+        self.files = [
+            WordFile(
+                RawFile(base.with_name(base.name + module.suffix), location, detector),
+                self._module_shape,
+                by_columns,
+                flagged=given is not None,
+            )
+            for module in self._modules
+        ]
+
+    @property
+    def paths(self) -> list[Path]:
+        """One file of each module."""
+        return [module.file.path for module in self.files]
+
+    def close(self) -> None:
+        """Close the files."""
+        for module in self.files:
+            module.file.close()
+
+    def last_frame(self) -> int:
+        """Last frame with an event in any module; -1 without any."""
+        return max(module.last_frame() for module in self.files)
+
+    def check(self) -> None:
+        """Raise where a file is missing, cut off, or has an event behind the last frame."""
+        for module in self.files:
+            last = module.last_frame()
+            if last >= self._frames:
+                raise module.file.count_error(
+                    f"the run table says {self._frames} frames, but there is an event in frame "
+                    f"{last} (the first is 0)"
+                )
+            module.check_end(self._frames)
+
+    def events(self, start: int, stop: int) -> Events:
+        """See `Source.events`."""
+        columns = self.info.shape[1]
+        parts = []
+        for module, file in zip(self._modules, self.files, strict=True):
+            frame, pixel, count = file.events(start, stop)
+            parts.append((frame, placed(pixel, module, self._module_shape, columns), count))
+        frame, pixel, count = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return gathered(frame, pixel, count, self.info.shape[0] * columns)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `Source.read`."""
+        return dense_frames(self.events(start, stop), stop - start, self.info.shape)
+
+    def header(self) -> dict[str, Any]:
+        """Nothing: these files hold events alone."""
+        return {}
+
+
+def rigaku_source(location: RunLocation) -> EventSource:
+    """Source for Rigaku files."""
+    return EventSource(location, RigakuFiles)
