@@ -52,5 +52,7 @@ def test_texts_come_back_as_an_array(tmp_path):
 def test_a_linked_field_is_the_same_dataset(tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file["elsewhere"] = np.arange(4)
-        write_fields(file.create_group("g"), Held(np.arange(4)), linked={"value": file["elsewhere"]})
+        write_fields(
+            file.create_group("g"), Held(np.arange(4)), linked={"value": file["elsewhere"]}
+        )
         assert file["g/value"] == file["elsewhere"]

@@ -11,7 +11,9 @@ from scatterflow.xpcs.frame_range import frame_range
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(1, 60), st.integers(0, 59), st.integers(1, 60), st.integers(1, 4), st.integers(1, 4))
+@given(
+    st.integers(1, 60), st.integers(0, 59), st.integers(1, 60), st.integers(1, 4), st.integers(1, 4)
+)
 def test_raw_frames_are_those_of_the_definition(raw, begin, end, stride, average):
     expected = []
     at = begin
@@ -29,11 +31,18 @@ def test_raw_frames_are_those_of_the_definition(raw, begin, end, stride, average
     )
     assert chosen.frames == len(expected)
     assert chosen.raw_frames(0, chosen.frames).tolist() == expected
-    assert chosen.raw_frames(chosen.frames // 2, chosen.frames).tolist() == expected[chosen.frames // 2 :]
+    assert (
+        chosen.raw_frames(chosen.frames // 2, chosen.frames).tolist()
+        == expected[chosen.frames // 2 :]
+    )
 
 
 def test_negative_numbers_count_from_the_end_and_nothing_means_all():
-    assert frame_range({"begin": -4, "end": -1}, 10, "").raw_frames(0, 3)[:, 0].tolist() == [6, 7, 8]
+    assert frame_range({"begin": -4, "end": -1}, 10, "").raw_frames(0, 3)[:, 0].tolist() == [
+        6,
+        7,
+        8,
+    ]
     assert frame_range({"begin": None, "end": None}, 10, "").frames == 10
 
 
@@ -45,7 +54,10 @@ def test_negative_numbers_count_from_the_end_and_nothing_means_all():
         ({"begin": -11}, "begin -11 lies outside the run, which has 10 frames"),
         ({"end": 11}, "end 11 lies outside the run"),
         ({"begin": 10}, "no frame lies from begin 10"),
-        ({"stride": 3, "average": 4}, "10 raw frames do not make one frame of stride 3 times average 4"),
+        (
+            {"stride": 3, "average": 4},
+            "10 raw frames do not make one frame of stride 3 times average 4",
+        ),
         ({"average": -1}, "must be 1 or more"),
     ],
 )

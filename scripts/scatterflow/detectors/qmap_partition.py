@@ -76,7 +76,7 @@ def prepare_qmap(
         coordinates = settings["coordinates"]
         return partition_detector(integrator, good, coordinates, where, geometry_file)
     path = str(settings["file"])
-    qmap = read_qmap(path, None if good is None else good.shape)  # type: ignore[arg-type]
+    qmap = read_qmap(path, None if good is None else good.shape)
     if good is not None:
         qmap = with_mask(qmap, good, path)
     known = geometry_attributes(integrator) if integrator is not None else {}
