@@ -132,8 +132,8 @@ class QMap:
         numbers = {key: self.attributes[key] for key in NUMBERS if key in self.attributes}
         content: dict[str, Any] = {"names": self.names, "units": self.units, "numbers": numbers}
         for key, kind in _ARRAYS.items():
-            parts = getattr(self, key)
-            parts = parts if isinstance(parts, tuple) else (parts,)
+            several = key.endswith(("_lists", "_spans"))
+            parts = getattr(self, key) if several else [getattr(self, key)]
             content[key] = [array_sha256(np.asarray(part, kind)) for part in parts]
         return hashlib.sha256(to_json(content, indent=None).encode()).hexdigest()
 

@@ -39,6 +39,7 @@ from scatterflow.errors import UserError, from_os_error
 from scatterflow.files.hdf5 import write_array, writing
 
 VERSION = "1.0"
+_MOST = 2**31  # bins, and intervals
 _SECOND = {"q": "phi", "phi": "q", "x": "y", "y": "x"}
 _UNITS_OF_FILE = {"1/angstrom": "Å⁻¹", "1/nm": "nm⁻¹", "degree": "deg", "pixel": "pixel"}
 _UNITS = {
@@ -187,10 +188,13 @@ class _Datasets:
         pixels = np.squeeze(self._value(name))
         if pixels.ndim != 2 or pixels.dtype.kind not in "biuf":
             raise self.fault(name, "is no image of numbers")
-        whole = pixels.astype(np.int64)
-        if (whole < 0).any() or (pixels.dtype.kind == "f" and (whole != pixels).any()):
-            raise self.fault(name, "holds numbers that are negative or not whole")
-        return whole
+        return self._whole(name, pixels)
+
+    def _whole(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Values as int64, all from 0 to 2^31 - 1."""
+        if not ((values >= 0) & (values < _MOST)).all() or (values % 1 != 0).any():
+            raise self.fault(name, "holds numbers that are negative, not whole or too large")
+        return values.astype(np.int64)
 
     def numbers(self, name: str) -> np.ndarray:
         """A list of numbers, float64, whatever its shape."""
@@ -208,10 +212,9 @@ class _Datasets:
 
     def counts(self, name: str, most: int) -> np.ndarray:
         """Whole numbers from 0 to most - 1, int64."""
-        values = self.numbers(name)
-        whole = values.astype(np.int64)
-        if (whole != values).any() or (whole < 0).any() or (whole >= most).any():
-            raise self.fault(name, f"holds something else than whole numbers from 0 to {most - 1}")
+        whole = self._whole(name, self.numbers(name))
+        if (whole >= most).any():
+            raise self.fault(name, f"holds {whole.max()}; the highest can be {most - 1}")
         return whole
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -220,9 +223,6 @@ class _Datasets:
             item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
             for item in values
         )
-
-
-_MOST = 2**31  # of bins, and of intervals
 
 
 def _read_new(datasets: _Datasets, shape: Shape | None) -> QMap:
@@ -292,8 +292,6 @@ def _numbers(datasets: _Datasets, name: str, shape: Shape | None) -> np.ndarray:
     numbers = datasets.image(name)
     if shape is not None:
         check_shape(numbers.shape, shape, datasets.where)
-    if numbers.max(initial=0) >= _MOST:
-        raise datasets.fault(name, "holds numbers that are too large")
     return numbers.astype(np.uint32)
 
 
@@ -303,7 +301,8 @@ def _mask(datasets: _Datasets, numbers: np.ndarray) -> np.ndarray:
     for name in ("mask", "blemish"):
         if name in datasets:
             image = datasets.image(name) > 0
-            check_shape(image.shape, numbers.shape, f"{datasets.where}, {name}")
+            if image.shape != numbers.shape:
+                raise datasets.fault(name, f"is {image.shape} pixels large, a map {numbers.shape}")
             good &= image
     return good
 
