@@ -32,7 +32,7 @@ def count_events(
     bins, segments) int64.
     """
     for pixel in range(first, last):
-        current, total = -1, 0
+        current, total = -1, np.int64(0)
         for event in range(starts[pixel], starts[pixel + 1]):
             place = sample[frame[event]]
             if place < 0:
@@ -40,7 +40,7 @@ def count_events(
             if place != current:
                 if current >= 0:
                     _add(total, static[pixel], segment[current], counts, photons, pairs)
-                current, total = place, 0
+                current, total = place, np.int64(0)
             total += np.int64(count[event])
         if current >= 0:
             _add(total, static[pixel], segment[current], counts, photons, pairs)
