@@ -115,8 +115,9 @@ def fit_g2(
 ) -> CorrelationFit:
     """Fit a model to every bin.
 
-    settings: `model` (single, stretched, double), `heterodyne`, `baseline` ("free" or its value), `range`
-        ([first, last] delay, s, or None), `bounds` ({parameter: [low, high]}), `start` ({parameter: value}).
+    settings: `model` (single, stretched, double), `heterodyne`, `baseline` ("free", or "fixed" for 1),
+        `range` ([first, last] delay, s, or None), `bounds` ({parameter: [low, high]}), `start` ({parameter:
+        value}).
     delays: of the T values. g2, error: (T, Nd) float64, standard errors; NaN: left out, flagged.
     covariance: (Nd, T, T) of g2; NaN: not known, taken as 0 beside the diagonal, error^2 on it.
     Raises UserError for settings that do not fit together, or a range with too few delays.
@@ -143,13 +144,11 @@ def fit_g2(
 def _free(settings: Mapping[str, Any], model: Model) -> np.ndarray:
     free = np.ones(len(model.names), dtype=bool)
     baseline = settings.get("baseline", "free")
-    if baseline == "free":
-        return free
-    if isinstance(baseline, str) or not np.isfinite(baseline):
+    if baseline not in ("free", "fixed"):
         raise UserError(
-            f"the baseline is {baseline!r}", "fits: baseline", "give a number, or 'free'"
+            f"the baseline is {baseline!r}", "fits: baseline", "give 'free', or 'fixed' for 1"
         )
-    free[0] = False
+    free[0] = baseline == "free"
     return free
 
 
@@ -224,7 +223,7 @@ def _start(
     given = settings.get("start") or {}
     _known(given, model, "start")
     points = _grid(model, delays, given)
-    fixed = None if free[0] else float(settings["baseline"])
+    fixed = None if free[0] else 1.0
     best = np.full(len(data), np.inf)
     start = np.zeros((len(data), len(model.names)))
     for point in points:
