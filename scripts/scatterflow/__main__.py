@@ -4,6 +4,7 @@ plan       what a run of the workflow will cost; runs nothing
 discover   look through the raw folder and extend the run table
 schema     JSON Schema of the configuration, for editors
 keys       every key of the configuration, as in config/README.md
+geometry   PONI file from the metadata of an XPCS acquisition
 convert-chap  a CHAP configuration as config.yaml and run table
 registry   masks by name and version: register, list, show, import, export, pin, ...
 """
@@ -66,6 +67,15 @@ def _parser() -> argparse.ArgumentParser:
     keys.add_argument(
         "--write", metavar="README", help="renew the generated parts of config/README.md instead"
     )
+    text = "the geometry in the metadata of an XPCS acquisition, as a PONI file"
+    geometry = commands.add_parser("geometry", help=text, description=text)
+    geometry.add_argument(
+        "file", metavar="FILE", help="NAME_metadata.hdf, or a legacy one of APS 8-ID"
+    )
+    geometry.add_argument(
+        "--write", metavar="PATH.poni", help="write it there instead of printing it"
+    )
+    geometry.set_defaults(command=_geometry)
     chap = commands.add_parser(
         "convert-chap", help="a CHAP configuration as config.yaml and run table"
     )
@@ -129,6 +139,22 @@ def _discover(options: argparse.Namespace) -> int:
     print(f"{configuration.runs}: {len(added)} runs added, {len(unchanged)} there already")
     for run in added:
         print(f"  {run}")
+    return 0
+
+
+def _geometry(options: argparse.Namespace) -> int:
+    from scatterflow.files.atomic import write_text
+    from scatterflow.xpcs.acquisition import poni_text, read_acquisition
+
+    acquisition = read_acquisition(options.file)
+    text = poni_text(acquisition, options.file)
+    for note in acquisition.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if options.write:
+        write_text(options.write, text)
+        print(f"written: {options.write}")
+    else:
+        print(text, end="")
     return 0
 
 

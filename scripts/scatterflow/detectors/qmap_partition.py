@@ -20,14 +20,15 @@ A bin holds its lower edge, and its upper edge unless the next bin begins there.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scatterflow import bin_spans
 from scatterflow.detectors.geometry import beam_centre, geometry_description
-from scatterflow.detectors.qmap import Partition, QMap, check_shape, make_qmap
+from scatterflow.detectors.qmap import Partition, QMap, check_shape, make_qmap, with_mask
+from scatterflow.detectors.qmap_files import read_qmap
 from scatterflow.errors import UserError
 from scatterflow.units import RADIAL_UNITS
 
@@ -47,6 +48,39 @@ class _Division:
     dynamic_spans: list[bin_spans.Span]
     static_spans: list[bin_spans.Span]
     logarithmic: bool
+
+
+def prepare_qmap(
+    settings: dict[str, Any],
+    good: np.ndarray | None,
+    integrator: AzimuthalIntegrator | None,
+    where: str,
+    geometry_file: str | None = None,
+) -> QMap:
+    """The q-map that the configuration asks for: of a file, or made from the geometry.
+
+    settings: `QMapSettings.model_dump()`. good: (rows, columns) bool, True = good; it applies to a
+    q-map of a file as well; None: only what the file masks. integrator: may be None with a file, else
+    tells what the file leaves open (beam centre, distance, energy). where: for messages.
+    geometry_file: where the geometry stands.
+
+    Raises UserError as `read_qmap`, `with_mask` and `partition_detector` do.
+    """
+    if settings.get("file") is None:
+        if good is None or integrator is None:
+            raise UserError(
+                "a q-map of `coordinates` needs a detector with a geometry",
+                where,
+                "give the reduction's `detector`, or the `file` of a q-map",
+            )
+        coordinates = settings["coordinates"]
+        return partition_detector(integrator, good, coordinates, where, geometry_file)
+    path = str(settings["file"])
+    qmap = read_qmap(path, None if good is None else good.shape)  # type: ignore[arg-type]
+    if good is not None:
+        qmap = with_mask(qmap, good, path)
+    known = geometry_attributes(integrator) if integrator is not None else {}
+    return replace(qmap, attributes=known | {"source_file": path} | qmap.attributes)
 
 
 def partition_detector(
@@ -83,7 +117,7 @@ def partition_detector(
         good,
         tuple(coordinate["name"] for coordinate in coordinates),
         tuple(_unit(coordinate) for coordinate in coordinates),
-        _attributes(integrator) | {"source_file": source_file},
+        geometry_attributes(integrator) | {"source_file": source_file},
         where,
     )
 
@@ -109,17 +143,16 @@ def _values(
     along, slow, fast = position
     name = coordinate["name"]
     if name in ("x", "y"):
-        rows, columns = np.indices(along.shape, dtype=np.float64)
-        return columns if name == "x" else rows
+        return np.indices(along.shape, dtype=np.float64)[1 if name == "x" else 0]
     if name == "q":
         half = 0.5 * np.arctan2(np.hypot(slow, fast), along)
         factor = _PER_ANGSTROM[coordinate["unit"]] * 4e-10 * math.pi / integrator.wavelength
-        return np.asarray(factor * np.sin(half))
+        return factor * np.sin(half)
     # pyFAI turns its axes round for these orientations; the stored frame's own ones are wanted.
     orientation = int(integrator.detector.orientation)
     v = -slow if orientation in (1, 2) else slow
     h = -fast if orientation in (1, 4) else fast
-    return np.asarray(-np.degrees(np.arctan2(v, h)))
+    return -np.degrees(np.arctan2(v, h))
 
 
 def _divide(
@@ -198,8 +231,8 @@ def _product(
     )
 
 
-def _attributes(integrator: AzimuthalIntegrator) -> dict[str, Any]:
-    """What the file tells about the geometry; the distance is that along the direct beam."""
+def geometry_attributes(integrator: AzimuthalIntegrator) -> dict[str, Any]:
+    """What a q-map tells about the geometry (`NUMBERS`); the distance is along the direct beam."""
     known = geometry_description(integrator)
     numbers = {"pixel_size": known["pixel2_m"], "energy": known["energy_keV"]}
     try:

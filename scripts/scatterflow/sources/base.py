@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from scatterflow.sources.events import Events
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -82,6 +84,12 @@ class Source(Protocol):
         """Frames start..stop-1, compressed, where they are stored so that they can be decoded elsewhere.
 
         None wherever anything is unusual or wrong: `read` then reads them, or says what is wrong.
+        """
+
+    def events(self, detector: str, start: int, stop: int) -> Events | None:
+        """What was counted in frames start..stop-1, `frame` counted from `start` = 0; errors as `read`.
+
+        None: the format is dense, use `read`.
         """
 
     def scalars(self) -> pd.DataFrame:

@@ -167,6 +167,10 @@ class Hdf5Source:
                     "correct the column `frames` of the run table",
                 )
 
+    def events(self, detector: str, start: int, stop: int) -> None:
+        """None: the frames are dense."""
+        return None
+
     def read(self, detector: str, start: int, stop: int) -> np.ndarray:
         """Frames start..stop-1; see `Source.read`."""
         if not 0 <= start <= stop <= self.location.frames:

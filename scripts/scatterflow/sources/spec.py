@@ -133,6 +133,10 @@ class SpecSource:
         """None: these files are always read whole."""
         return None
 
+    def events(self, detector: str, start: int, stop: int) -> None:
+        """None: the frames are dense."""
+        return None
+
     def read(self, detector: str, start: int, stop: int) -> np.ndarray:
         """Frames start..stop-1; see `Source.read`."""
         if not 0 <= start <= stop <= self.frames:
