@@ -132,6 +132,23 @@ def test_a_proposal_is_accepted(call):
         (REGISTER[:-2] + ("21", "13"), "look swapped"),
         ((*REGISTER, "--set", "x"), "no KEY=VALUE"),
         ((*REGISTER, "--set", "version=3"), "a record has a field of that name"),
+        *(
+            ((*REGISTER, "--set", f"{key}=3"), f"metadata cannot be called '{key}'")
+            for key in (
+                "detector",
+                "comment",
+                "kind",
+                "source",
+                "reason",
+                "reasons",
+                "registry",
+                "at",
+            )
+        ),
+        (("list", "--where", "kind=mask"), "kind is not asked for in this way"),
+        (("list", "--where", "text=mask"), "text is not asked for in this way"),
+        (REGISTER[:-2] + ("-13", "21"), "no detector has -13 x 21 pixels"),
+        (REGISTER[:-2] + ("10000000", "1000000"), "no detector has"),
         ((*REGISTER, "--expected-version", "4"), "is at version 0, not 4"),
         ((*REGISTER[:5], "masked", *REGISTER[6:]), "the polarity may be wrong"),
         ((*REGISTER, "--pyfai-detector", "Pilatus1M"), "1043 x 981"),

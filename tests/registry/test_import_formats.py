@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import pickle
 
 import fabio
-import h5py
 import numpy as np
 import pytest
 
@@ -21,63 +19,21 @@ from scatterflow.registry.import_formats import (
 from scatterflow.registry.masks import load_mask, register_mask
 from scatterflow.registry.objects import REASONS
 
-SHAPE = (12, 20)
-# Bad pixels, (row, column): no symmetry of the frame maps them onto themselves.
-BAD = [(0, 3), (2, 17), (5, 5), (5, 6), (5, 7), (11, 0)]
-
-
-def bad() -> np.ndarray:
-    mask = np.zeros(SHAPE, bool)
-    mask[tuple(np.transpose(BAD))] = True
-    return mask
-
-
-def npy(path, array):
-    np.save(path, array)
-    return path
-
-
-def image(path, array):
-    kind = {
-        ".edf": fabio.edfimage.EdfImage,
-        ".tif": fabio.tifimage.TifImage,
-        ".msk": fabio.fit2dmaskimage.Fit2dMaskImage,
-        ".cbf": fabio.cbfimage.CbfImage,
-    }[path.suffix]
-    kind(data=array).write(str(path))
-    return path
-
-
-def hdf5(path, dataset, array):
-    with h5py.File(path, "w") as file:
-        file[dataset] = array
-    return path
-
-
-def text(path, content):
-    path.write_text(content)
-    return path
-
-
-def bits(bad_value: int, good_value: int = 0) -> np.ndarray:
-    return np.where(bad(), bad_value, good_value).astype(np.uint32)
-
-
-def rectangles() -> str:
-    """XDS counts from 1, x first, and the limits themselves are trusted."""
-    return "\n".join(f" UNTRUSTED_RECTANGLE= {c} {c + 2} {r} {r + 2} ! x y" for r, c in BAD)
-
-
-def squares(order: str) -> list[dict]:
-    corners = [[[r, c], [r, c]] for r, c in BAD]
-    if order == "xy":
-        corners = [[point[::-1] for point in pair] for pair in corners]
-    return [{"type": "rectangle", "corners": pair} for pair in corners]
-
-
-ROWCOLUMN = "".join(f"{r} {c}\n" for r, c in BAD)
-XY = "".join(f"{c} {r}\n" for r, c in BAD)
-FLAT = np.array([r * SHAPE[1] + c for r, c in BAD])
+from .examples import (
+    BAD,
+    FLAT,
+    ROWCOLUMN,
+    SHAPE,
+    XY,
+    bad,
+    bits,
+    hdf5,
+    image,
+    npy,
+    rectangles,
+    squares,
+    text,
+)
 
 # Name: how the file is made, and what the import is told.
 CASES = {
@@ -180,6 +136,18 @@ CASES = {
         {"format": "shapes", "order": "xy"},
     ),
     "XDS.INP": (lambda p: text(p / "XDS.INP", rectangles()), {"format": "xds"}),
+    "XDS.INP with blanks": (
+        lambda p: text(p / "XDS.INP", rectangles().replace("=", "  =")),
+        {"format": "xds"},
+    ),
+    "pixel_mask by its name": (
+        lambda p: hdf5(p / "m.h5", "detector/pixel_mask_2", bits(1 << 4)),
+        {"format": "array", "dataset": "detector/pixel_mask_2"},
+    ),
+    "1 = good under a name like pixel_mask": (
+        lambda p: hdf5(p / "m.h5", "my_pixel_mask_good", (~bad()).astype(np.uint8)),
+        {"format": "array", "dataset": "my_pixel_mask_good", "true_means": "good"},
+    ),
 }
 
 
@@ -223,135 +191,6 @@ def test_gaps_of_a_known_detector():
         import_mask("Pilatus1M", (981, 1043), "pyfai-detector")
     with pytest.raises(UserError, match="knows no detector"):
         import_mask("NoSuchThing", (10, 10), "pyfai-detector")
-
-
-REFUSED = {
-    "no polarity": (lambda p: npy(p / "m.npy", bad()), {}, "nothing says whether"),
-    "contradicting polarity": (
-        lambda p: image(p / "m.edf", bad().astype(np.int8)),
-        {"true_means": "good"},
-        "nonzero value means masked",
-    ),
-    "transposed": (
-        lambda p: npy(p / "m.npy", bad().T),
-        {"true_means": "masked"},
-        "look swapped",
-    ),
-    "pickled array": (
-        lambda p: npy(p / "m.npy", np.array([{}], object)),
-        {"true_means": "masked"},
-        "pickled objects are never loaded",
-    ),
-    "NaN": (
-        lambda p: npy(p / "m.npy", np.where(bad(), np.nan, 1)),
-        {"format": "qmap"},
-        "NaN",
-    ),
-    "two columns without an order": (
-        lambda p: text(p / "m.txt", XY),
-        {"format": "indices"},
-        "--order rowcolumn or --order xy",
-    ),
-    "the wrong order": (
-        lambda p: text(p / "m.txt", XY),
-        {"format": "indices", "order": "rowcolumn"},
-        "outside the detector",
-    ),
-    "an index beyond the end": (
-        lambda p: npy(p / "m.npy", np.array([0, 240])),
-        {"format": "indices"},
-        "outside the detector",
-    ),
-    "a negative index": (
-        lambda p: npy(p / "m.npy", np.array([-1])),
-        {"format": "indices"},
-        "outside the detector",
-    ),
-    "broken numbers": (
-        lambda p: npy(p / "m.npy", np.array([1.5])),
-        {"format": "indices"},
-        "whole numbers",
-    ),
-    "words": (lambda p: text(p / "m.txt", "a b\n"), {"format": "indices"}, "cannot be read"),
-    "shapes without an order": (
-        lambda p: text(p / "m.json", json.dumps(squares("xy"))),
-        {"format": "shapes"},
-        "(row, column) or (x, y)",
-    ),
-    "an unknown shape": (
-        lambda p: text(p / "m.json", '[{"type": "circel", "centre": [1, 1], "radius": 2}]'),
-        {"format": "shapes", "order": "xy"},
-        "did you mean 'circle'",
-    ),
-    "an infinite shape": (
-        lambda p: text(p / "m.yaml", "[{type: circle, centre: [1, .inf], radius: 2}]"),
-        {"format": "shapes", "order": "xy"},
-        "no point",
-    ),
-    "a YAML bomb": (
-        lambda p: text(p / "m.yaml", "a: &a [1, 1]\nb: [*a, *a]\n"),
-        {"format": "shapes", "order": "xy"},
-        "aliases",
-    ),
-    "a YAML object": (
-        lambda p: text(p / "m.yaml", "!!python/object/apply:os.system [true]"),
-        {"format": "shapes", "order": "xy"},
-        "neither JSON nor YAML",
-    ),
-    "XDS without regions": (
-        lambda p: text(p / "XDS.INP", "! UNTRUSTED_RECTANGLE= 1 2 3 4\n"),
-        {"format": "xds"},
-        "no UNTRUSTED regions",
-    ),
-    "signed Eiger image": (
-        lambda p: npy(p / "m.npy", np.zeros(SHAPE, np.int32)),
-        {"format": "eiger-image"},
-        "not unsigned",
-    ),
-    "unsigned Pilatus image": (
-        lambda p: npy(p / "m.npy", np.zeros(SHAPE, np.uint32)),
-        {"format": "pilatus-image"},
-        "no negative values",
-    ),
-    "CrystFEL without bits": (
-        lambda p: hdf5(p / "m.h5", "mask", bits(1)),
-        {"format": "crystfel", "dataset": "mask"},
-        "--mask-good",
-    ),
-    "option of another format": (
-        lambda p: npy(p / "m.npy", bad()),
-        {"format": "array", "true_means": "good", "bits": 3},
-        "bits is not for format array",
-    ),
-    "unknown format": (lambda p: npy(p / "m.npy", bad()), {"format": "guess"}, "unknown"),
-    "unknown reason": (
-        lambda p: npy(p / "m.npy", bad()),
-        {"true_means": "good", "reason": "ugly"},
-        "unknown",
-    ),
-    "missing file": (lambda p: p / "none.npy", {"true_means": "good"}, "does not exist"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_told_is_refused(case, tmp_path):
-    make, options, message = REFUSED[case]
-    with pytest.raises(UserError) as caught:
-        import_mask(make(tmp_path), SHAPE, **options)
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_a_pickle_is_never_opened(tmp_path, protocol):
-    class Trap:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "was_run"), "w"))
-
-    (tmp_path / "mask.pickle").write_bytes(pickle.dumps(Trap(), protocol))
-    for format in ("array", "indices", "shapes", "xds"):
-        with pytest.raises(UserError, match="pickle"):
-            import_mask(tmp_path / "mask.pickle", SHAPE, format)
-    assert not (tmp_path / "was_run").exists()
 
 
 def test_shapes_against_their_formulas(tmp_path):
@@ -422,6 +261,8 @@ def test_an_export_that_would_be_misread_is_refused(registry, tmp_path):
     good, reasons = load_mask(record, registry=registry)
     with pytest.raises(UserError, match=r"polarity of \.edf is fixed"):
         export_mask(tmp_path / "m.edf", record, good, reasons, "masked")
+    with pytest.raises(UserError, match="'Good' is no polarity"):
+        export_mask(tmp_path / "m.npy", record, good, reasons, "Good")
     with pytest.raises(UserError, match="no form of a mask"):
         export_mask(tmp_path / "m.jpg", record, good, reasons)
     assert list(tmp_path.glob("m.*")) == []

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from scatterflow.detectors.images import StoredImage, read_image
-from scatterflow.errors import UserError
+from scatterflow.errors import UserError, shortened
 
 REASON_BITS = np.uint32(0xFFFF)  # NeXus: the lower 16 bits are reasons, the upper ones tags
 USER_BIT = np.uint32(1 << 8)
@@ -37,18 +37,23 @@ def read_mask_file(
     read, has another shape or NaN, and for a polarity that is missing or contradicts the format.
     """
     dataset = mask.get("dataset")
-    is_pixel_mask = bool(dataset and _PIXEL_MASK.search(dataset.rstrip("/").rpartition("/")[2]))
-    if mask.get("bits", _DEFAULT_BITS) != _DEFAULT_BITS and not is_pixel_mask:
+    bits_hold = is_pixel_mask(dataset)
+    if mask.get("bits", _DEFAULT_BITS) != _DEFAULT_BITS and not bits_hold:
         raise UserError(
             "`bits` is only for a dataset named pixel_mask", place, "remove `bits` from this mask"
         )
-    if is_pixel_mask:
+    if bits_hold:
         _check_polarity(mask.get("true_means"), "a NeXus pixel_mask", place)
     image = read_image(mask["path"], dataset, shape, place)
-    if is_pixel_mask:
+    if bits_hold:
         return from_pixel_mask(image.pixels, mask.get("bits", _DEFAULT_BITS), place)
     good = _from_values(image, mask.get("true_means"), place)
     return good, np.where(good, np.uint32(0), USER_BIT)
+
+
+def is_pixel_mask(dataset: str | None) -> bool:
+    """Whether a dataset's name says that it is a NeXus pixel_mask, whose polarity is fixed."""
+    return bool(dataset and _PIXEL_MASK.match(dataset.rstrip("/").rpartition("/")[2]))
 
 
 def _check_polarity(declared: str | None, format: str, place: str) -> None:
@@ -63,6 +68,10 @@ def _check_polarity(declared: str | None, format: str, place: str) -> None:
 def _from_values(image: StoredImage, declared: str | None, place: str) -> np.ndarray:
     if image.pixels.dtype.kind == "f" and np.isnan(image.pixels).any():
         raise UserError("the mask contains NaN", place, "save it with two values, 0 and 1")
+    if declared not in (None, "good", "masked"):
+        raise UserError(
+            f"{shortened(declared)} is no polarity", place, "say what nonzero means: good or masked"
+        )
     fixed = _FIXED_MASKED.get(image.format)
     if fixed:
         _check_polarity(declared, fixed, place)
@@ -83,6 +92,12 @@ def from_pixel_mask(values: np.ndarray, bits: int, place: str) -> tuple[np.ndarr
     where `bits` asks for them. A pixel that only a tag makes bad gets the user bit, so that always
     good == ((reasons & 0xFFFF) == 0).
     """
+    if not 1 <= bits <= 0xFFFFFFFF:
+        raise UserError(
+            f"bits {bits:#x} do not fit a pixel_mask: they are one or more of its 32",
+            place,
+            "NeXus rejects by 0xFFFF",
+        )
     if values.dtype.kind not in "iu":
         raise UserError(
             f"a pixel_mask holds bits, not {values.dtype} values",

@@ -51,8 +51,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     )
     imports.add_argument("file", metavar="FILE", help="pyfai-detector: name of the detector")
     imports.add_argument("--format", required=True, help="see `docs/registry.md`")
-    for option in ("--dataset", "--true-means", "--order"):
-        imports.add_argument(option)
+    imports.add_argument("--dataset", help="path in an HDF5 file")
+    imports.add_argument("--true-means", choices=("good", "masked"))
+    imports.add_argument("--order", choices=("flat", "rowcolumn", "xy"))
     for option in ("--bits", "--mask-good", "--mask-bad", "--bit-depth"):
         imports.add_argument(option, type=_whole)
     _add_import_options(imports)

@@ -9,12 +9,19 @@ from typing import Any
 from scatterflow.errors import UserError
 from scatterflow.registry.command_common import chosen_registry, pairs, value_of
 
+_ASKED_OTHERWISE = {
+    *("detector", "name", "kind", "text", "at", "energy_keV", "all_versions", "registry")
+}
+_ASK = "list [DETECTOR [NAME]] --kind --text --at --energy-keV --all-versions --registry"
+
 
 def list_command(options: argparse.Namespace) -> int:
     from scatterflow.registry.listing import as_json, as_table
     from scatterflow.registry.versions import find
 
     where = {key: _range_or_value(value) for key, value in pairs(options.where, "--where").items()}
+    for key in _ASKED_OTHERWISE & set(where):
+        raise UserError(f"{key} is not asked for in this way", "--where", _ASK)
     found = find(
         options.detector,
         options.name,

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from scatterflow.errors import UserError, shortened
+from scatterflow.registry import records
 from scatterflow.registry.command_common import chosen_registry, pairs, value_of
 from scatterflow.registry.opening import open_registry
 from scatterflow.registry.records import Record
+
+LONGEST_SIDE = 100_000  # as in the configuration: a mistaken shape must not fill the memory
 
 
 def _option_values(options: argparse.Namespace) -> dict[str, Any]:
@@ -18,15 +21,22 @@ def _option_values(options: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def _metadata(options: argparse.Namespace) -> dict[str, Any]:
+    found = {key: value_of(value) for key, value in pairs(options.set, "--set").items()}
+    return records.checked_metadata(found)
+
+
 def register_command(options: argparse.Namespace) -> int:
     if options.kind in ("mask", "proposal"):
-        options.format = "pixel_mask" if _is_pixel_mask(options.dataset) else "array"
+        from scatterflow.detectors.mask_files import is_pixel_mask
+
+        options.format = "pixel_mask" if is_pixel_mask(options.dataset) else "array"
         options.proposal |= options.kind == "proposal"
         return import_command(options)
     from scatterflow.registry.versions import register_arrays, register_geometry
 
     registry = chosen_registry(options)
-    metadata = {key: value_of(value) for key, value in pairs(options.set, "--set").items()}
+    metadata = _metadata(options)
     more = {**_option_values(options), "metadata": metadata, "registry": registry}
     if options.kind == "geometry":
         record = register_geometry(options.detector, options.name, options.file, **more)
@@ -43,10 +53,6 @@ def register_command(options: argparse.Namespace) -> int:
         )
     print(f"registered {record.title}")
     return 0
-
-
-def _is_pixel_mask(dataset: str | None) -> bool:
-    return bool(dataset) and "pixel_mask" in str(dataset).rpartition("/")[2]
 
 
 def import_command(options: argparse.Namespace) -> int:
@@ -71,7 +77,7 @@ def import_command(options: argparse.Namespace) -> int:
         allow_many=options.allow_many,
         allow_open_gaps=options.allow_open_gaps,
     )
-    metadata = {key: value_of(value) for key, value in pairs(options.set, "--set").items()}
+    metadata = _metadata(options)
     record = register_mask(
         options.detector,
         options.name,
@@ -95,6 +101,12 @@ def _say_registered(record: Record) -> None:
 def _shape(options: argparse.Namespace, registry: Any) -> tuple[int, int]:
     """The detector's shape: as the registry states it, as given, or as configured."""
     stated = registry.shape(options.detector)
+    if options.shape and not all(1 <= side <= LONGEST_SIDE for side in options.shape):
+        raise UserError(
+            f"no detector has {options.shape[0]} x {options.shape[1]} pixels",
+            "--shape",
+            "give rows and columns of its frames",
+        )
     if options.shape and stated and tuple(options.shape) != stated:
         raise UserError(
             f"the registry knows detector {options.detector} with {stated[0]} x {stated[1]} pixels",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError
+from scatterflow.errors import UserError, shortened
 from scatterflow.files.atomic import whole_file
 from scatterflow.registry.records import Record
 
@@ -42,6 +42,10 @@ def export_mask(
         )
     if true_means != "good" and path.suffix not in (".npy", ".tif"):
         raise UserError(f"the polarity of {path.suffix} is fixed", str(path), "leave it out")
+    if true_means not in ("good", "masked"):
+        raise UserError(
+            f"{shortened(true_means)} is no polarity", str(path), "true_means: good or masked"
+        )
     values = good if true_means == "good" else ~good
     if path.suffix in (".nxs", ".h5"):
         _write_nexus(path, record, reasons)

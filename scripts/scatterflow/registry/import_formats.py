@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from scatterflow.detectors.images import Shape, read_image
-from scatterflow.detectors.mask_files import from_pixel_mask, read_mask_file
+from scatterflow.detectors.mask_files import from_pixel_mask, is_pixel_mask, read_mask_file
 from scatterflow.errors import UserError, shortened
 from scatterflow.files.checksums import file_sha256
 from scatterflow.registry.import_lists import (
@@ -120,7 +120,7 @@ def _read_array(
 ) -> tuple[np.ndarray, np.ndarray]:
     mask = {"path": str(path), "dataset": dataset, "true_means": true_means}
     good, reasons = read_mask_file(mask, shape, f"file {path}")
-    return with_reason(good, bit) if not dataset or "pixel_mask" not in dataset else (good, reasons)
+    return (good, reasons) if is_pixel_mask(dataset) else with_reason(good, bit)
 
 
 def _read_pixel_mask(
@@ -152,6 +152,12 @@ def _read_crystfel(
             f"file {path}",
             "give --mask-good and --mask-bad as in the CrystFEL geometry",
         )
+    if not (0 <= mask_good <= 0xFFFFFFFF and 0 <= mask_bad <= 0xFFFFFFFF):
+        raise UserError(
+            f"mask_good {mask_good:#x} and mask_bad {mask_bad:#x} do not fit 32 bits",
+            f"file {path}",
+            "give them as in the CrystFEL geometry",
+        )
     pixels = read_image(path, dataset, shape, f"file {path}").pixels
     from_pixel_mask(pixels, 0xFFFFFFFF, f"file {path}")  # refuses what holds no bits
     values = pixels.astype(np.int64) & 0xFFFFFFFF
@@ -174,7 +180,11 @@ def _read_nonzero_is_good(
 def _finite(path: str, shape: Shape, dataset: str | None) -> np.ndarray:
     pixels = read_image(path, dataset, shape, f"file {path}").pixels
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise UserError("the mask contains NaN", f"file {path}", "save it with two values, 0 and 1")
+        raise UserError(
+            "the image contains NaN or infinite values",
+            f"file {path}",
+            "NaN is neither good nor masked: give the file as the detector or program wrote it",
+        )
     return pixels
 
 
@@ -192,7 +202,7 @@ def _read_eiger_image(
             f"file {path}",
             "give an image as the Eiger wrote it: a conversion may have changed the marks",
         )
-    depth = bit_depth or 8 * pixels.dtype.itemsize
+    depth = 8 * pixels.dtype.itemsize if bit_depth is None else bit_depth
     if not 1 <= depth <= 8 * pixels.dtype.itemsize:
         raise UserError(f"pixels of {pixels.dtype} have no {depth} bits", f"file {path}")
     return with_reason(pixels != 2**depth - 1, bit)
@@ -201,7 +211,7 @@ def _read_eiger_image(
 def _read_pilatus_image(
     path: str, shape: Shape, bit: int, dataset: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    pixels = read_image(path, dataset, shape, f"file {path}").pixels
+    pixels = _finite(path, shape, dataset)
     if pixels.dtype.kind not in "if":
         raise UserError(
             f"the image holds {pixels.dtype}: it has no negative values that could mark pixels",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from scatterflow.errors import UserError
 from scatterflow.registry.shapes import mask_of_shapes
 
 _LONGEST_TEXT = 50_000_000
-_XDS = re.compile(r"UNTRUSTED_(RECTANGLE|ELLIPSE|QUADRILATERAL)=([-+0-9.eE \t]+)")
+_XDS = re.compile(r"UNTRUSTED_(RECTANGLE|ELLIPSE|QUADRILATERAL)\s*=([-+0-9.eE \t]+)")
 
 
 def with_reason(good: np.ndarray, bit: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +31,14 @@ def read_indices(
     values = _numbers(Path(path), place)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if not values.size:
+        raise UserError("the file lists no pixel", place, "register nothing where nothing is bad")
+    if values.shape in (shape, (shape[0] * shape[1],)):
+        raise UserError(
+            f"there are {values.size} numbers, one for each pixel: this is a mask and no list",
+            place,
+            "save it as (rows, columns), and import it as `--format array` with --true-means",
+        )
     if values.ndim == 1 and order in (None, "flat"):
         flat = values
     elif values.ndim == 2 and values.shape[1] == 2 and order in ("rowcolumn", "xy"):
@@ -63,7 +72,8 @@ def _numbers(path: Path, place: str) -> np.ndarray:
     if path.stat().st_size > _LONGEST_TEXT:
         raise UserError("the file is larger than any list of bad pixels", place)
     try:
-        with path.open("rb") as stream:
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file without numbers, which the caller refuses
             if stream.read(6) == b"\x93NUMPY":
                 stream.seek(0)
                 values = np.load(stream, allow_pickle=False)
@@ -73,8 +83,16 @@ def _numbers(path: Path, place: str) -> np.ndarray:
         raise UserError(
             f"the numbers cannot be read ({error})", place, "one pixel a line"
         ) from None
-    if values.dtype.kind not in "iuf" or not (values == np.floor(values)).all():
-        raise UserError(f"these are no whole numbers ({values.dtype})", place)
+    return _whole(values, place)
+
+
+def _whole(values: np.ndarray, place: str) -> np.ndarray:
+    """Numbers of pixels as int64; raises UserError for what is no whole number below 2^53."""
+    whole = values.dtype.kind in "iuf" and (values == np.floor(values)) & (np.abs(values) < 2**53)
+    if not np.all(whole):
+        raise UserError(
+            f"these are no whole numbers ({values.dtype})", place, "pixels are counted from 0"
+        )
     return values.astype(np.int64)
 
 
@@ -82,7 +100,9 @@ def read_bad_pixels(path: str, shape: Shape, bit: int) -> tuple[np.ndarray, np.n
     """JSON of areaDetector's bad pixel plug-in: {"Bad pixels": [{"Pixel": [x, y], ...}, ...]}."""
     data = _document(Path(path))
     try:
-        pixels = np.array([item["Pixel"] for item in data["Bad pixels"]], np.int64).reshape(-1, 2)
+        listed = [item["Pixel"] for item in data["Bad pixels"]]
+        pixels = _whole(np.array(listed or np.zeros((0, 2))), f"file {path}")
+        pixels = pixels.reshape(len(listed), 2)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"this is no list of bad pixels ({error})",
@@ -134,9 +154,16 @@ def read_xds(path: str, shape: Shape, bit: int) -> tuple[np.ndarray, np.ndarray]
     """XDS counts pixels from 1, x along a row; X1 < x < X2 and Y1 < y < Y2 are masked, the limits not."""
     place = f"file {path}"
     text = Path(path).read_text(encoding="utf-8", errors="replace")
-    found = _XDS.findall("\n".join(line.split("!")[0] for line in text.splitlines()))
+    text = "\n".join(line.split("!")[0] for line in text.splitlines())
+    found = _XDS.findall(text)
     if not found:
         raise UserError("the file names no UNTRUSTED regions", place, "give an XDS.INP")
+    if text.count("UNTRUSTED_") != len(found):
+        raise UserError(
+            f"{text.count('UNTRUSTED_')} UNTRUSTED regions are named, {len(found)} are understood",
+            place,
+            "write each as UNTRUSTED_RECTANGLE= X1 X2 Y1 Y2, _ELLIPSE or _QUADRILATERAL",
+        )
     good = np.ones(shape, bool)
     y, x = np.ogrid[1 : shape[0] + 1, 1 : shape[1] + 1]
     for kind, numbers in found:
@@ -152,6 +179,10 @@ def read_xds(path: str, shape: Shape, bit: int) -> tuple[np.ndarray, np.ndarray]
             good &= mask_of_shapes(polygon, shape, "rowcolumn", place)
             continue
         x1, x2, y1, y2 = values
+        if x2 < x1 or y2 < y1:
+            raise UserError(
+                f"UNTRUSTED_{kind}= {numbers.strip()} holds no pixel", place, "it is X1 X2 Y1 Y2"
+            )
         if kind == "RECTANGLE":
             good &= ~((x > x1) & (x < x2) & (y > y1) & (y < y2))
         elif x2 > x1 and y2 > y1:

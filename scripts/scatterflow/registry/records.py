@@ -90,6 +90,11 @@ class Record:
 
 
 FIELDS = tuple(item.name for item in fields(Record))
+# Arguments of `register_mask` and `find`: metadata of that name could be neither given nor found.
+_ARGUMENTS = (
+    *("mask", "reasons", "reason", "registry", "expected_version"),
+    *("text", "all_versions", "at", "energy_keV"),
+)
 
 
 def signed(record: Record) -> Record:
@@ -220,6 +225,13 @@ def checked_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
         if key in FIELDS:
             raise UserError(
                 f"metadata cannot be called {key!r}: a record has a field of that name",
+                "metadata",
+                "choose another name",
+            )
+        if key in _ARGUMENTS:
+            raise UserError(
+                f"metadata cannot be called {key!r}: registering and finding have an argument of that "
+                "name",
                 "metadata",
                 "choose another name",
             )

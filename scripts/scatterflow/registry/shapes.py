@@ -12,7 +12,6 @@ inside if its centre is.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ def mask_of_shapes(items: Any, shape: Shape, order: str, place: str) -> np.ndarr
 
 def _inside(item: Any, shape: Shape, swap: bool, place: str) -> np.ndarray:
     kind = item.get("type") if isinstance(item, dict) else None
-    if kind not in SHAPES:
+    if not isinstance(kind, str) or kind not in SHAPES:
         raise UserError(f"type {shortened(kind)} is no shape", place, suggestion(str(kind), SHAPES))
     if set(item) != {"type", *SHAPES[kind]}:
         raise UserError(
@@ -114,4 +113,5 @@ def _positive(value: Any, place: str) -> float:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether this is a number of pixels, of which the square is one, too."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9

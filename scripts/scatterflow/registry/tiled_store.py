@@ -197,8 +197,7 @@ class TiledRegistry:
         records.named(record.kind, record.detector, record.name, str(self))
         if content is not None:
             record = replace(record, sha256=objects.content_sha256(content), size=len(content))
-        taken = self._nodes(kind=record.kind, detector=record.detector, name=record.name)
-        last = max((int(metadata["version"]) for _, metadata in taken), default=0)
+        last = self._last_version(record)
         if expected_version is not None and last != expected_version:
             raise _overtaken(record, last, expected_version, str(self))
         record = records.signed(replace(record, previous=None))
@@ -258,16 +257,26 @@ class TiledRegistry:
             own.write(data)
         return own
 
+    def _last_version(self, record: Record) -> int:
+        """The highest version of a name that exists or is being written, 0 if there is none."""
+        found = self._searched(kind=record.kind, detector=record.detector, name=record.name)
+        for _, node in found.sort(("version", -1)).items().head(1):
+            return int(node.metadata["version"])
+        return 0
+
     def _nodes(self, **wanted: Any) -> list[tuple[str, dict[str, Any]]]:
+        return [
+            (key, dict(node.metadata))
+            for key, node in self._searched(**wanted).items()
+            if _VERSION.search(key) and "version" in node.metadata
+        ]
+
+    def _searched(self, **wanted: Any) -> Any:
         found = self.client
         for name, value in wanted.items():
             if value is not None:
                 found = found.search(_tiled().Key(name) == value)
-        return [
-            (key, dict(node.metadata))
-            for key, node in found.items()
-            if _VERSION.search(key) and "version" in node.metadata
-        ]
+        return found
 
     def _array(self, key: str, place: str) -> np.ndarray:
         try:

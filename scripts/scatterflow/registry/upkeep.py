@@ -191,7 +191,7 @@ def sweep(
     kept = _named_by(store) | _pinned(pins)
     for path in list(object_files(store)):
         status = _status(path)
-        if status is None or path.name in kept or status.st_mtime > limit:
+        if status is None or path.name in kept or not status.st_mtime <= limit:
             continue
         if dry_run or _remove(store, path):
             swept.objects.append(path.name)

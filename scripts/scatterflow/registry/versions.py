@@ -215,6 +215,7 @@ def is_valid(record: Record, at: str | datetime | None, energy_keV: float | None
         if record.valid_to and time > datetime.fromisoformat(record.valid_to):
             return False
     if energy_keV is not None:
+        records.limits(energy_keV, None, "energy")
         low, high = record.energy_from_keV, record.energy_to_keV
         return (low is None or low <= energy_keV) and (high is None or energy_keV <= high)
     return True
