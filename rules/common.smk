@@ -274,13 +274,15 @@ def frame_code(wildcards):
 
 
 def source_code(wildcards, script, companions=()):
-    formats = {"images", "hdf5", "spec"}
+    formats = {"images", "hdf5", "spec", "imm", "rigaku", "ufxc", "timepix4"}
     used = {
         reduction.configuration.sources[reduction.row.source].format
         for reduction in map(planned, [wildcards, *companions])
     }
-    # The SPEC source reads its frames through the readers of the other two.
-    unused = formats - used if "spec" not in used else set()
+    if "spec" in used:
+        # The SPEC source reads its frames through the readers of these two.
+        used |= {"images", "hdf5"}
+    unused = formats - used
     return code_digest(script, frozenset(f"sources.{name}" for name in unused))
 
 

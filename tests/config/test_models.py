@@ -219,7 +219,7 @@ WRONG = [
     ("experiment", ["title"], "must be a block"),
     ("sources", [], "must be a block"),
     ("sources", {}, "must not be empty"),
-    ("sources/tiff/format", "tiff", "must be one of 'images', 'hdf5', 'spec'"),
+    ("sources/tiff/format", "tiff", "must be one of 'images', 'hdf5', 'spec', 'imm'"),
     ("sources/tiff/first_frame", True, "must be a whole number"),
     ("sources/tiff/first_frame", 1.0, "must be a whole number"),
     ("sources/tiff/first_frame", "1", "stands without quotes"),

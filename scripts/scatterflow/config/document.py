@@ -30,6 +30,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("experiment", model.Experiment, None),
     ("sources.NAME", sources.SourceConfig, None),
     ("sources.NAME.scalars.NAME", sources.Scalar, None),
+    ("sources.NAME.modules", sources.ModuleConfig, None),
     ("detectors.NAME", detectors.DetectorConfig, None),
     ("detectors.NAME.geometry", detectors.GeometryParameters, None),
     ("detectors.NAME.masks, type: gaps", detectors.GapsMask, None),

@@ -18,6 +18,7 @@ from typing import Any
 from scatterflow.config.base import check_name
 from scatterflow.config.runs import REQUIRED_COLUMNS, read_run_table
 from scatterflow.files.atomic import write_bytes
+from scatterflow.plan.discovery_events import event_acquisitions
 from scatterflow.plan.discovery_formats import (
     Acquisition,
     Recipe,
@@ -37,7 +38,7 @@ def discover(
     sources: Mapping[str, Mapping[str, Any]],
     shapes: Mapping[str, tuple[int, int]] | None = None,
 ) -> list[dict[str, Any]]:
-    """Look through a raw folder for SPEC scans, image series and HDF5 files with frames.
+    """Look through a raw folder for SPEC scans, image series, HDF5 files with frames, event files.
 
     sources: the `sources:` of the configuration, {name: dict}. shapes: {detector: (rows, columns)}.
 
@@ -55,6 +56,8 @@ def discover(
     )
     found, left = spec_acquisitions(root, files, recipes)
     more, left = hdf5_acquisitions(root, left, recipes)
+    found += more
+    more, left = event_acquisitions(root, left, recipes)
     found += more
     found += image_acquisitions(root, left, recipes)
     rows: list[dict[str, Any]] = []

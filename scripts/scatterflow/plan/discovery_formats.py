@@ -21,6 +21,7 @@ from scatterflow.plan.raw_folder import (
     without_suffix,
 )
 from scatterflow.sources.base import RunLocation
+from scatterflow.sources.modules import configured_modules
 from scatterflow.sources.spec import SpecSource
 from scatterflow.sources.spec_command import parse_command
 from scatterflow.sources.spec_file import (
@@ -45,7 +46,7 @@ class Recipe:
 
     @property
     def format(self) -> str:
-        """`images`, `hdf5` or `spec`."""
+        """`images`, `hdf5`, `spec`, `imm`, ..."""
         return self.recipe["format"]
 
     @property
@@ -55,11 +56,12 @@ class Recipe:
 
     @cached_property
     def readers(self) -> dict[str, PatternReader]:
-        """Per detector, its path pattern (`images`, `hdf5`)."""
+        """Per detector, its path pattern (not `spec`); of several files, that of the first."""
         if self.format == "hdf5":
             found = {name: text.rpartition("::")[0] for name, text in self.detectors.items()}
             return {name: PatternReader(text or "{raw}") for name, text in found.items()}
-        return {name: PatternReader(pattern) for name, pattern in self.detectors.items()}
+        suffix = configured_modules(self.recipe.get("modules"))[0].suffix
+        return {name: PatternReader(text + suffix) for name, text in self.detectors.items()}
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,19 @@ class Acquisition:
     notes: tuple[str, ...] = ()
 
 
-def _names(path: str) -> tuple[str, ...]:
+def run_names(path: str) -> tuple[str, ...]:
     """Names for a run from its path: the last part; with its folder; the whole path."""
     parts = path.split("/")
     return tuple("_".join(parts[-count:]) for count in range(1, len(parts) + 1))
 
 
-def _unread(raw: str, frames: int, why: str, entry: str) -> Acquisition:
+def unread(raw: str, frames: int, why: str, entry: str) -> Acquisition:
+    """An acquisition that no source reads; entry: that of `sources:` to add."""
     return Acquisition("", raw, frames, notes=(f"{why}; add to config.yaml:\n{entry}",))
 
 
-def _entry(form: str, frames: Iterable[tuple[str, str]], more: str = "") -> str:
+def source_entry(form: str, frames: Iterable[tuple[str, str]], more: str = "") -> str:
+    """What to add to the configuration; frames: (detector, where its frames are)."""
     lines = ["sources:", "  NAME:", f"    format: {form}", "    frames:"]
     lines += [f"      {detector}: '{text}'" for detector, text in frames]
     return "\n".join(lines) + more
@@ -135,7 +139,7 @@ def _spec_scan(
         number += f".{text.order}"
         notes.append(f"scan {text.number} occurs {len(same)} times; the last one is taken")
     raw = f"{path}::{number}"
-    names = _names(f"{path}_{text.number:03d}")
+    names = run_names(f"{path}_{text.number:03d}")
     try:
         scan = parse_scan(spec.path, text)
         points = scan.points_done or parse_command(scan.command, raw).points or 0
@@ -153,8 +157,10 @@ def _spec_scan(
     detectors = _detectors_in(root / f"{path}_{text.number:03d}", Path(path).name, text.number)
     if not detectors:
         return Acquisition("", raw, points, notes=("no frames in the scan's folder",))
-    entry = _entry("spec", [(f"DETECTOR_{i}", name) for i, name in enumerate(detectors, start=1)])
-    return _unread(raw, points, "no source of format spec reads these detectors", entry)
+    entry = source_entry(
+        "spec", [(f"DETECTOR_{i}", name) for i, name in enumerate(detectors, start=1)]
+    )
+    return unread(raw, points, "no source of format spec reads these detectors", entry)
 
 
 def _points_without_file(source: SpecSource) -> list[str]:
@@ -203,7 +209,7 @@ def hdf5_acquisitions(
     found, claimed = [], set()
     for recipe in (recipe for recipe in recipes if recipe.format == "hdf5"):
         free = [path for path in candidates if path not in claimed]
-        for (raw, run), paths in _complete(recipe, free).items():
+        for (raw, run), paths in complete_runs(recipe, free).items():
             acquisition = _hdf5_run(root, recipe, raw, run, paths)
             if acquisition:
                 found.append(acquisition)
@@ -225,10 +231,10 @@ def _unread_hdf5(root: Path, path: str) -> Acquisition:
     if stacks:
         frames = [(f"DETECTOR_{i}", name) for i, name in enumerate(stacks, start=1)]
         count = max(stacks.values())
-    return _unread(path, count, "no source of format hdf5 reads this", _entry("hdf5", frames))
+    return unread(path, count, "no source of format hdf5 reads this", source_entry("hdf5", frames))
 
 
-def _complete(recipe: Recipe, files: list[str]) -> dict[tuple[str, str | None], dict[str, str]]:
+def complete_runs(recipe: Recipe, files: list[str]) -> dict[tuple[str, str | None], dict[str, str]]:
     """{(raw, run): {detector: path}} where every detector of a source has its file."""
     found: dict[tuple[str, str | None], dict[str, str]] = defaultdict(dict)
     for path in files:
@@ -248,12 +254,13 @@ def _hdf5_run(
         counts[detector], _ = frames_of_dataset(root / path, dataset, recipe.shapes.get(detector))
     if not all(counts.values()):
         return None
-    names = _names(without_suffix(raw).removesuffix("_master"))
-    notes = _counts_differ(counts)
+    names = run_names(without_suffix(raw).removesuffix("_master"))
+    notes = counts_differ(counts)
     return Acquisition(recipe.name, raw, max(counts.values()), run, names, notes)
 
 
-def _counts_differ(counts: dict[str, int]) -> tuple[str, ...]:
+def counts_differ(counts: dict[str, int]) -> tuple[str, ...]:
+    """The note to make where the detectors of a run have different numbers of frames."""
     if len(set(counts.values())) == 1:
         return ()
     each = ", ".join(f"{detector} {count}" for detector, count in counts.items())
@@ -318,8 +325,8 @@ def _image_run(
             )
     if not all(counts.values()):
         return None
-    notes += _counts_differ(counts)
-    names = _names(without_suffix(raw))
+    notes += counts_differ(counts)
+    names = run_names(without_suffix(raw))
     return Acquisition(recipe.name, raw, max(counts.values()), run, names, tuple(notes))
 
 
@@ -340,5 +347,5 @@ def _unread_series(root: Path, series: Series) -> Acquisition:
         frames, more = series.numbers[-1] - series.numbers[0] + 1, ""
         if series.numbers[0]:
             more = f"\n    first_frame: {series.numbers[0]}"
-    entry = _entry("images", [("DETECTOR", series.pattern)], more)
-    return _unread(series.raw, frames, "no source of format images reads this", entry)
+    entry = source_entry("images", [("DETECTOR", series.pattern)], more)
+    return unread(series.raw, frames, "no source of format images reads this", entry)

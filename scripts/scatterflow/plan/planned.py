@@ -38,6 +38,8 @@ class Planned:
         recipe = self.configuration.sources[self.row.source].model_dump()
         recipe["frames"] = {name: recipe["frames"][name] for name in self.detectors}
         needed = self.needed_scalars
+        if not scalars:
+            del recipe["metadata"]
         if not scalars and needed:
             # An expression may use any of them.
             if all(recipe["scalars"][name]["type"] != "expression" for name in needed):

@@ -12,6 +12,7 @@ from scatterflow.files.json import to_json
 from scatterflow.plan.planned import Planned
 from scatterflow.plan.targets import result_path
 from scatterflow.sources.base import RunLocation, Source
+from scatterflow.sources.patterns import metadata_path
 
 
 def frame_files(planned: Planned, start: int, stop: int) -> list[str]:
@@ -39,6 +40,20 @@ def scalar_files(planned: Planned) -> list[str]:
         if not Path(result_path(planned)).exists():
             source.scalars()  # a wrong name or unit is better known before hours of integration
         return _existing(list(map(str, source.scalar_files())), planned)
+
+
+def metadata_files(planned: Planned) -> list[str]:
+    """The file that describes a run (`metadata` of its source); none where the source names none."""
+    path = metadata_path(RunLocation.from_fields(planned.location(scalars=True)))
+    if path is None:
+        return []
+    if _simulated(planned) is None and not _is_there(str(path), planned):
+        raise UserError(
+            f"metadata file {path} does not exist",
+            _where(planned),
+            f"correct `metadata` of source {planned.row.source!r}, or leave it out",
+        )
+    return [str(path)]
 
 
 def shared_files(planned: Planned) -> list[str]:

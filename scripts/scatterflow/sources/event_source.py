@@ -39,6 +39,12 @@ class EventReader(Protocol):
         Only what is quick to find; `events` and `read` find the rest.
         """
 
+    def found(self) -> tuple[int, str]:
+        """Frames that the files tell of, however many the run table says; what is wrong with the next.
+
+        Where empty frames leave no trace, they are counted to the last with an event.
+        """
+
     def events(self, start: int, stop: int) -> Events | None:
         """See `Source.events`."""
 
@@ -83,6 +89,10 @@ class EventSource:
             except FrameError:
                 if self.location.recipe.get("missing", "error") != "nan":
                     raise
+
+    def found(self, detector: str) -> tuple[int, str]:
+        """Number of frames of a detector that its files tell of, and what is wrong with the next, or ""."""
+        return self._reader(detector, 0, 0).found()
 
     def encoded(self, detector: str, start: int, stop: int) -> None:
         """None: there is nothing to decode elsewhere."""

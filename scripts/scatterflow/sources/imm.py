@@ -146,6 +146,11 @@ class ImmFile:
         if self.index.fault:
             self._check_range(found, found + 1)
 
+    def found(self) -> tuple[int, str]:
+        """See `EventReader.found`."""
+        fault = self.index.fault
+        return self.index.frames, f"frame {self.index.frames}: {fault}" if fault else ""
+
     def events(self, start: int, stop: int) -> Events | None:
         """See `Source.events`; None if the frames are dense."""
         index, layout = self.index, self._layout

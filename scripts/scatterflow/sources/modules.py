@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from scatterflow.errors import UserError
-from scatterflow.sources.base import RunLocation
 from scatterflow.sources.events import Events
 
 
@@ -58,19 +57,30 @@ def check_modules(
     modules: tuple[Module, ...],
     module_shape: tuple[int, int],
     shape: tuple[int, int],
-    location: RunLocation,
-    detector: str,
+    where: str,
+    halves: bool = False,
 ) -> None:
-    """Raise UserError unless all modules lie within the detector."""
-    for module in modules:
+    """Raise UserError unless all modules lie within the detector, and none upon another.
+
+    halves: two files of one place are allowed, those of the halves of a chip.
+    """
+    how = "correct the detector's shape, or `modules` of the source"
+    for i, module in enumerate(modules):
         last = (module.row + module_shape[0], module.column + module_shape[1])
         if last[0] > shape[0] or last[1] > shape[1]:
             raise UserError(
-                f"the module {module.suffix or 'of the source'} reaches to row {last[0]}, column "
-                f"{last[1]} of a detector of {shape[0]} x {shape[1]}",
-                f"run {location.run}, detector {detector}",
-                f"correct detectors.{detector}.shape, or `modules` of the source",
+                f"the module {module.suffix} reaches to row {last[0]}, column {last[1]} of a "
+                f"detector of {shape[0]} x {shape[1]} pixels",
+                where,
+                how,
             )
+        for other in modules[:i]:
+            apart = (abs(module.row - other.row), abs(module.column - other.column))
+            if halves and apart == (0, 0):
+                continue
+            if apart[0] < module_shape[0] and apart[1] < module_shape[1]:
+                what = f"the modules {other.suffix} and {module.suffix} lie upon each other"
+                raise UserError(what, where, how)
 
 
 def placed(

@@ -61,6 +61,12 @@ def run_path(location: RunLocation, pattern: str, frame: int | None = None) -> P
     return path_below(location.root, name, f"run {location.run}, pattern {pattern!r}")
 
 
+def metadata_path(location: RunLocation) -> Path | None:
+    """Path of the file that describes a run (`metadata` of the source), None without one."""
+    pattern = location.recipe.get("metadata")
+    return run_path(location, pattern) if pattern else None
+
+
 def _parts(pattern: str) -> list[tuple[str, str | None, str]]:
     # (literal text, field, format) in order, checked.
     try:

@@ -57,13 +57,16 @@ class WordFile:
         """Frame of the last word; -1 without any."""
         return self._frame(self.words - 1) if self.words else -1
 
+    def fault(self) -> str:
+        """What is wrong with the end of the file, or ""."""
+        over = self.file.size % WORD.itemsize
+        return f"the file ends within a word, {over} bytes of 8 are there" if over else ""
+
     def check_end(self, stop: int) -> None:
         """Raise FrameError if one of the frames before `stop` may be cut off."""
-        if self.file.size % WORD.itemsize and stop > max(self.last_frame(), 0):
-            raise self.file.frame_error(
-                f"the file ends within a word ({self.file.size} bytes are no multiple of 8)",
-                max(self.last_frame(), 0),
-            )
+        last = max(self.last_frame(), 0)
+        if stop > last and (fault := self.fault()):
+            raise self.file.frame_error(fault, last)
 
     def events(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frame from `start` = 0, pixel, count of the words of frames start..stop-1, as stored."""
@@ -124,7 +127,8 @@ class RigakuFiles:
         self._frames = location.frames
         self._module_shape = shape if given is None else RIGAKU_MODULE
         self._modules = configured_modules(given)
-        check_modules(self._modules, self._module_shape, shape, location, detector)
+        where = f"run {location.run}, detector {detector}"
+        check_modules(self._modules, self._module_shape, shape, where)
         self.info = DetectorInfo(shape, COUNT_DTYPE)
         base = run_path(location, recipe["frames"][detector])
         by_columns = recipe.get("pixel_order", "row") == "column"
@@ -148,9 +152,10 @@ class RigakuFiles:
         for module in self.files:
             module.file.close()
 
-    def last_frame(self) -> int:
-        """Last frame with an event in any module; -1 without any."""
-        return max(module.last_frame() for module in self.files)
+    def found(self) -> tuple[int, str]:
+        """See `EventReader.found`."""
+        faults = [fault for module in self.files if (fault := module.fault())]
+        return max(module.last_frame() for module in self.files) + 1, "".join(faults[:1])
 
     def check(self) -> None:
         """Raise where a file is missing, cut off, or has an event behind the last frame."""

@@ -70,6 +70,11 @@ class ScannedFile(Generic[State]):
         """The last frame with an event; -1 without any. The whole file is read for it, once."""
         return max((block.highest for block in self._scan[0]), default=-1)
 
+    @property
+    def fault(self) -> str:
+        """What is wrong with the file, or ""."""
+        return self._scan[1]
+
     def check_last_frame(self, frames: int) -> None:
         """Raise UserError if there is an event behind the last of so many frames."""
         if self.last_frame >= frames:

@@ -154,9 +154,10 @@ class Timepix4Files:
         self._frames = location.frames
         self._modules = configured_modules(recipe.get("modules"))
         shape = location.shapes.get(detector, SHAPE)
-        check_modules(self._modules, SHAPE, shape, location, detector)
+        where = f"run {location.run}, detector {detector}"
+        check_modules(self._modules, SHAPE, shape, where, halves=True)
         self.info = DetectorInfo(shape, COUNT_DTYPE)
-        ticks = frame_ticks(recipe["frame_time_s"], f"run {location.run}, detector {detector}")
+        ticks = frame_ticks(recipe["frame_time_s"], where)
         base = run_path(location, recipe["frames"][detector])
         self.files = [
             ScannedFile[Clock](
@@ -178,10 +179,6 @@ class Timepix4Files:
         for module in self.files:
             module.file.close()
 
-    def last_frame(self) -> int:
-        """Last frame with an event; -1 without any. All files are read for it, once."""
-        return max(module.last_frame for module in self.files)
-
     def check(self) -> None:
         """Raise FrameError if a file is missing or of another kind; the frames are only known once it is
         read."""
@@ -190,6 +187,12 @@ class Timepix4Files:
                 raise module.file.file_error(
                     "no SPIDR4 file: it does not begin with SPIDR4", "check `format` of the source"
                 )
+
+    def found(self) -> tuple[int, str]:
+        """See `EventReader.found`; all files are read for it."""
+        self.check()
+        faults = [module.fault for module in self.files if module.fault]
+        return max(module.last_frame for module in self.files) + 1, "".join(faults[:1])
 
     def events(self, start: int, stop: int) -> Events:
         """See `Source.events`."""

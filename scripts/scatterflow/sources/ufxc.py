@@ -70,6 +70,10 @@ class UfxcFile:
         """Raise FrameError if the file is missing; the frames are only known once it is read."""
         _ = self.file.file.size
 
+    def found(self) -> tuple[int, str]:
+        """See `EventReader.found`; the whole file is read for it."""
+        return self.file.last_frame + 1, self.file.fault
+
     def events(self, start: int, stop: int) -> Events:
         """See `Source.events`."""
         self.file.check_last_frame(self._frames)
