@@ -267,7 +267,7 @@ def beam_centre(integrator: AzimuthalIntegrator) -> tuple[float, float]:
     beam never meets the detector (tilts of 90 degrees or more).
     """
     detector = integrator.detector
-    if not _is_regular(detector):
+    if not is_regular(detector):
         return _beam_centre_by_search(integrator)
     direction = _rotation_matrix(integrator)[2]
     if direction[2] < 1e-6:
@@ -283,7 +283,7 @@ def beam_centre(integrator: AzimuthalIntegrator) -> tuple[float, float]:
     return float(row), float(column)
 
 
-def _is_regular(detector: Any) -> bool:
+def is_regular(detector: Any) -> bool:
     """Flat, all pixels alike: the position of a pixel is its index times the pixel size."""
     undistorted = getattr(detector, "spline", None) is None
     return bool(detector.uniform_pixel and detector.IS_FLAT and undistorted)
@@ -363,7 +363,7 @@ def geometry_sha256(integrator: AzimuthalIntegrator) -> str:
     for key in ("poni", "detector", "energy_keV"):
         del numbers[key]
     detector = integrator.detector
-    if not _is_regular(detector):
+    if not is_regular(detector):
         numbers["pixel_corners"] = array_sha256(detector.get_pixel_corners())
     if numbers["parallax"]:
         sensor = getattr(detector, "sensor", None)

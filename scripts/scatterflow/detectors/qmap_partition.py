@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scatterflow import bin_spans
-from scatterflow.detectors.geometry import beam_centre, geometry_description
+from scatterflow.detectors.geometry import beam_centre, geometry_description, is_regular
 from scatterflow.detectors.qmap import Partition, QMap, check_shape, make_qmap, with_mask
 from scatterflow.detectors.qmap_files import read_qmap
 from scatterflow.errors import UserError
@@ -134,7 +134,12 @@ def _unit(coordinate: dict[str, Any]) -> str:
 
 def _positions(integrator: AzimuthalIntegrator) -> tuple[np.ndarray, ...]:
     """z, y, x of all pixels, m, float64: along the beam, and along pyFAI's axes 1 and 2."""
-    return tuple(np.asarray(part, np.float64) for part in integrator.calc_pos_zyx())
+    places: dict[str, np.ndarray] = {}
+    if is_regular(integrator.detector):
+        # Left to itself pyFAI counts pixels in float32, which shows in phi next to the beam.
+        rows, columns = np.indices(integrator.detector.shape, dtype=np.float64)
+        places = {"d1": rows, "d2": columns}
+    return tuple(np.asarray(part, np.float64) for part in integrator.calc_pos_zyx(**places))
 
 
 def _values(
