@@ -3,7 +3,8 @@
 HDF5, uncompressed, each block in datasets of its own, so that who correlates a block reads nothing else:
 
     attributes              format, start, stop (processed frames), form (events | frames), positions,
-                            blocks, dtype of the counts, provenance (JSON)
+                            blocks, dtype of the counts
+    provenance              JSON
     frames/total            (n,) sum over the pixels of the q-map; detector_total: over all good pixels
     frames/static_sums      (n, static bins) sums over the pixels of each static bin
     frames/valid, reason    (n,) bool; uint8, bits of `FrameReason`
@@ -97,8 +98,8 @@ def write_sorted_chunk(
             positions=positions,
             blocks=blocks,
             dtype=np.dtype(dtype).name,
-            provenance=to_json(provenance),
         )
+        write_array(file, "provenance", to_json(provenance))
         frames, image = file.create_group("frames"), file.create_group("image")
         for name in _FRAMES:
             write_array(frames, name, getattr(sums, name))

@@ -1,0 +1,161 @@
+"""Dense frames into q-map order, and their sums.
+
+The pixels of a frame are gathered in the order of positions, piece by piece: a piece is a run of positions
+of one bin, short enough that all frames of a block pass through the cache with it. Threads take
+disjoint ranges of pieces; nothing that is computed depends on how many there are.
+
+    rows        (raw frames, pixels) as stored, `average` of them in turn for each frame of the block
+    pixels      (positions) int64, the pixel of each position
+    pieces      (pieces, 2) int64, first position and the one after the last
+    ok          (frames) bool; a frame that is not gives zeros and no sums
+    out         (frames, positions) gathered values
+    invalid     (positions) uint32, in how many frames the value was not valid, and is 0 in `out`
+    piece_invalid   (pieces, frames) int64, the same by piece and frame
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scatterflow.kernels.compiled import compiled
+
+PIECE = 4096
+
+
+@compiled
+def gather_counts(
+    rows: np.ndarray,
+    average: int,
+    pixels: np.ndarray,
+    pieces: np.ndarray,
+    begin: int,
+    end: int,
+    low: np.generic,
+    high: np.generic,
+    lower_level: int,
+    ok: np.ndarray,
+    out: np.ndarray,
+    invalid: np.ndarray,
+    piece_invalid: np.ndarray,
+) -> int:
+    """Gather integers of pieces begin..end-1; returns the largest sum, which `out` may be too narrow for.
+
+    low, high: smallest and largest valid value, >= 0 and of the type of `rows`; lower_level: a value not
+    above it is taken as 0.
+    """
+    largest = 0
+    for piece in range(begin, end):
+        first, last = pieces[piece, 0], pieces[piece, 1]
+        for frame in range(out.shape[0]):
+            if not ok[frame]:
+                out[frame, first:last] = 0
+                continue
+            bad = 0
+            for i in range(first, last):
+                pixel = pixels[i]
+                total = 0
+                valid = True
+                for j in range(frame * average, (frame + 1) * average):
+                    value = rows[j, pixel]
+                    valid &= (value >= low) & (value <= high)
+                    counts = np.int64(value)
+                    total += counts if counts > lower_level else 0
+                if not valid:
+                    invalid[i] += np.uint32(1)
+                    bad += 1
+                    total = 0
+                largest = max(largest, total)
+                out[frame, i] = total
+            piece_invalid[piece, frame] = bad
+    return largest
+
+
+@compiled
+def gather_corrected(
+    rows: np.ndarray,
+    average: int,
+    pixels: np.ndarray,
+    pieces: np.ndarray,
+    begin: int,
+    end: int,
+    low: np.generic,
+    high: np.generic,
+    dark: np.ndarray,
+    level: np.ndarray,
+    gain: np.ndarray,
+    ok: np.ndarray,
+    out: np.ndarray,
+    invalid: np.ndarray,
+    piece_invalid: np.ndarray,
+) -> None:
+    """Gather corrected values of pieces begin..end-1; see `corrected`.
+
+    dark, level, gain: (positions) float64; NaN in any: the pixel is never valid. out: float32.
+    """
+    for piece in range(begin, end):
+        first, last = pieces[piece, 0], pieces[piece, 1]
+        for frame in range(out.shape[0]):
+            if not ok[frame]:
+                out[frame, first:last] = 0
+                continue
+            bad = 0
+            for i in range(first, last):
+                pixel = pixels[i]
+                total = 0.0
+                valid = True
+                for j in range(frame * average, (frame + 1) * average):
+                    value = rows[j, pixel]
+                    valid &= (value >= low) & (value <= high)
+                    total += corrected(np.float64(value), dark[i], level[i], gain[i])
+                if not valid or np.isnan(total):
+                    invalid[i] += np.uint32(1)
+                    bad += 1
+                    total = 0.0
+                out[frame, i] = total
+            piece_invalid[piece, frame] = bad
+
+
+@compiled
+def corrected(value: float, dark: float, level: float, gain: float) -> float:
+    """max(value - dark, 0), 0 unless above the level, times gain; NaN where any of them is."""
+    above = value - dark
+    if above <= level or above <= 0.0:
+        return 0.0 * (level + gain)
+    return above * gain + 0.0 * level
+
+
+@compiled
+def sum_pieces(
+    out: np.ndarray,
+    ok: np.ndarray,
+    pieces: np.ndarray,
+    begin: int,
+    end: int,
+    image_sum: np.ndarray,
+    image_squares: np.ndarray,
+    piece_sums: np.ndarray,
+    piece_occupied: np.ndarray,
+) -> None:
+    """Sums of gathered values of pieces begin..end-1.
+
+    image_sum, image_squares: (positions) int64 or float64, added to; piece_sums: (pieces, frames) of
+    the type of image_sum; piece_occupied: (pieces) int64, values that are not 0.
+    """
+    for piece in range(begin, end):
+        first, last = pieces[piece, 0], pieces[piece, 1]
+        sums, squares = image_sum[first:last], image_squares[first:last]
+        # Zeros of the accumulators' types: what is added to them is of that type.
+        zero, zero_squares = sums[0] * 0, squares[0] * 0
+        occupied = 0
+        for frame in range(out.shape[0]):
+            total = zero
+            if ok[frame]:
+                row = out[frame, first:last]
+                for i in range(row.size):
+                    total += zero + row[i]
+                    sums[i] += zero + row[i]
+                    value = zero_squares + row[i]
+                    squares[i] += value * value
+                    occupied += row[i] != 0
+            piece_sums[piece, frame] = total
+        piece_occupied[piece] = occupied
