@@ -46,11 +46,7 @@ def test_products_are_added_to_what_is_there():
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.lists(
-        st.lists(st.integers(0, 2**25), min_size=5, max_size=5), min_size=1, max_size=4
-    )
-)
+@given(st.lists(st.lists(st.integers(0, 2**25), min_size=5, max_size=5), min_size=1, max_size=4))
 def test_runs_cover_all_panels_and_stay_below_the_limit(squares):
     found = kernels.single_runs(np.array(squares, float), True)
     assert [panel for first, last, _ in found for panel in range(first, last)] == list(range(5))

@@ -1,4 +1,4 @@
-"""Two-time correlation of dense frames: sums over pixels of x_p(t1) x_p(t2), by tiles of the triangle t2 >= t1.
+"""Two-time correlation of dense frames: sum over pixels of x_p(t1) x_p(t2), by tiles of the triangle.
 
 BLAS multiplies panels of unscaled counts: `ssyrk` on the diagonal, `sgemm` beside it. A product of two frames
 is at most max_t sum_p x_p(t)^2 (Cauchy-Schwarz), and so is every sum on the way to it, as no term is

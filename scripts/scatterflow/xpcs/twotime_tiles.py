@@ -283,7 +283,7 @@ class _EventPairs:
         across = _events_at(block.starts, block.frame, np.array(place.columns))
 
         def turn(first: int) -> None:
-            sums = np.empty((sparse.BAND, place.shape[1]), self._dtype)
+            sums: np.ndarray = np.empty((sparse.BAND, place.shape[1]), self._dtype)
             for number in range(first, len(bands), self._threads):
                 start, stop = bands[number]
                 products = sums[: stop - start]

@@ -116,7 +116,7 @@ def make_weights(
     inverse[~good] = 0.0
     occupied = None
     if smoothing == "static":
-        factor = 1.0 / pixels.sum()
+        factor = 1.0 / max(1, pixels.sum())
         if not (inverse[good][:, uses] > 0).all():
             factor, occupied = 1.0, np.ascontiguousarray((inverse > 0).T)
     else:
