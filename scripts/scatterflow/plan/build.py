@@ -156,7 +156,6 @@ class PlannedReduction(Planned):
         return {time["exposure"] for time in times if time and isinstance(time["exposure"], str)}
 
 
-
 @dataclass
 class Plan:
     """All reductions, and the products that they share, by key.

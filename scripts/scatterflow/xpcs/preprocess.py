@@ -15,6 +15,7 @@ counting noise is 1 / sqrt(x); sums are float64.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -157,7 +158,7 @@ def _pieces(bins: np.ndarray) -> np.ndarray:
     edges = np.concatenate([[0], changes, [len(bins)]])
     pieces = [
         (at, min(at + PIECE, last))
-        for first, last in zip(edges[:-1], edges[1:], strict=True)
+        for first, last in itertools.pairwise(edges)
         for at in range(first, last, PIECE)
     ]
     return np.array(pieces, np.int64).reshape(-1, 2)
@@ -167,9 +168,7 @@ def _sides(shape: tuple[int, ...]) -> str:
     return " x ".join(str(side) for side in shape)
 
 
-def _window(
-    crop: dict[str, Any] | None, shape: tuple[int, int], where: str
-) -> tuple[slice, slice]:
+def _window(crop: dict[str, Any] | None, shape: tuple[int, int], where: str) -> tuple[slice, slice]:
     """Rows and columns of the crop."""
     ranges = (crop or {}).get("rows"), (crop or {}).get("columns")
     found = []

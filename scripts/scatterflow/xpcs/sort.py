@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scatterflow.errors import UserError
 from scatterflow.files.provenance import raw_file_record, software
+from scatterflow.frame_range import FrameRange
 from scatterflow.kernels import sorting
 from scatterflow.kernels.event_sorting import sum_events
 from scatterflow.kernels.moments import comparable
 from scatterflow.progress import Progress, progress
 from scatterflow.sources.base import Source
 from scatterflow.xpcs.blocks import Block, Form, as_frames, block_edges
-from scatterflow.xpcs.frame_range import FrameRange
 from scatterflow.xpcs.preprocess import (
     Corrections,
     PixelOrder,
@@ -244,7 +243,9 @@ def _gathered(
         nothing = ok & (wrong[of_map].sum(axis=0) == order.positions)
         if nothing.any():
             ok &= ~nothing
-            chunk.reason[block.first :][: block.size][nothing] |= np.uint8(FrameReason.NOTHING_MEASURED)
+            chunk.reason[block.first :][: block.size][nothing] |= np.uint8(
+                FrameReason.NOTHING_MEASURED
+            )
             continue
         chunk.invalid += invalid
         chunk.invalid_pixels[block.first :][: block.size] = wrong[of_map].sum(axis=0)
@@ -315,9 +316,7 @@ def _sorted_events(
     kinds = [part.count.dtype for part in chunk.parts]
     # One pixel counts in several raw frames of an average: the sum is made where it fits.
     summing = [np.uint8] if average == 1 or chunk.fractions else [np.int64]
-    found = sort_parts(
-        chunk.parts, positions, chunk.frames, np.result_type(*summing, *kinds), pool
-    )
+    found = sort_parts(chunk.parts, positions, chunk.frames, np.result_type(*summing, *kinds), pool)
     chunk.parts = []
     if not chunk.fractions:
         chunk.dtype = max(

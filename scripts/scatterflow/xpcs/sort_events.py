@@ -180,9 +180,7 @@ def sort_parts(
                 part.frame[here], part.place[here], part.count[here], free, frame, count
             )
         wrong = np.zeros(frames, np.int64)
-        found = event_sorting.merge_repeated(
-            starts, frame, count, left[own], invalid[own], wrong
-        )
+        found = event_sorting.merge_repeated(starts, frame, count, left[own], invalid[own], wrong)
         invalid_pixels[:, tile] = wrong
         return found
 
