@@ -54,9 +54,10 @@ def gathered(frame: np.ndarray, pixel: np.ndarray, count: np.ndarray, pixels: in
 def sparse_events(frames: np.ndarray) -> Events:
     """The events of dense frames (n, rows, columns) of integers >= 0."""
     frames = np.asarray(frames)
-    flat = frames.reshape(len(frames), -1)
+    pixels = frames.shape[1] * frames.shape[2]
+    flat = frames.reshape(len(frames), pixels)
     frame, pixel = np.nonzero(flat)
-    return gathered(frame, pixel, flat[frame, pixel], max(flat.shape[1], 1))
+    return gathered(frame, pixel, flat[frame, pixel], pixels)
 
 
 def dense_frames(
@@ -73,7 +74,7 @@ def dense_frames(
         raise UserError(
             f"a count of {most} does not fit pixels of type {dtype}", "", "use a wider type"
         )
-    dense.reshape(frames, -1)[events.frame, events.pixel] = events.count
+    dense.reshape(frames, shape[0] * shape[1])[events.frame, events.pixel] = events.count
     return dense
 
 
