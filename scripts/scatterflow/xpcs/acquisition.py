@@ -45,7 +45,7 @@ class Acquisition:
     """What is known of an acquisition; None where the file does not tell.
 
     frame_time_s: from the start of a frame to that of the next. count_time_s: exposure.
-    energy_keV, distance_m: of the beam, from sample to detector.
+    energy_kev, distance_m: photon energy; from sample to detector.
     beam_centre_row, beam_centre_column: pixels, where the stage stood during the run.
     pixel_size_m: (along the rows' direction y, along the columns' x).
     start_time, end_time, detector: as written. sample: texts, and numbers whose key ends in the unit.
