@@ -144,7 +144,8 @@ def _discover(options: argparse.Namespace) -> int:
 
 def _geometry(options: argparse.Namespace) -> int:
     from scatterflow.files.atomic import write_text
-    from scatterflow.xpcs.acquisition import poni_text, read_acquisition
+    from scatterflow.xpcs.acquisition import read_acquisition
+    from scatterflow.xpcs.acquisition_geometry import poni_text
 
     acquisition = read_acquisition(options.file)
     text = poni_text(acquisition, options.file)

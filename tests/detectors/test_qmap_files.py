@@ -293,8 +293,9 @@ def test_files_that_are_no_q_map(tmp_path):
     with pytest.raises(UserError, match="not found"):
         read_qmap(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("no")
-    with pytest.raises(UserError, match="no HDF5 file"):
+    with pytest.raises(UserError, match="not a complete HDF5 file") as refusal:
         read_qmap(tmp_path / "text.h5")
+    assert refusal.value.how.startswith("give a q-map file")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["data"] = [1, 2]
     with pytest.raises(UserError, match="holds no q-map"):

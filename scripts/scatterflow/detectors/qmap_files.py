@@ -26,8 +26,6 @@ bins keep their number, the listed value is the mean over the pixels, and everyt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +33,8 @@ import h5py
 import numpy as np
 
 from scatterflow.detectors.qmap import NUMBERS, Partition, QMap, Shape, check_shape, make_qmap
-from scatterflow.errors import UserError, from_os_error
-from scatterflow.files.hdf5 import write_array, writing
+from scatterflow.errors import UserError
+from scatterflow.files.hdf5 import reading, write_array, writing
 
 VERSION = "1.0"
 _MOST = 2**31  # bins, and intervals
@@ -71,7 +69,7 @@ def read_qmap(path: str | Path, shape: Shape | None = None) -> QMap:
     Raises UserError for a file that is missing or holds no q-map, that lacks a dataset, for another
     shape, and for a q-map that is not consistent (`make_qmap`).
     """
-    with _opened(path) as file:
+    with reading(path, "give a q-map file of APS 8-ID or one of scatterflow") as file:
         for name in ("/qmap", "/xpcs/qmap"):
             if _has(file, name, "dynamic_roi_map"):
                 return _read_new(_Datasets(file[name], f"{path}, {name}"), shape)
@@ -138,22 +136,6 @@ def _write_intervals(
         listed.attrs.update({"unit": _UNITS_OF_FILE[unit], "name": label, "size": len(values)})
         if number < len(spans):
             write_array(group, f"{name}_span_dim{number}", spans[number], units=unit)
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[h5py.File]:
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        if mendable := from_os_error(error):
-            raise type(mendable)(mendable.what, f"q-map {path}", mendable.how) from error
-        raise UserError(
-            f"the q-map is no HDF5 file, or it is damaged ({str(error)[:120]})",
-            str(path),
-            "give a q-map file of APS 8-ID or one that scatterflow made",
-        ) from error
-    with file:
-        yield file
 
 
 def _has(file: h5py.File, group: str, name: str) -> bool:

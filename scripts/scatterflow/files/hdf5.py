@@ -16,21 +16,26 @@ from scatterflow.files.atomic import whole_file
 
 
 @contextmanager
-def reading(path: str | Path) -> Iterator[h5py.File]:
+def reading(path: str | Path, mend: str = "") -> Iterator[h5py.File]:
     """An HDF5 file open for reading, without file locks (shared file systems may lack them).
 
-    Raises UserError if the file is missing or is not a complete HDF5 file.
+    mend: what to do about a file that the workflow did not make. Raises UserError if the file is
+    missing or is not a complete HDF5 file.
     """
     try:
         file = h5py.File(path, "r", locking=False)
     except FileNotFoundError:
-        raise UserError("file not found", str(path), "run snakemake again to make it") from None
+        raise UserError(
+            "file not found", str(path), mend or "run snakemake again to make it"
+        ) from None
     except OSError as error:
         # Deleting helps only where the bytes themselves are at fault.
         if mendable := from_os_error(error):
             raise type(mendable)(mendable.what, str(path), mendable.how) from error
         raise UserError(
-            f"not a complete HDF5 file ({error})", str(path), "delete it and run snakemake again"
+            f"not a complete HDF5 file ({error})",
+            str(path),
+            mend or "delete it and run snakemake again",
         ) from error
     with file:
         yield file

@@ -18,7 +18,6 @@ exposure, so `t1` (acquire_period) is taken there. Sources: the beamline's write
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +28,7 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.files.hdf5 import reading
-
-HC_KEV_METRE = 12.398419843320026e-10  # SI, exact
+from scatterflow.xpcs.acquisition_layouts import APSU, EARLY_2024, LEGACY, Layout
 
 _SCALES = {
     "m": {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "cm": 1e-2, "nm": 1e-9},
@@ -47,7 +45,7 @@ class Acquisition:
     """What is known of an acquisition; None where the file does not tell.
 
     frame_time_s: from the start of a frame to that of the next. count_time_s: exposure.
-    energy_keV, distance_m: of the beam, from sample to detector.
+    energy_kev, distance_m: photon energy; from sample to detector.
     beam_centre_row, beam_centre_column: pixels, where the stage stood during the run.
     pixel_size_m: (along the rows' direction y, along the columns' x).
     start_time, end_time, detector: as written. sample: texts, and numbers whose key ends in the unit.
@@ -70,91 +68,19 @@ class Acquisition:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where a layout keeps what; paths relative to `root`, the first that is there counts."""
-
-    root: str
-    length: str
-    frame_time: tuple[str, ...]
-    count_time: tuple[str, ...]
-    energy: tuple[str, ...]
-    distance: str
-    centre: tuple[str, str]
-    position: tuple[str, str]
-    reference: tuple[str, str]
-    pixel_size: tuple[str, str]
-    start_time: tuple[str, ...]
-    end_time: tuple[str, ...]
-    detector: tuple[str, ...]
-    sample: str
-
-
-_APSU = _Layout(
-    root="/entry/instrument/detector_1",
-    length="m",
-    frame_time=("frame_time",),
-    count_time=("count_time",),
-    energy=("/entry/instrument/incident_beam/incident_energy",),
-    distance="distance",
-    centre=("beam_center_x", "beam_center_y"),
-    position=("position_x", "position_y"),
-    reference=("beam_center_position_x", "beam_center_position_y"),
-    pixel_size=("x_pixel_size", "y_pixel_size"),
-    start_time=("/entry/start_time",),
-    end_time=("/entry/end_time",),
-    detector=("detector_name",),
-    sample="/entry/sample",
-)
-_EARLY_2024 = _Layout(
-    root="/entry/instrument/bluesky/metadata",
-    length="m",
-    frame_time=("t1", "acquire_period"),
-    count_time=("t0", "acquire_time"),
-    energy=("X_energy", "/entry/instrument/incident_beam/incident_energy"),
-    distance="det_dist",
-    centre=("bcx", "bcy"),
-    position=("ccdx", "ccdy"),
-    reference=("ccdx0", "ccdy0"),
-    pixel_size=("pix_dim_x", "pix_dim_y"),
-    start_time=("/entry/start_time",),
-    end_time=("/entry/end_time",),
-    detector=("detector_name", "/entry/instrument/detector_1/detector_name"),
-    sample="/entry/sample",
-)
-_LEGACY = _Layout(
-    root="/measurement/instrument",
-    length="mm",
-    frame_time=("detector/exposure_period",),
-    count_time=("detector/exposure_time",),
-    energy=("source_begin/energy",),
-    distance="detector/distance",
-    centre=("acquisition/beam_center_x", "acquisition/beam_center_y"),
-    position=("acquisition/stage_x", "acquisition/stage_z"),
-    reference=("acquisition/stage_zero_x", "acquisition/stage_zero_z"),
-    pixel_size=("detector/x_pixel_size", "detector/y_pixel_size"),
-    start_time=("source_begin/datetime",),
-    end_time=("source_end/datetime",),
-    detector=("detector/manufacturer",),
-    sample="/measurement/sample",
-)
-
-
 def read_acquisition(path: str | Path) -> Acquisition:
     """The acquisition that a metadata file describes.
 
     Raises UserError for a file that is missing, is no HDF5 file or holds none of the layouts, and
     for a unit that is none.
     """
-    if not Path(path).is_file():
-        raise UserError("the metadata file does not exist", str(path), "check the path")
-    with reading(path) as file:
+    with reading(path, "give the metadata file of the run (NAME_metadata.hdf)") as file:
         # Early in 2024 both groups were there, and the one of bluesky was right.
-        early = _has(file, _EARLY_2024.root, "t1") or _has(file, _EARLY_2024.root, "acquire_period")
+        early = _has(file, EARLY_2024.root, "t1") or _has(file, EARLY_2024.root, "acquire_period")
         for layout, present in (
-            (_EARLY_2024, early),
-            (_APSU, _APSU.root in file),
-            (_LEGACY, _LEGACY.root in file),
+            (EARLY_2024, early),
+            (APSU, APSU.root in file),
+            (LEGACY, LEGACY.root in file),
         ):
             if present:
                 return _read(_Fields(file, layout, str(path)))
@@ -181,60 +107,6 @@ def frame_time(acquisition: Acquisition | None, override: float | None, where: s
     return acquisition.frame_time_s
 
 
-def geometry_parameters(acquisition: Acquisition, where: str) -> dict[str, float]:
-    """The geometry as a `geometry:` block of the configuration: pyFAI's parameters, no tilt.
-
-    Raises UserError if something is not known. where: the file, for messages.
-    """
-    needed: dict[str, Any] = {
-        "distance": acquisition.distance_m,
-        "energy": acquisition.energy_kev,
-        "row of the beam centre": acquisition.beam_centre_row,
-        "column of the beam centre": acquisition.beam_centre_column,
-        "pixel size": acquisition.pixel_size_m,
-    }
-    missing = [name for name, value in needed.items() if value is None]
-    if missing:
-        raise UserError(
-            f"the metadata do not tell the {', the '.join(missing)}",
-            where,
-            "write the geometry by hand, or calibrate",
-        )
-    distance, energy, row, column, (pixel1, pixel2) = needed.values()
-    # pyFAI counts from the corner of the first pixel, the metadata from its centre.
-    return {
-        "distance_m": distance,
-        "poni1_m": (row + 0.5) * pixel1,
-        "poni2_m": (column + 0.5) * pixel2,
-        "wavelength_m": HC_KEV_METRE / energy,
-        "pixel1_m": pixel1,
-        "pixel2_m": pixel2,
-    }
-
-
-def poni_text(acquisition: Acquisition, where: str) -> str:
-    """The geometry as the text of a PONI file (version 2.1). Raises UserError as above."""
-    numbers = geometry_parameters(acquisition, where)
-    config = {
-        "pixel1": numbers["pixel1_m"],
-        "pixel2": numbers["pixel2_m"],
-        "max_shape": None,
-        "orientation": 3,
-    }
-    lines = [
-        f"# From the metadata of {Path(where).name}, by scatterflow",
-        "poni_version: 2.1",
-        "Detector: Detector",
-        f"Detector_config: {json.dumps(config)}",
-        f"Distance: {numbers['distance_m']!r}",
-        f"Poni1: {numbers['poni1_m']!r}",
-        f"Poni2: {numbers['poni2_m']!r}",
-        *(f"Rot{axis}: 0.0" for axis in (1, 2, 3)),
-        f"Wavelength: {numbers['wavelength_m']!r}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def _has(file: h5py.File, group: str, name: str) -> bool:
     return isinstance(file.get(group), h5py.Group) and name in file[group]
 
@@ -242,7 +114,7 @@ def _has(file: h5py.File, group: str, name: str) -> bool:
 class _Fields:
     """The datasets of one file and layout."""
 
-    def __init__(self, file: h5py.File, layout: _Layout, path: str) -> None:
+    def __init__(self, file: h5py.File, layout: Layout, path: str) -> None:
         self.file = file
         self.layout = layout
         self.path = path
