@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -10,15 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.xpcs.runs_in_memory import MemorySource, random_qmap, small_qmap
 
 from scatterflow.errors import FrameError, UserError
+from scatterflow.frame_range import FrameRange, frame_range
 from scatterflow.xpcs import raw_blocks, sort
 from scatterflow.xpcs.blocks import read_positions
-from scatterflow.xpcs.frame_range import FrameRange, frame_range
 from scatterflow.xpcs.preprocess import Preprocessing, preprocessing_of
 from scatterflow.xpcs.sort import sort_chunk
 from scatterflow.xpcs.sorted_chunk import FrameReason, read_frame_sums
-from tests.xpcs.runs_in_memory import MemorySource, random_qmap, small_qmap
 
 NO_LIMIT = {"minimum": 0.0, "maximum": "auto", "bit_depth": None}
 
@@ -50,7 +51,7 @@ def processed(raw, frames: FrameRange, low, high, missing=(), level=0.0, dark=0.
 
 def sort_run(folder, source, frames, qmap, edges, blocks=2, threads=1, **options):
     paths = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         paths.append(Path(folder) / f"{start}-{stop}.h5")
         given_by = options.get("preprocessing", Preprocessing(NO_LIMIT))
         rest = {key: value for key, value in options.items() if key != "preprocessing"}
@@ -106,7 +107,11 @@ def assert_sorted(paths, expected: Expected, qmap, good=None, exact=True):
             axis=1,
         )
         same(sums.static_sums, static, **tight)
-        same(sums.image_squares, (expected.values[own] ** 2).sum(axis=0), **({"rtol": 4e-7} if tight else {}))
+        same(
+            sums.image_squares,
+            (expected.values[own] ** 2).sum(axis=0),
+            **({"rtol": 4e-7} if tight else {}),
+        )
         np.testing.assert_array_equal(sums.image_invalid, expected.invalid[own].sum(axis=0))
         wrong = expected.invalid[own].reshape(len(sums.total), -1)[:, qmap.pixels]
         np.testing.assert_array_equal(sums.invalid_pixels, wrong.sum(axis=1))
@@ -121,7 +126,9 @@ def assert_sorted(paths, expected: Expected, qmap, good=None, exact=True):
 def test_any_chunking_blocking_threads_and_raw_form_give_the_same(tmp_path_factory, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     dtype = data.draw(st.sampled_from([np.uint8, np.uint16, np.uint32, np.int32]))
-    raw = rng.poisson(data.draw(st.sampled_from([0.03, 2.0])), (data.draw(st.integers(4, 30)), 5, 7))
+    raw = rng.poisson(
+        data.draw(st.sampled_from([0.03, 2.0])), (data.draw(st.integers(4, 30)), 5, 7)
+    )
     raw[rng.random(raw.shape) < 0.02] = 200
     raw = raw.astype(dtype)
     chosen = {
@@ -351,7 +358,12 @@ def test_maps_and_crops_that_do_not_fit_are_refused(tmp_path):
     one = np.ones((6, 6), int)
     with pytest.raises(UserError, match="18 pixels of the q-map lie outside the crop"):
         sort_run(
-            tmp_path, source, frames, small_qmap(one, one), [0, 2], crop={"rows": [0, 3], "columns": None}
+            tmp_path,
+            source,
+            frames,
+            small_qmap(one, one),
+            [0, 2],
+            crop={"rows": [0, 3], "columns": None},
         )
     with pytest.raises(UserError, match="the crop takes rows 3 to 9 of a detector of 6"):
         sort_run(tmp_path, source, frames, small_qmap(one, one), [0, 2], crop={"rows": [3, 9]})
@@ -378,8 +390,16 @@ def test_a_missing_frame_is_an_error_unless_it_may_be_missing(tmp_path, sparse):
     [
         ({"dark_frames": [0, 3]}, np.zeros((2, 2)), "both given"),
         ({"dark_frames": [3, 3]}, None, "dark frames 3 to 3 are not in the run"),
-        ({"dark_frames": [0, 9]}, None, "dark frames 0 to 9 are not in the run, which has 4 frames"),
-        ({"dark_frames": [0, 1], "dark_sigma": 3}, None, "one dark frame has no standard deviation"),
+        (
+            {"dark_frames": [0, 9]},
+            None,
+            "dark frames 0 to 9 are not in the run, which has 4 frames",
+        ),
+        (
+            {"dark_frames": [0, 1], "dark_sigma": 3},
+            None,
+            "one dark frame has no standard deviation",
+        ),
         ({"dark_sigma": 3}, None, "dark_sigma needs dark frames"),
     ],
 )

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scatterflow.errors import FrameError
+from scatterflow.frame_range import FrameRange
 from scatterflow.sources.base import Source
 from scatterflow.sources.events import Events
-from scatterflow.xpcs.frame_range import FrameRange
 
 BLOCK_BYTES = 100_000_000
 EVENTS_PER_BLOCK = 4_000_000
@@ -78,7 +78,9 @@ def event_blocks(
         frame_of_raw = np.full(end - begin, -1, np.int32)
         frame_of_raw[raw - begin] = np.arange(first - start, last - start)[:, None]
         events, missing = _read_events(source, detector, begin, end, skip_missing)
-        missing = {number: why for number, why in missing.items() if frame_of_raw[number - begin] >= 0}
+        missing = {
+            number: why for number, why in missing.items() if frame_of_raw[number - begin] >= 0
+        }
         ok = _present(raw, missing)
         frame_of_raw[(raw - begin)[~ok]] = -1
         yield RawBlock(
@@ -99,7 +101,7 @@ def read_ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 def _present(raw: np.ndarray, missing: dict[int, str]) -> np.ndarray:
-    return ~np.isin(raw, list(missing)).any(axis=1)
+    return np.logical_not(np.isin(raw, list(missing)).any(axis=1))
 
 
 def _read_rows(
