@@ -29,6 +29,8 @@ class MemorySource:
         if not self.sparse:
             return None
         self._check(start, stop)
+        if start == stop:
+            return Events(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint32))
         return sparse_events(self.raw[start:stop])
 
     def encoded(self, detector: str, start: int, stop: int) -> None:

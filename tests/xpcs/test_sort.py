@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -51,7 +51,7 @@ def processed(raw, frames: FrameRange, low, high, missing=(), level=0.0, dark=0.
 
 def sort_run(folder, source, frames, qmap, edges, blocks=2, threads=1, **options):
     paths = []
-    for start, stop in itertools.pairwise(edges):
+    for start, stop in pairwise(edges):
         paths.append(Path(folder) / f"{start}-{stop}.h5")
         given_by = options.get("preprocessing", Preprocessing(NO_LIMIT))
         rest = {key: value for key, value in options.items() if key != "preprocessing"}

@@ -67,7 +67,7 @@ def deal_counts(
             continue
         counts = np.int64(count[i])
         if counts < low or counts > high:
-            counts = 0
+            counts = np.int64(0)
         elif counts <= lower_level:
             continue
         tile = at >> TILE_BITS
@@ -175,16 +175,17 @@ def merge_repeated(
     count: np.ndarray,
     number: np.ndarray,
     invalid: np.ndarray,
+    reported: int,
     invalid_of_frame: np.ndarray,
-) -> tuple[int, int]:
+) -> tuple[int, np.int64]:
     """Add up, in place, what a pixel has more than once in a frame; leave out what is not valid.
 
     starts: (positions + 1) int64 of a tile, whose events are then packed from starts[0] on; number:
-    (positions) int64, how many are left. Adds to invalid (positions) uint32 and invalid_of_frame
-    (frames) int64. Returns the end of what is left and the largest count, up to 2^63 of which `count`
-    may hold too few bits.
+    (positions) int64, how many are left. Adds to invalid (positions) uint32 and, for the first `reported`
+    positions, to invalid_of_frame (frames) int64. Returns the end of what is left and the largest sum,
+    which `count` is to be wide enough for.
     """
-    kept, largest = starts[0], 0
+    kept, largest = starts[0], np.int64(0)
     for position in range(number.size):
         i, end = starts[position], starts[position + 1]
         before = kept
@@ -205,7 +206,7 @@ def merge_repeated(
                 kept += 1
             else:
                 invalid[position] += np.uint32(1)
-                invalid_of_frame[now] += 1
+                invalid_of_frame[now] += position < reported
         number[position] = kept - before
     return kept, largest
 

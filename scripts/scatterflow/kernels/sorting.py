@@ -37,13 +37,13 @@ def gather_counts(
     out: np.ndarray,
     invalid: np.ndarray,
     piece_invalid: np.ndarray,
-) -> int:
+) -> np.int64:
     """Gather integers of pieces begin..end-1; returns the largest sum, which `out` may be too narrow for.
 
     low, high: smallest and largest valid value, >= 0 and of the type of `rows`; lower_level: a value not
     above it is taken as 0.
     """
-    largest = 0
+    largest = np.int64(0)
     for piece in range(begin, end):
         first, last = pieces[piece, 0], pieces[piece, 1]
         for frame in range(out.shape[0]):
@@ -53,17 +53,17 @@ def gather_counts(
             bad = 0
             for i in range(first, last):
                 pixel = pixels[i]
-                total = 0
+                total = np.int64(0)
                 valid = True
                 for j in range(frame * average, (frame + 1) * average):
                     value = rows[j, pixel]
                     valid &= (value >= low) & (value <= high)
-                    counts = np.int64(value)
-                    total += counts if counts > lower_level else 0
+                    if np.int64(value) > lower_level:
+                        total += np.int64(value)
                 if not valid:
                     invalid[i] += np.uint32(1)
                     bad += 1
-                    total = 0
+                    total = np.int64(0)
                 largest = max(largest, total)
                 out[frame, i] = total
             piece_invalid[piece, frame] = bad

@@ -3,21 +3,21 @@
     x = g * max(v - d, 0) where that is above L + n * s, else 0
 
 v: stored value; d, s: dark image, or mean and standard deviation of dark frames of the run; L: lower
-level; n: dark_sigma; g = 1 / flat. (XPCS-Eigen's `lld` and `sigma`; its flat field multiplies.) Each raw frame
-is corrected, then averages are summed. A value outside the detector's valid range, or in a pixel that
+level; n: dark_sigma; g = 1 / flat. (XPCS-Eigen's `lld` and `sigma`; its flat field multiplies.) Each raw
+frame is corrected, then averages are summed. A value outside the detector's valid range, or in a pixel that
 dark or flat do not know, measured nothing: it counts 0 and is reported by pixel and by frame.
 
-Without dark and flat counts stay integers, in the smallest unsigned type that holds them, and all sums are exact.
-With them x has fractions: it is computed in float64 and rounded once to float32, before any sum,
+Without dark and flat counts stay integers, in the smallest unsigned type that holds them, and all sums
+are exact. With them x has fractions: it is computed in float64 and rounded once to float32, before any sum,
 so that everything is made from the same numbers. That changes x by less than 6e-8 of itself, where
 counting noise is 1 / sqrt(x); sums are float64.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,7 +158,7 @@ def _pieces(bins: np.ndarray) -> np.ndarray:
     edges = np.concatenate([[0], changes, [len(bins)]])
     pieces = [
         (at, min(at + PIECE, last))
-        for first, last in itertools.pairwise(edges)
+        for first, last in pairwise(edges.tolist())
         for at in range(first, last, PIECE)
     ]
     return np.array(pieces, np.int64).reshape(-1, 2)

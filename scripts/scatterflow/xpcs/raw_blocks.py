@@ -101,7 +101,7 @@ def read_ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 def _present(raw: np.ndarray, missing: dict[int, str]) -> np.ndarray:
-    return ~np.isin(raw, list(missing)).any(axis=1)
+    return np.logical_not(np.isin(raw, list(missing)).any(axis=1))
 
 
 def _read_rows(

@@ -1,7 +1,7 @@
 """Sort one chunk of a run: raw frames into pixel blocks in the order of the q-map, with the sums of both.
 
-The form of a chunk (dense values or events) follows from how many values are not 0, whatever the raw format is, and
-all numbers are the same for either form, any number of threads and any way of reading.
+The form of a chunk (dense values or events) follows from how many values are not 0, whatever the raw
+format is, and all numbers are the same for either form, any number of threads and any way of reading.
 
 Memory: the values of the chunk's q-map pixels in the smallest type that holds them (dense), or about
 twelve bytes an event; two blocks of raw frames; and 32 bytes for each pixel of the detector.
@@ -211,46 +211,53 @@ def _sort_dense(
 def _gathered(
     chunk: _Chunk, block: RawBlock, ranges: list[tuple[int, int]], pool: ThreadPoolExecutor
 ) -> np.ndarray:
-    """The block's values by position (frames, positions); frames with nothing to measure are noted."""
-    order = chunk.order
-    rows = block.rows
-    assert rows is not None
-    low, high = comparable(chunk.limits, rows.dtype)
-    average = len(rows) // block.size
-    ok = chunk.valid[block.first : block.first + block.size]
-    of_map = chunk.order.bins < order.static_bins
+    """The block's values by position (frames, positions); frames with nothing measured are noted."""
+    own = slice(block.first, block.first + block.size)
+    ok = chunk.valid[own]
+    of_map = chunk.order.bins < chunk.order.static_bins
     while True:
-        values = np.empty((block.size, len(order.pixels)), chunk.dtype)
-        invalid = np.zeros(len(order.pixels), np.uint32)
-        wrong = np.zeros((len(order.pieces), block.size), np.int64)
-        head = (rows, average, order.pixels, order.pieces)
-
-        def gather(part: tuple[int, int]) -> int:
-            fixed = chunk.corrections
-            if fixed is None:
-                level = int(np.floor(chunk.lower_level))
-                return sorting.gather_counts(
-                    *head, *part, low, high, level, ok, values, invalid, wrong
-                )
-            given = fixed.dark, fixed.level, fixed.gain
-            sorting.gather_corrected(*head, *part, low, high, *given, ok, values, invalid, wrong)
-            return 0
-
-        largest = max(pool.map(gather, ranges))
+        values, invalid, wrong, largest = _gather(chunk, block, ok, ranges, pool)
         if chunk.corrections is None and largest > np.iinfo(chunk.dtype).max:
             chunk.dtype = count_type(largest, chunk.where)
             continue
-        nothing = ok & (wrong[of_map].sum(axis=0) == order.positions)
+        invalid_pixels = wrong[of_map].sum(axis=0)
+        nothing = ok & (invalid_pixels == chunk.order.positions)
         if nothing.any():
             ok &= ~nothing
-            chunk.reason[block.first :][: block.size][nothing] |= np.uint8(
-                FrameReason.NOTHING_MEASURED
-            )
+            chunk.reason[own][nothing] |= np.uint8(FrameReason.NOTHING_MEASURED)
             continue
         chunk.invalid += invalid
-        chunk.invalid_pixels[block.first :][: block.size] = wrong[of_map].sum(axis=0)
+        chunk.invalid_pixels[own] = invalid_pixels
         _bound_squares(chunk, largest, block.size)
         return values
+
+
+def _gather(
+    chunk: _Chunk,
+    block: RawBlock,
+    ok: np.ndarray,
+    ranges: list[tuple[int, int]],
+    pool: ThreadPoolExecutor,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Values in the chunk's type, invalid and piece_invalid of `kernels.sorting`, the largest count."""
+    order, fixed, rows = chunk.order, chunk.corrections, block.rows
+    assert rows is not None
+    low, high = comparable(chunk.limits, rows.dtype)
+    level = int(np.floor(chunk.lower_level))
+    values = np.empty((block.size, len(order.pixels)), chunk.dtype)
+    invalid = np.zeros(len(order.pixels), np.uint32)
+    wrong = np.zeros((len(order.pieces), block.size), np.int64)
+    head = rows, len(rows) // block.size, order.pixels, order.pieces
+    tail = ok, values, invalid, wrong
+
+    def gather(part: tuple[int, int]) -> int:
+        if fixed is None:
+            return sorting.gather_counts(*head, *part, low, high, level, *tail)
+        given = fixed.dark, fixed.level, fixed.gain
+        sorting.gather_corrected(*head, *part, low, high, *given, *tail)
+        return 0
+
+    return values, invalid, wrong, max(pool.map(gather, ranges))
 
 
 def _summed(
@@ -316,7 +323,14 @@ def _sorted_events(
     kinds = [part.count.dtype for part in chunk.parts]
     # One pixel counts in several raw frames of an average: the sum is made where it fits.
     summing = [np.uint8] if average == 1 or chunk.fractions else [np.int64]
-    found = sort_parts(chunk.parts, positions, chunk.frames, np.result_type(*summing, *kinds), pool)
+    found = sort_parts(
+        chunk.parts,
+        positions,
+        chunk.order.positions,
+        chunk.frames,
+        np.result_type(*summing, *kinds),
+        pool,
+    )
     chunk.parts = []
     if not chunk.fractions:
         chunk.dtype = max(
@@ -336,6 +350,7 @@ def _sum_events(chunk: _Chunk, events: SortedEvents, pool: ThreadPoolExecutor) -
     """All sums, from the events of all pixels."""
     order = chunk.order
     chunk.invalid += events.invalid
+    chunk.invalid_pixels += events.invalid_pixels
     chunk.occupied = int(events.starts[order.positions])
     _bound_squares(chunk, events.largest, chunk.frames)
 
@@ -389,8 +404,8 @@ def _contents(
             yield block
             continue
         block = as_frames(block)
-        for first, values in chunk.dense.items():
-            block.values[first : first + len(values[number])] = values[number]
+        for first, parts in chunk.dense.items():
+            block.values[first : first + len(parts[number])] = parts[number]
         yield block
 
 

@@ -39,8 +39,8 @@ class EventPart:
 class SortedEvents:
     """Events by position: starts (positions + 1) int64, frame int32, count; and what was not valid.
 
-    invalid: (positions) uint32, frames in which the pixel measured nothing; invalid_pixels: (frames,
-    tiles) int64, how many did so, by tile. largest: the largest count.
+    invalid: (positions) uint32, frames in which the pixel measured nothing; invalid_pixels: (frames)
+    int64, how many of the q-map's did so. largest: the largest count.
     """
 
     starts: np.ndarray
@@ -149,13 +149,15 @@ def _empty_part(number: np.ndarray, dtype: np.dtype) -> EventPart:
 def sort_parts(
     parts: Sequence[EventPart],
     positions: int,
+    of_map: int,
     frames: int,
     dtype: np.dtype,
     pool: ThreadPoolExecutor,
 ) -> SortedEvents:
     """All parts, in the order of their frames, as lists by position.
 
-    dtype: of the counts while those of one pixel and frame are added up; see `narrowed`.
+    of_map: how many positions are the q-map's; dtype: of the counts while those of one pixel and frame are
+    added up.
     """
     tiles = tiles_of(positions)
     number = np.zeros(tiles, np.int64)
@@ -166,9 +168,8 @@ def sort_parts(
     frame, count = np.empty(total, np.int32), np.empty(total, dtype)
     invalid = np.zeros(positions, np.uint32)
     left = np.zeros(positions, np.int64)
-    invalid_pixels = np.zeros((frames, tiles), np.int64)
 
-    def sort_tile(tile: int) -> tuple[int, int]:
+    def sort_tile(tile: int) -> tuple[int, int, np.ndarray]:
         own = slice(tile * TILE, min((tile + 1) * TILE, positions))
         ranges = [(part, slice(part.begin[tile], part.end[tile])) for part in parts]
         for part, here in ranges:
@@ -180,23 +181,26 @@ def sort_parts(
                 part.frame[here], part.place[here], part.count[here], free, frame, count
             )
         wrong = np.zeros(frames, np.int64)
-        found = event_sorting.merge_repeated(starts, frame, count, left[own], invalid[own], wrong)
-        invalid_pixels[:, tile] = wrong
-        return found
+        end, largest = event_sorting.merge_repeated(
+            starts, frame, count, left[own], invalid[own], of_map - tile * TILE, wrong
+        )
+        return end, largest, wrong
 
-    ends = list(pool.map(sort_tile, range(tiles)))
-    done = 0
-    for tile, (end, _) in enumerate(ends):
-        size = end - int(begin[tile])
-        if done < begin[tile]:
-            frame[done : done + size] = frame[begin[tile] : end]
-            count[done : done + size] = count[begin[tile] : end]
-        done += size
+    done, largest, invalid_pixels = 0, 0, np.zeros(frames, np.int64)
+    for first, (end, most, wrong) in zip(
+        begin.tolist(), pool.map(sort_tile, range(tiles)), strict=True
+    ):
+        if done < first:
+            frame[done : done + end - first] = frame[first:end]
+            count[done : done + end - first] = count[first:end]
+        done += end - first
+        largest = max(largest, most)
+        invalid_pixels += wrong
     return SortedEvents(
         np.concatenate([[0], np.cumsum(left)]),
         frame[:done],
         count[:done],
         invalid,
         invalid_pixels,
-        max((largest for _, largest in ends), default=0),
+        largest,
     )
