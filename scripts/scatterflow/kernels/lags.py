@@ -106,9 +106,9 @@ LAG, LAG_END, SAMPLE, SAMPLE_END, EDGE, EDGE_END, GAP, GAP_END = range(8)
 class Schedule:
     """Lags and validity in the form that kernels take, level by level (L levels).
 
-    table: (L, 8) int64, see above; lag: (T,) int64, delays in samples, ascending in a level; valid: (samples of
-    all levels,) bool; edge: int64, numbers of valid samples that lack a partner, before or after them, at a
-    delay of the level (some of them may lack none); gap: int64, numbers of invalid samples.
+    table: (L, 8) int64, see above; lag: (T,) int64, delays in samples, ascending in a level; valid: (samples
+    of all levels,) bool; edge: int64, numbers of valid samples that lack a partner, before or after them,
+    at a delay of the level (some of them may lack none); gap: int64, numbers of invalid samples.
     """
 
     lags: Lags

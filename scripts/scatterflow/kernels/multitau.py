@@ -4,10 +4,10 @@ With x_s a sample (the sum of 2^l frames) of a pixel, and all pairs (s, s + k) o
 
     G2 = sum x_s x_{s+k},    IP = sum x_s  (the past),    IF = sum x_{s+k}  (the future).
 
-Sixteen pixels are correlated at once while time runs through the cache: a few hundred frames are loaded, each level
-is correlated with its own last samples and halved into the next (Schätzel's scheme, see `lags`). Of a level,
-only as many samples are carried on as its longest delay reaches back, so that memory does not grow with
-the run. A sample that has all its partners counts for all delays of its level alike, so that IP and IF
+Sixteen pixels are correlated at once while time runs through the cache: a few hundred frames are loaded,
+each level is correlated with its own last samples and halved into the next (Schätzel's scheme, see
+`lags`). Of a level, only as many samples are carried on as its longest delay reaches back, so that memory does
+not grow with the run. A sample that has all its partners counts for all delays of its level alike, so that IP and IF
 need a look at each delay only near the ends of the run and near invalid frames (`edges` of the schedule).
 
 Integers stay integers: products are summed as int32 where they fit (bounded by the largest count so far),
@@ -17,6 +17,7 @@ in float64 else, which is exact below 2^53.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,7 +51,8 @@ ROWS = 256
 # Strips of sixteen pixels that take their turns: the bytes of a cache line of uint8 frames.
 STRIPS = 4
 _INT32 = 2**31 - 1
-# Sums of a strip, a row a delay: products, past and future of edges; a row a level: samples with all partners.
+# Sums of a strip, a row a delay: products, past and future of edges; and samples that have all partners,
+# a row a level.
 _KINDS = 4
 # Columns of the table behind those of the schedule: longest delay, first rows in the cache and in what is
 # carried on, and the largest count of which the products of the level fit int32.
@@ -66,8 +68,8 @@ def correlate_frames(
 ) -> None:
     """G2, IP and IF of all pixels.
 
-    values: (N, pixels) uint8, uint16, uint32 or float32, C-contiguous; scale: (N,) float64, factors of the frames, or
-    None. sums: G2, IP, IF, (T, pixels) float64 each, written. The same for any number of threads.
+    values: (N, pixels) uint8, uint16, uint32 or float32, C-contiguous; scale: (N,) float64, factors of the
+    frames, or None. sums: G2, IP, IF, (T, pixels) float64 each, written. The same for any number of threads.
     """
     pixels = values.shape[1]
     width = STRIPS * LANES
@@ -77,7 +79,7 @@ def correlate_frames(
     with ThreadPoolExecutor(threads) as pool:
         running = [
             pool.submit(_correlate_range, values, first, last, schedule, scale, sums)
-            for first, last in zip(parts[:-1], parts[1:], strict=True)
+            for first, last in pairwise(parts)
             if last > first
         ]
         for part in running:

@@ -1,8 +1,8 @@
 """Multi-tau correlation of photon events: the sums of `multitau`, at a cost that goes with the photons.
 
 The events of a pixel are its samples that are not zero, in the order of time. Level by level each is paired
-with those before it up to the longest delay; then samples of the same pair of frames are merged into one of the
-next level. Sums are float64: exact, and the same bits as from dense frames, below 2^53.
+with those before it up to the longest delay; then samples of the same pair of frames are merged into one
+of the next level. Sums are float64: exact, and the same bits as from dense frames, below 2^53.
 """
 
 from __future__ import annotations

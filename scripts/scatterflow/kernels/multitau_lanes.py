@@ -190,7 +190,7 @@ def _load_values(
 
 @intrinsic
 def largest_value(typing, values, first, last, column):
-    """Largest of values[first:last, column : column + LANES], first < last. Unsigned integers; 0 for others."""
+    """Largest of values[first:last, column : column + LANES], first < last; 0 where they are floats."""
     signature = types.int64(values, first, last, column)
 
     def generate(context, builder, signature, arguments):
@@ -227,7 +227,7 @@ def largest_value(typing, values, first, last, column):
 
 @intrinsic
 def add_pairs_of_rows(typing, rows, first, count, at):
-    """rows[at + i] = rows[first + 2 i] + rows[first + 2 i + 1], i < count; int32 or float64, aligned; count > 0."""
+    """rows[at + i] = rows[first + 2 i] + rows[first + 2 i + 1], i < count (> 0); aligned."""
     signature = types.void(rows, first, count, at)
 
     def generate(context, builder, signature, arguments):
