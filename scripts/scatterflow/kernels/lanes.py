@@ -35,11 +35,13 @@ def aligned_zeros(shape: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+def array_data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    """Pointer to the numbers of an array, in generated code."""
     return cgutils.create_struct_proxy(kind)(context, builder, value=array).data
 
 
-def _splat(builder: Any, value: Any) -> Any:
+def splat(builder: Any, value: Any) -> Any:
+    """A vector with one value in all lanes, in generated code."""
     empty = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
     first = builder.insert_element(empty, value, ir.IntType(32)(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
@@ -59,14 +61,14 @@ def _build_sums(
     """The loop over entries first..last-1 with both sums in registers."""
     sums, row, values, factors, pixels, coefficients, first, last, floor = arguments
     kinds = signature.args
-    data = _data(context, builder, kinds[0], sums)
+    data = array_data(context, builder, kinds[0], sums)
     signal_at = _lanes(builder, data, builder.mul(row, _INDEX(2)))
     variance_at = builder.gep(signal_at, [ir.IntType(32)(1)])
-    value_data = _data(context, builder, kinds[2], values)
-    factor_data = _data(context, builder, kinds[3], factors)
-    pixel_data = _data(context, builder, kinds[4], pixels)
-    coefficient_data = _data(context, builder, kinds[5], coefficients)
-    least = _splat(builder, floor)
+    value_data = array_data(context, builder, kinds[2], values)
+    factor_data = array_data(context, builder, kinds[3], factors)
+    pixel_data = array_data(context, builder, kinds[4], pixels)
+    coefficient_data = array_data(context, builder, kinds[5], coefficients)
+    least = splat(builder, floor)
     before = builder.block
     loop = builder.append_basic_block("entries")
     after = builder.append_basic_block("done")
@@ -87,9 +89,9 @@ def _build_sums(
         value = builder.fmul(value, factor)
         square = builder.fmul(factor, factor)
         noise = builder.fmul(noise, builder.fmul(square, square))
-    product = builder.fmul(_splat(builder, share), value, flags=_FUSED)
+    product = builder.fmul(splat(builder, share), value, flags=_FUSED)
     new_signal = builder.fadd(product, signal, flags=_FUSED)
-    product = builder.fmul(_splat(builder, builder.fmul(share, share)), noise, flags=_FUSED)
+    product = builder.fmul(splat(builder, builder.fmul(share, share)), noise, flags=_FUSED)
     new_variance = builder.fadd(product, variance, flags=_FUSED)
     following = builder.add(k, _INDEX(1))
     for phi, start, step in (
@@ -167,7 +169,7 @@ def load_lanes(typing, rows, column, low, high, values, at, total):
         vector = ir.VectorType(kind, LANES)
         structure = cgutils.create_struct_proxy(kinds[0])(context, builder, value=rows)
         columns = cgutils.unpack_tuple(builder, structure.shape, 2)[1]
-        lowest, highest = _splat(builder, low), _splat(builder, high)
+        lowest, highest = splat(builder, low), splat(builder, high)
         nothing = ir.Constant(vector, None)
         wide = _INDEX if element.bitwidth > 16 else ir.IntType(32)
         sums = isinstance(kinds[6].dtype, types.Integer) and is_integer
@@ -199,10 +201,10 @@ def load_lanes(typing, rows, column, low, high, values, at, total):
             if wide.width < 64:
                 extend = builder.sext if element.signed else builder.zext
                 added = extend(added, ir.VectorType(_INDEX, LANES))
-            place = builder.gep(_data(context, builder, kinds[6], total), [at])
+            place = builder.gep(array_data(context, builder, kinds[6], total), [at])
             place = builder.bitcast(place, ir.VectorType(_INDEX, LANES).as_pointer())
             builder.store(builder.add(builder.load(place, align=8), added), place, align=8)
-        out = _data(context, builder, kinds[4], values)
+        out = array_data(context, builder, kinds[4], values)
         for pixel, column_of_lanes in enumerate(_transposed(builder, loaded)):
             if is_integer:
                 convert = builder.sitofp if element.signed else builder.uitofp
@@ -254,7 +256,7 @@ def copy_bytes(typing, target, at, source, begin):
         target, at, source, begin = arguments
         vector = ir.VectorType(ir.IntType(8), COPIED).as_pointer()
         places = [
-            builder.bitcast(builder.gep(_data(context, builder, kind, array), [index]), vector)
+            builder.bitcast(builder.gep(array_data(context, builder, kind, array), [index]), vector)
             for kind, array, index in (
                 (signature.args[2], source, begin),
                 (signature.args[0], target, at),
@@ -280,8 +282,8 @@ def gather_bits(typing, shuffled, begin, stride, planes, count, out, at):
         kinds = signature.args
         kind = context.get_data_type(kinds[5].dtype)
         vector = ir.VectorType(kind, LANES)
-        bytes_at = builder.gep(_data(context, builder, kinds[0], shuffled), [begin])
-        planes_at = _data(context, builder, kinds[3], planes)
+        bytes_at = builder.gep(array_data(context, builder, kinds[0], shuffled), [begin])
+        planes_at = array_data(context, builder, kinds[3], planes)
         nothing = ir.Constant(vector, None)
         before = builder.block
         loop = builder.append_basic_block("planes")
@@ -297,7 +299,7 @@ def gather_bits(typing, shuffled, begin, stride, planes, count, out, at):
         number = plane
         if kind.width > 8:
             number = builder.zext(plane, kind)
-        bit = _splat(builder, builder.shl(kind(1), number))
+        bit = splat(builder, builder.shl(kind(1), number))
         updated = builder.or_(element, builder.select(mask, bit, nothing))
         following = builder.add(k, _INDEX(1))
         for phi, start, step in ((k, _INDEX(0), following), (element, nothing, updated)):
@@ -308,7 +310,7 @@ def gather_bits(typing, shuffled, begin, stride, planes, count, out, at):
         result = builder.phi(vector)
         result.add_incoming(nothing, before)
         result.add_incoming(updated, loop)
-        place = builder.gep(_data(context, builder, kinds[5], out), [at])
+        place = builder.gep(array_data(context, builder, kinds[5], out), [at])
         builder.store(result, builder.bitcast(place, vector.as_pointer()), align=1)
         return context.get_dummy_value()
 
@@ -320,7 +322,7 @@ def load_word(typing, source, at):
     """The eight bytes at source[at:] (uint8) as uint64, little-endian on all machines that are in use."""
 
     def generate(context, builder, signature, arguments):
-        data = _data(context, builder, signature.args[0], arguments[0])
+        data = array_data(context, builder, signature.args[0], arguments[0])
         place = builder.bitcast(builder.gep(data, [arguments[1]]), _INDEX.as_pointer())
         return builder.load(place, align=1)
 
@@ -332,7 +334,7 @@ def store_word(typing, target, at, word):
     """Write a uint64 as eight bytes to target[at:] (uint8)."""
 
     def generate(context, builder, signature, arguments):
-        data = _data(context, builder, signature.args[0], arguments[0])
+        data = array_data(context, builder, signature.args[0], arguments[0])
         place = builder.bitcast(builder.gep(data, [arguments[1]]), _INDEX.as_pointer())
         builder.store(arguments[2], place, align=1)
         return context.get_dummy_value()
