@@ -6,7 +6,7 @@ The contrast of the sum of frames over a time T is (Bandyopadhyay et al., Rev. S
 
 for g1 = exp(-t/tau) and frames that gather photons all the time; for shorter exposures the sum over pairs
 of frames takes the place of the integral (`scatterflow.xpcs.delays.sums_of`). It reaches dynamics as fast as
-a frame, which no correlation does.
+a frame, which no correlation does. The contrasts are those of the moments, which need no distribution.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class ContrastDecay:
 def fit_contrast_decay(
     statistics: SpeckleStatistics, frame_time_s: float, exposure_s: float
 ) -> ContrastDecay:
-    """tau of an exponential g1 from how the contrast falls with the exposure, bin by bin.
+    """tau of an exponential g1 from how the moments' contrast falls with the exposure, bin by bin.
 
     exposure_s: time over which one frame gathers photons, 0: an instant.
     """
     delays = sums_of(statistics.exposures, frame_time_s, exposure_s)
     model = model_of("single")
-    bins = statistics.contrast.shape[1]
-    valid = np.isfinite(statistics.contrast_error) & (statistics.contrast_error > 0)
+    bins = statistics.moment_contrast.shape[1]
+    valid = np.isfinite(statistics.moment_error) & (statistics.moment_error > 0)
     valid = valid.T & (valid.sum(axis=0) >= 2)[:, None]
-    weights = np.where(valid, 1 / np.where(valid, statistics.contrast_error.T, 1.0), 0.0)
-    data = np.where(valid, statistics.contrast.T, 0.0)
+    weights = np.where(valid, 1 / np.where(valid, statistics.moment_error.T, 1.0), 0.0)
+    data = np.where(valid, statistics.moment_contrast.T, 0.0)
     first, last = np.log(delays.seconds.min() / 100), np.log(delays.seconds.max() * 100)
     trials = np.linspace(first, last, 40)
     shapes = model.shape(np.stack([[0.0, 1.0, trial] for trial in trials]), delays)[0]
@@ -73,7 +73,7 @@ def fit_contrast_decay(
     expected, derivatives = model.values(found.parameters, delays)
     derivatives[..., 0] = 0.0
     weighted = derivatives * squared[..., None]
-    known = np.where(np.isfinite(statistics.covariance), statistics.covariance, 0.0)
+    known = np.where(np.isfinite(statistics.moment_covariance), statistics.moment_covariance, 0.0)
     middle = weighted.swapaxes(1, 2) @ known @ weighted
     covariance = found.covariance @ middle @ found.covariance
     failed = ~valid.any(axis=1) | ~found.converged | found.singular | found.at_bound.any(axis=1)
