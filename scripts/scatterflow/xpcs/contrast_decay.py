@@ -6,7 +6,7 @@ The contrast of the sum of frames over a time T is (Bandyopadhyay et al., Rev. S
 
 for g1 = exp(-t/tau) and frames that gather photons all the time; for shorter exposures the sum over pairs
 of frames takes the place of the integral (`scatterflow.xpcs.delays.sums_of`). It reaches dynamics as fast as
-a frame, which no correlation does.
+a frame, which no correlation does. The contrasts are those of the moments, which need no distribution.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from scatterflow.kernels.least_squares import least_squares
-from scatterflow.xpcs.delays import sums_of
-from scatterflow.xpcs.models import model_of
+from scatterflow.xpcs.delays import Delays, sums_of
+from scatterflow.xpcs.fits import sandwich
+from scatterflow.xpcs.models import Model, model_of
 from scatterflow.xpcs.speckle_statistics import SpeckleStatistics
+
+BEYOND = 100.0
+"""tau is sought from the shortest exposure over this to the longest times this."""
+TRIALS = 40
 
 
 @dataclass(frozen=True)
@@ -38,50 +43,57 @@ class ContrastDecay:
 def fit_contrast_decay(
     statistics: SpeckleStatistics, frame_time_s: float, exposure_s: float
 ) -> ContrastDecay:
-    """tau of an exponential g1 from how the contrast falls with the exposure, bin by bin.
+    """tau of an exponential g1 from how the moments' contrast falls with the exposure, bin by bin.
 
     exposure_s: time over which one frame gathers photons, 0: an instant.
     """
     delays = sums_of(statistics.exposures, frame_time_s, exposure_s)
     model = model_of("single")
-    bins = statistics.contrast.shape[1]
-    valid = np.isfinite(statistics.contrast_error) & (statistics.contrast_error > 0)
-    valid = valid.T & (valid.sum(axis=0) >= 2)[:, None]
-    weights = np.where(valid, 1 / np.where(valid, statistics.contrast_error.T, 1.0), 0.0)
-    data = np.where(valid, statistics.contrast.T, 0.0)
-    first, last = np.log(delays.seconds.min() / 100), np.log(delays.seconds.max() * 100)
-    trials = np.linspace(first, last, 40)
-    shapes = model.shape(np.stack([[0.0, 1.0, trial] for trial in trials]), delays)[0]
-    # Of every tau the likeliest contrast follows; the best pair is where the search begins.
-    squared = weights**2
-    below = squared @ shapes.T**2
-    scale = np.divide(
-        (squared * data) @ shapes.T, below, out=np.zeros(below.shape), where=below > 0
-    )
-    left = np.sum(squared[:, None] * (data[:, None] - scale[..., None] * shapes) ** 2, axis=2)
-    best = np.argmin(left, axis=1)
-    start = np.column_stack([np.zeros(bins), scale[np.arange(bins), best], trials[best]])
+    data, weights, valid = _weighted(statistics)
+    first, last = np.log(delays.seconds[[0, -1]] * [1 / BEYOND, BEYOND])
     found = least_squares(
         lambda parameters: model.values(parameters, delays),
         data,
         weights,
-        start,
-        np.tile([-1.0, -1.0, first], (bins, 1)),
-        np.tile([1.0, 4.0, last], (bins, 1)),
-        np.array([False, True, True]),
+        _start(model, delays, data, weights, np.linspace(first, last, TRIALS)),
+        np.tile([0.0, -1.0, first], (len(data), 1)),
+        np.tile([1.0, 4.0, last], (len(data), 1)),
+        np.array([False, True, True]),  # there is no baseline
     )
     expected, derivatives = model.values(found.parameters, delays)
-    derivatives[..., 0] = 0.0
-    weighted = derivatives * squared[..., None]
-    known = np.where(np.isfinite(statistics.covariance), statistics.covariance, 0.0)
-    middle = weighted.swapaxes(1, 2) @ known @ weighted
-    covariance = found.covariance @ middle @ found.covariance
-    failed = ~valid.any(axis=1) | ~found.converged | found.singular | found.at_bound.any(axis=1)
-    tau = np.where(failed, np.nan, np.exp(found.parameters[:, 2]))
+    known = np.where(np.isfinite(statistics.moment_covariance), statistics.moment_covariance, 0.0)
+    covariance = sandwich(derivatives * [0, 1, 1], weights, known, found.covariance)
+    failed = ~valid | ~found.converged | found.singular | found.at_bound.any(axis=1)
+    parameters = np.where(failed[:, None], np.nan, found.parameters)
+    tau = np.exp(parameters[:, 2])
     return ContrastDecay(
         tau,
         tau * np.sqrt(covariance[:, 2, 2]),
-        np.where(failed, np.nan, found.parameters[:, 1]),
-        np.where(failed, np.nan, np.sqrt(covariance[:, 1, 1])),
+        parameters[:, 1],
+        np.sqrt(covariance[:, 1, 1]) + 0 * parameters[:, 1],
         np.where(failed[:, None], np.nan, expected).T,
     )
+
+
+def _weighted(statistics: SpeckleStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Contrasts and weights, (Nd, E), finite; (Nd,) bool: two exposures or more are known."""
+    error = statistics.moment_error.T
+    known = np.isfinite(error) & (error > 0)
+    enough = known.sum(axis=1) >= 2
+    known &= enough[:, None]
+    weights = np.divide(1.0, error, out=np.zeros(error.shape), where=known)
+    return np.where(known, statistics.moment_contrast.T, 0.0), weights, enough
+
+
+def _start(
+    model: Model, delays: Delays, data: np.ndarray, weights: np.ndarray, trials: np.ndarray
+) -> np.ndarray:
+    """(Nd, 3) parameters: the likeliest of the trials, logarithms of tau, with its likeliest contrast."""
+    shapes = model.shape(np.stack([[0.0, 1.0, trial] for trial in trials]), delays)[0]
+    squared = weights**2
+    above, below = (squared * data) @ shapes.T, squared @ shapes.T**2
+    contrast = np.divide(above, below, out=np.zeros(below.shape), where=below > 0)
+    explained = contrast * above
+    best = np.argmax(explained, axis=1)
+    bins = np.arange(len(data))
+    return np.column_stack([np.zeros(bins.size), contrast[bins, best], trials[best]])

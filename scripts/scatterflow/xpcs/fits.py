@@ -295,7 +295,7 @@ def _result(
     best, derivatives = model.values(parameters, part)
     if covariance is not None:
         own = _completed(covariance[:, inside][:, :, inside], error[inside].T, valid)
-        spread = _sandwich(derivatives * free, weights, own, spread)
+        spread = sandwich(derivatives * free, weights, own, spread)
     flags = _flags(model, found, part, valid, g2[inside].T, free)
     failed = (flags & FAILED) > 0
     values, spread = _in_seconds(model, parameters, spread)
@@ -325,10 +325,14 @@ def _completed(covariance: np.ndarray, error: np.ndarray, valid: np.ndarray) -> 
     return completed
 
 
-def _sandwich(
+def sandwich(
     derivatives: np.ndarray, weights: np.ndarray, covariance: np.ndarray, inverse: np.ndarray
 ) -> np.ndarray:
-    """(Nd, n, n) covariance of parameters; inverse: (J'WJ)^-1."""
+    """(Nd, n, n) covariance of parameters, as above.
+
+    derivatives: (Nd, T, n) J. weights: (Nd, T), W are their squares. covariance: (Nd, T, T) of the data.
+    inverse: (Nd, n, n) (J'WJ)^-1.
+    """
     weighted = derivatives * weights[..., None] ** 2
     middle = weighted.swapaxes(1, 2) @ covariance @ weighted
     return inverse @ middle @ inverse

@@ -3,7 +3,9 @@
 The contrast of a dynamic bin is the likeliest one of the negative binomial distribution
 (`scatterflow.xpcs.negative_binomial`); the mean is that of each static bin times that of the segment of
 time: neither a slope of the intensity within a dynamic bin nor a drifting beam then counts as contrast. Mean
-and contrast are orthogonal. Beside it stands the moment estimator <K (K - 1)> / <K>^2 - 1.
+and contrast are orthogonal. Beside it stands the moment estimator <K (K - 1)> / <K>^2 - 1, which needs no
+distribution: over an exposure in which the intensity changes the photons are not exactly negative binomial,
+and at some photons per pixel the likeliest contrast is then a few percent low.
 
 Errors come from the scatter of the cells (static bins times segments): each cell's influence on the contrast,
 squared; neighbouring segments share what relaxes between them, at the weight of Bartlett (Newey & West,
@@ -26,9 +28,9 @@ class SpeckleStatistics:
     """Contrast per exposure and dynamic bin.
 
     exposures: (E,) int64, frames. mean, mean_error: (E, Nd) photons per pixel and sum. contrast,
-    contrast_error, moment_contrast, moment_error: (E, Nd). covariance: (Nd, E, E) of the contrasts.
-    probability, expected: (E, Nd, K + 1) measured and fitted, the last class K or more. NaN: no photons, or
-    for errors too few cells.
+    contrast_error, moment_contrast, moment_error: (E, Nd). moment_covariance: (Nd, E, E) of the latter.
+    probability, expected: (E, Nd, K + 1) measured and fitted, the last class K or more. NaN: no two
+    photons together, or for errors too few cells.
     """
 
     exposures: np.ndarray
@@ -38,7 +40,7 @@ class SpeckleStatistics:
     contrast_error: np.ndarray
     moment_contrast: np.ndarray
     moment_error: np.ndarray
-    covariance: np.ndarray
+    moment_covariance: np.ndarray
     probability: np.ndarray
     expected: np.ndarray
 
@@ -58,8 +60,10 @@ def speckle_statistics(histograms: PhotonHistograms, parent: np.ndarray) -> Spec
     """Contrast and mean of every dynamic bin. parent: (static bins,) 0-based dynamic bin of each."""
     exposures, bins = histograms.exposures.size, int(parent.max()) + 1
     classes = histograms.counts.shape[3]
-    names = ("mean", "mean_error", "contrast", "moment_contrast", "moment_error")
-    found = {name: np.full((exposures, bins), np.nan) for name in names}
+    found = {
+        name: np.full((exposures, bins), np.nan)
+        for name in ("mean", "mean_error", "contrast", "contrast_error", "moment_contrast")
+    }
     covariance = np.full((bins, exposures, exposures), np.nan)
     probability = np.full((exposures, bins, classes), np.nan)
     expected = np.full((exposures, bins, classes), np.nan)
@@ -68,23 +72,22 @@ def speckle_statistics(histograms: PhotonHistograms, parent: np.ndarray) -> Spec
         for exposure in range(exposures):
             cells = _cells(histograms, exposure, parent == number)
             influences.append(np.full(cells.mean.shape, np.nan))
-            if not cells.photons.any():
+            if not cells.pairs.any():
                 continue
             place = exposure, number
             found["mean"][place], found["mean_error"][place] = _mean(cells)
-            contrast, influences[-1] = contrast_by_likelihood(cells.counts, cells.mean)
+            contrast, influence = contrast_by_likelihood(cells.counts, cells.mean)
             found["contrast"][place] = contrast
-            by_moments = _by_moments(cells)
-            found["moment_contrast"][place] = by_moments[0]
-            found["moment_error"][place] = np.sqrt(_scatter([by_moments[1]])[0, 0])
+            found["contrast_error"][place] = np.sqrt(_scatter([influence])[0, 0])
+            found["moment_contrast"][place], influences[-1] = _by_moments(cells)
             probability[place] = cells.counts.sum(axis=(0, 1)) / cells.counts.sum()
-            expected[place] = _weighted_probability(cells, contrast)
+            expected[place] = _expected_probability(cells, contrast)
         covariance[number] = _scatter(influences)
     error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)).T
     return SpeckleStatistics(
         exposures=histograms.exposures,
-        contrast_error=error,
-        covariance=covariance,
+        moment_error=error,
+        moment_covariance=covariance,
         probability=probability,
         expected=expected,
         **found,
@@ -137,11 +140,11 @@ def _scatter(influences: list[np.ndarray]) -> np.ndarray:
     return flat @ flat.T + 0.5 * (across + across.T)
 
 
-def _weighted_probability(cells: _Cells, contrast: float) -> np.ndarray:
-    """(K + 1,) P(K) that the fit expects of all cells together."""
+def _expected_probability(cells: _Cells, contrast: float) -> np.ndarray:
+    """(K + 1,) P(K) that the fit expects of all cells together; below 0 the contrast counts as 0."""
     lit = cells.mean > 0
     classes = cells.counts.shape[-1]
-    table = probabilities(cells.mean[lit], contrast, classes)
+    table = probabilities(cells.mean[lit], max(contrast, 0.0), classes)
     table[..., -1] = 1 - table[..., :-1].sum(axis=-1)
     number = cells.number[lit]
     dark = np.zeros(classes)
