@@ -314,3 +314,50 @@ def test_files_that_are_no_q_map(tmp_path):
 def test_faulty_old_files(tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
         read_qmap(write_old(tmp_path / "q.h5", **changes))
+
+
+JUNK = [
+    np.empty(0),
+    np.zeros((2, 2, 2)),
+    -1.5,
+    np.nan,
+    np.full((2, 4), np.inf),
+    2**40,
+    "text",
+    h5py.Empty("f8"),
+    np.array([(1, 2.0)], dtype=[("a", int), ("b", float)]),
+]
+
+
+@pytest.mark.parametrize("write", [write_foreign, write_old])
+def test_junk_in_any_dataset_is_refused_or_read_never_a_traceback(tmp_path, write):
+    with h5py.File(write(tmp_path / "q.h5")) as file:
+        (group,) = file.values()
+        names = list(group)
+    refused = set()
+    for name in names:
+        for junk in JUNK:
+            path = write(tmp_path / "q.h5", **{name: junk})
+            try:
+                read_qmap(path)
+            except UserError as error:
+                refused.add((name, str(path) in error.where))
+    assert all(tells_where for _, tells_where in refused)
+    assert {name for name, _ in refused} >= {name for name in names if "map" in name.lower()}
+
+
+def test_a_group_instead_of_a_dataset_is_a_missing_one(tmp_path):
+    path = write_foreign(tmp_path / "q.h5", static_roi_map=None)
+    with h5py.File(path, "a") as file:
+        file.create_group("qmap/static_roi_map")
+    with pytest.raises(UserError, match="lacks the dataset 'static_roi_map'"):
+        read_qmap(path)
+
+
+def test_other_coordinates_and_units_are_kept(tmp_path):
+    units = np.array(["%", "deg"], dtype=object)
+    names = np.array(["TTH", "chi"], dtype=object)
+    found = read_qmap(write_foreign(tmp_path / "q.h5", map_names=names, map_units=units))
+    assert (found.names, found.units) == (("TTH", "chi"), ("%", "degree"))
+    write_qmap(tmp_path / "again.h5", found)
+    same(read_qmap(tmp_path / "again.h5"), found)

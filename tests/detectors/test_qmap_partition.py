@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+import runpy
 from itertools import pairwise
+from pathlib import Path
 
+import fabio
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +19,7 @@ from scatterflow import bin_spans
 from scatterflow.config.detectors import DetectorConfig
 from scatterflow.config.qmap import QMapSettings
 from scatterflow.detectors.geometry import load_geometry
+from scatterflow.detectors.masks import GoodMask, write_mask
 from scatterflow.detectors.qmap import with_mask
 from scatterflow.detectors.qmap_files import read_qmap, write_qmap
 from scatterflow.detectors.qmap_partition import (
@@ -275,6 +279,27 @@ def test_attributes_tell_the_geometry():
     assert qmap.attributes["energy"] == pytest.approx(12.398419843320026 / 1.1)
 
 
+def test_silver_behenate_shines_in_its_bins(real_data):
+    folder = real_data("ssrl-bl15-swaxs")
+    pixels = fabio.open(str(folder / "saxs_agbh.edf.gz")).data
+    config = DetectorConfig(shape=pixels.shape, geometry=str(folder / "saxs.poni"))
+    integrator = load_geometry(config.model_dump(), "saxs")
+    # Rings at multiples of 2 pi / 58.38 angstrom, which the spans surround and leave out in turn.
+    ring = 2 * math.pi / 58.38
+    division = {"edges": (ring * np.array([0.7, 0.9, 1.1, 1.3, 1.7, 1.9, 2.1, 2.3])).tolist()}
+    good = (pixels >= 0) & (pixels < 1e6)
+    qmap = partition_detector(integrator, good, coordinates(q(division, 4)), "saxs")
+    position = qmap.pixels
+    counts = np.bincount(qmap.dynamic_of_position, weights=pixels.reshape(-1)[position])
+    mean = counts / np.bincount(qmap.dynamic_of_position)
+    assert mean[1] > 2 * max(mean[0], mean[2])
+    assert mean[5] > 1.2 * max(mean[4], mean[6])
+    # The first ring, weighted over its static bins, lies where the d-spacing says.
+    part = qmap.parent == 1
+    static = np.bincount(qmap.static_of_position, weights=pixels.reshape(-1)[position])[part]
+    assert np.average(qmap.static_values[part, 0], weights=static) == pytest.approx(ring, rel=0.02)
+
+
 # --- what is refused
 
 
@@ -398,3 +423,30 @@ def test_coordinates_need_a_geometry():
     settings = QMapSettings(coordinates=[q({"bins": 2})]).model_dump()
     with pytest.raises(UserError, match="needs a detector with a geometry"):
         prepare_qmap(settings, None, None, "reduction x")
+
+
+def test_the_script_writes_the_masked_q_map_and_says_what_is_left_out(tmp_path, caplog):
+    script = Path(__file__).resolve().parents[2] / "scripts" / "prepare_qmap.py"
+    prepare = runpy.run_path(str(script))["main"]
+    good = np.ones(SHAPE, bool)
+    good[:, 30:] = False
+    write_mask(tmp_path / "mask.h5", GoodMask(good, np.where(good, 0, 1).astype(np.uint32)))
+    parameters = {
+        "distance_m": DISTANCE,
+        "poni1_m": 0.018,
+        "poni2_m": 0.02,
+        "wavelength_m": WAVELENGTH,
+        "pixel1_m": PIXEL[0],
+        "pixel2_m": PIXEL[1],
+    }
+    detector = DetectorConfig(shape=SHAPE, geometry=parameters).model_dump()
+    block = QMapSettings(coordinates=[{"name": "x", "dynamic": {"bins": 10}}]).model_dump()
+    prepare(block, str(tmp_path / "q.h5"), "eiger", detector, str(tmp_path / "mask.h5"))
+    made = read_qmap(tmp_path / "q.h5", SHAPE)
+    assert np.array_equal(made.mask, good)
+    assert made.dynamic_bins == 6
+    assert made.attributes["energy"] == pytest.approx(12.398419843320026 / 1.1)
+    assert "4 of 10 dynamic bins of the q-map hold no good pixel" in caplog.text
+    again = QMapSettings(file=str(tmp_path / "q.h5")).model_dump()
+    prepare(again, str(tmp_path / "again.h5"))
+    assert read_qmap(tmp_path / "again.h5").digest == made.digest

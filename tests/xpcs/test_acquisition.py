@@ -254,6 +254,30 @@ def test_files_that_are_none(tmp_path):
         read_acquisition(tmp_path / "other.hdf")
 
 
+@pytest.mark.parametrize("content", [APSU, EARLY, LEGACY])
+@pytest.mark.parametrize(
+    "junk",
+    [
+        np.empty(0),
+        np.zeros((3, 3)),
+        [1, 2],
+        np.inf,
+        "text",
+        b"\xff\xfe",
+        h5py.Empty("f8"),
+        np.array([(1, 2.0)], dtype=[("a", int), ("b", float)]),
+    ],
+)
+def test_junk_means_not_known(tmp_path, content, junk):
+    every = {name: (junk, unit) for name, (_, unit) in content.items()}
+    found = read_acquisition(write(tmp_path / "a.hdf", every))
+    assert found.frame_time_s is None
+    assert found.energy_kev is None
+    assert found.beam_centre_row is None
+    assert found.pixel_size_m is None
+    assert found.distance_m is None
+
+
 # --- geometry
 
 

@@ -26,6 +26,7 @@ bins keep their number, the listed value is the mean over the pixels, and everyt
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def write_qmap_group(group: h5py.Group, qmap: QMap) -> None:
     _write_image(group, "mask", mask)
     _write_image(group, "blemish", mask)
     write_array(group, "map_names", names)
-    write_array(group, "map_units", [_UNITS_OF_FILE[unit] for unit in units])
+    write_array(group, "map_units", [_UNITS_OF_FILE.get(unit, unit) for unit in units])
     for name in ("dynamic", "static"):
         numbers = getattr(qmap, name)
         _write_image(group, f"{name}_roi_map", numbers.astype(np.min_scalar_type(numbers.max())))
@@ -114,7 +115,7 @@ def _two(qmap: QMap) -> tuple[list[str], list[str]]:
     """Names and units of the two coordinates that the layout always has."""
     names, units = list(qmap.names), list(qmap.units)
     if len(names) == 1:
-        names.append(_SECOND[names[0]])
+        names.append(_SECOND.get(names[0], "phi"))
         units.append(_UNIT_OF_NAME[names[1]])
     return names, units
 
@@ -133,7 +134,9 @@ def _write_intervals(
     for number, (label, unit) in enumerate(zip(names, units, strict=True)):
         values = lists[number] if number < len(lists) else np.zeros(1)
         listed = write_array(group, f"{name}_v_list_dim{number}", values, units=unit)
-        listed.attrs.update({"unit": _UNITS_OF_FILE[unit], "name": label, "size": len(values)})
+        listed.attrs.update(
+            {"unit": _UNITS_OF_FILE.get(unit, unit), "name": label, "size": len(values)}
+        )
         if number < len(spans):
             write_array(group, f"{name}_span_dim{number}", spans[number], units=unit)
 
@@ -185,6 +188,11 @@ class _Datasets:
             raise self.fault(name, "holds no numbers")
         return values.astype(np.float64).reshape(-1)
 
+    def number(self, name: str) -> float | None:
+        """One number; None if it is none (NaN)."""
+        value = float(self.table(name, 1, 1)[0, 0])
+        return value if math.isfinite(value) else None
+
     def table(self, name: str, rows: int, columns: int) -> np.ndarray:
         """Numbers as (rows, columns) float64."""
         values = self.numbers(name)
@@ -199,11 +207,16 @@ class _Datasets:
             raise self.fault(name, f"holds {whole.max()}; the highest can be {most - 1}")
         return whole
 
+    def count(self, name: str) -> int:
+        """One whole number."""
+        return int(self._whole(name, self.table(name, 1, 1))[0, 0])
+
     def texts(self, name: str) -> tuple[str, ...]:
         values = np.atleast_1d(self._value(name)).reshape(-1).tolist()
+        if not all(isinstance(item, bytes | str) for item in values):
+            raise self.fault(name, "holds no texts")
         return tuple(
-            item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
-            for item in values
+            item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in values
         )
 
 
@@ -212,11 +225,9 @@ def _read_new(datasets: _Datasets, shape: Shape | None) -> QMap:
     parts = {
         name: _new_partition(datasets, name, len(names), shape) for name in ("dynamic", "static")
     }
-    attributes: dict[str, Any] = {
-        key: float(datasets.numbers(key)[0]) for key in NUMBERS if key in datasets
-    }
+    attributes: dict[str, Any] = {key: datasets.number(key) for key in NUMBERS if key in datasets}
     if "source_file" in datasets:
-        attributes["source_file"] = datasets.texts("source_file")[0] or None
+        attributes["source_file"] = "".join(datasets.texts("source_file")[:1]) or None
     mask = _mask(datasets, parts["dynamic"].numbers)
     return make_qmap(
         parts["dynamic"], parts["static"], mask, names, units, attributes, datasets.where
@@ -304,9 +315,7 @@ def _read_old(
 def _old_partition(datasets: _Datasets, entries: tuple[str, ...], shape: Shape | None) -> Partition:
     image, value0, value1, span0, span1, count0, count1 = entries
     numbers = _numbers(datasets, image, shape)
-    n0, n1 = (
-        int(datasets.counts(name, _MOST)[0]) if name in datasets else 1 for name in (count0, count1)
-    )
+    n0, n1 = (datasets.count(name) if name in datasets else 1 for name in (count0, count1))
     first = datasets.table(value0, n0, n1)
     alone = n1 == 1 and value1 not in datasets
     second = np.zeros((n0, n1)) if alone else datasets.table(value1, n0, n1)
