@@ -1,16 +1,17 @@
 """Correlation of one block of pixels over all frames: exact sums per pixel, and per window of time.
 
 Per pixel and delay G2 = sum x_s x_{s+k}, IP = sum x_s and IF = sum x_{s+k} over the pairs of samples of
-which both are valid; at level l samples are sums of 2^l frames, so that means per frame are G2 / (4^l pairs) and
-IP / (2^l pairs). A window of time is correlated as if it were a run of its own: both samples of a pair lie
-in it, past and future each have their own sum. Of windows only the sums over static bins are kept.
-Integers are exact, and the same from dense values and from events, in any number of threads.
+which both are valid; at level l samples are sums of 2^l frames, so that means per frame are
+G2 / (4^l pairs) and IP / (2^l pairs). A window of time is correlated as if it were a run of its own: both
+samples of a pair lie in it, past and future each have their own sum. Of windows only the sums over static
+bins are kept. Integers are exact, and the same from dense values and from events, in any number of threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def time_windows(frames: int, number: int) -> list[Window]:
     if number > frames:
         return []
     edges = [frames * i // number for i in range(number + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _correlated(

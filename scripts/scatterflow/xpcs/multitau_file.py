@@ -62,8 +62,8 @@ def read_block_sums(path: str | Path) -> PixelSums:
 class BlockFiles:
     """Correlated blocks of all pixels.
 
-    paths: in the order of their positions; edges: (blocks + 1,) positions; windows: sums of all static bins, or
-    None.
+    paths: in the order of their positions; edges: (blocks + 1,) positions; windows: sums of all static
+    bins, or None.
     """
 
     paths: list[str | Path]
