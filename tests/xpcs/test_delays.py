@@ -49,6 +49,16 @@ def test_weights_add_up_and_levels_of_few_delays_are_exact_too():
         assert average == pytest.approx(np.exp(-2 * apart / 20.0).mean(), abs=1e-9)
 
 
+def test_frames_added_up_before_average_too():
+    delays = delays_of(np.array([1, 2, 6]), np.array([0, 0, 1]), 0.5, average=3)
+    assert delays.seconds == pytest.approx([1.5, 3.0, 9.0])
+    found = delays.average(np.exp(-2 * delays.times / 4.0))
+    for row, (delay, added) in enumerate([(3, 3), (6, 3), (18, 6)]):
+        frames = np.arange(added)
+        apart = 0.5 * (delay + frames[:, None] - frames)
+        assert found[row] == pytest.approx(np.exp(-2 * apart / 4.0).mean(), abs=1e-9)
+
+
 def test_an_exposure_averages_as_the_closed_formula_says():
     delays = delays_of(np.array([1, 2, 10]), np.zeros(3, int), 0.1, exposure_s=0.08)
     found = delays.average(np.exp(-2 * delays.times / 0.3))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scatterflow.errors import UserError
+from scatterflow.sources.simulated_speckles import SpeckleRun, photon_frames
 from scatterflow.xpcs.delays import delays_of
 from scatterflow.xpcs.fits import (
     AT_BOUND,
@@ -15,7 +16,7 @@ from scatterflow.xpcs.fits import (
     LEFT_OUT,
     NO_DATA,
     OUTSIDE,
-    covariance_of_samples,
+    covariance_of_windows,
     fit_g2,
 )
 from scatterflow.xpcs.models import DECAYS, model_of
@@ -147,33 +148,76 @@ def test_errors_hold_for_correlated_delays_where_their_covariance_is_given():
     assert np.array_equal(alone.values, fit.values)
 
 
-def test_a_few_independent_samples_give_the_covariance():
-    bins, samples = 300, 16
+def test_windows_of_time_give_the_correlation_of_delays():
     random = np.random.default_rng(13)
-    noise, near = correlated_noise(random, (samples, bins, DELAY.size))
-    truth = 1 + 0.2 * averaged(lambda t: np.exp(-t / 0.02))
-    own = truth[:, None] + 0.01 * noise.transpose(0, 2, 1)
-    covariance = covariance_of_samples(own)
-    assert covariance.mean(axis=0) == pytest.approx(0.01**2 * near / samples, abs=3e-7)
-    g2 = own.mean(axis=0)
-    error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)).T
-    weights = np.repeat(error.mean(axis=1, keepdims=True), bins, axis=1)
-    fit = fit_g2({"model": "single"}, DELAYS, g2, weights, covariance)
-    for name, pull in pulls(fit, {"baseline": 1.0, "contrast": 0.2, "tau": 0.02}).items():
-        # Of 15 degrees of freedom: Student's distribution is sqrt(15 / 13) wide.
-        assert pull.std() == pytest.approx(np.sqrt(15 / 13), abs=0.15), name
+    noise, near = correlated_noise(random, (16, 300, DELAY.size))
+    windows = 1 + 0.01 * noise.transpose(0, 2, 1)
+    # Late delays are in none of the windows, or in too few to tell.
+    windows[:, 30:] = np.nan
+    windows[2:, 29] = np.nan
+    error = 0.01 / 4 * np.linspace(1, 2, DELAY.size)[:, None] * np.ones(300)
+    found = covariance_of_windows(error, windows)
+    expected = near * error[:, 0] * error[None, :, 0]
+    expected[29:] = expected[:, 29:] = 0
+    places = np.arange(DELAY.size)
+    expected[places, places] = error[:, 0] ** 2
+    assert found[:, places, places] == pytest.approx(error.T**2)
+    # Correlations of 15 degrees of freedom are a little low, and 300 bins make them sharp.
+    assert found.mean(axis=0) == pytest.approx(expected, abs=0.05 * error.max() ** 2)
 
 
-def test_samples_that_end_early_leave_the_late_delays_to_their_errors():
-    samples = np.random.default_rng(1).normal(size=(5, 3, 2))
-    samples[:, 2] = np.nan
-    samples[1:, 1, 0] = np.nan
-    covariance = covariance_of_samples(samples)
-    assert np.isnan(covariance[:, 2]).all()
-    assert np.isnan(covariance[0, 1, 1])
-    assert covariance[1, :2, :2] == pytest.approx(np.cov(samples[:, :2, 1].T) / 5)
-    with pytest.raises(UserError, match="1 independent estimate"):
-        covariance_of_samples(samples[:1])
+def correlated_frames(intensity):
+    """g2 of DELAYS, (T, patches), of photons (frames, patches, pixels) by its definition, all levels."""
+    levels = [intensity.astype(np.float64)]
+    while len(levels) <= LEVEL.max():
+        whole = len(levels[-1]) // 2 * 2
+        levels.append(levels[-1][:whole:2] + levels[-1][1:whole:2])
+    g2 = []
+    for delay, level in zip(DELAY, LEVEL, strict=True):
+        values, step = levels[level], delay >> level
+        if step >= len(values):
+            g2.append(np.full(intensity.shape[1], np.nan))
+            continue
+        before, after = values[: len(values) - step], values[step:]
+        means = before.mean(axis=(0, 2)) * after.mean(axis=(0, 2))
+        g2.append((before * after).mean(axis=(0, 2)) / means)
+    return np.array(g2)
+
+
+def test_errors_hold_for_photons_of_simulated_speckles():
+    run = SpeckleRun(
+        shape=(96, 96),
+        frames=1200,
+        photons=1.0,
+        beamstop_pixels=-1.0,
+        beam_row=47.3,
+        intensity_exponent=0.0,
+        tau_frames=6.0,
+        tau_exponent=0.0,
+        modes=2,
+        speckle_block=2,
+    )
+    whole, windows = [], []
+    for seed in range(3):
+        frames = np.concatenate([block for _, block in photon_frames(run, seed)])
+        patches = frames.reshape(run.frames, 6, 16, 6, 16).transpose(0, 1, 3, 2, 4)
+        patches = patches.reshape(run.frames, 36, 256)
+        whole.append(correlated_frames(patches))
+        windows.append([correlated_frames(part) for part in np.split(patches, 10)])
+    g2 = np.concatenate(whole, axis=1)
+    parts = np.concatenate(windows, axis=2)
+    # The true errors: what is tried is how delays are correlated.
+    error = np.repeat(g2.std(axis=1, ddof=1, keepdims=True), g2.shape[1], axis=1)
+    setting = {"model": "single", "range": [0.0, 0.25]}
+    known = {"contrast": 0.5, "tau": 0.006, "baseline": 1.0}
+    fit = fit_g2(setting, DELAYS, g2, error, covariance_of_windows(error, parts))
+    assert (fit.flags == 0).all()
+    for name, pull in pulls(fit, known).items():
+        # 108 patches: the width is known to 0.07.
+        assert pull.std() == pytest.approx(1.0, abs=0.2), name
+        assert abs(pull.mean()) < 0.35, name
+    alone = pulls(fit_g2(setting, DELAYS, g2, error), known)
+    assert max(pull.std() for pull in alone.values()) > 1.2
 
 
 def test_flags_say_what_became_of_each_bin():

@@ -41,13 +41,14 @@ class ContrastDecay:
 
 
 def fit_contrast_decay(
-    statistics: SpeckleStatistics, frame_time_s: float, exposure_s: float
+    statistics: SpeckleStatistics, frame_time_s: float, exposure_s: float, average: int = 1
 ) -> ContrastDecay:
     """tau of an exponential g1 from how the moments' contrast falls with the exposure, bin by bin.
 
-    exposure_s: time over which one frame gathers photons, 0: an instant.
+    frame_time_s: from one raw frame to the next. exposure_s: time over which one gathers photons, 0: an
+    instant. average: raw frames that are added up to a frame.
     """
-    delays = sums_of(statistics.exposures, frame_time_s, exposure_s)
+    delays = sums_of(statistics.exposures * average, frame_time_s, exposure_s)
     model = model_of("single")
     data, weights, valid = _weighted(statistics)
     first, last = np.log(delays.seconds[[0, -1]] * [1 / BEYOND, BEYOND])

@@ -1,7 +1,7 @@
 """Over which times every value of a correlation function averages.
 
-A multi-tau frame of level l is the sum of m = 2^l frames. Its correlation at delay k (in frames) averages
-that of the frames over all pairs, with triangular weights:
+A multi-tau frame of level l is the sum of m = 2^l frames, or of as many times what was averaged before. Its
+correlation at delay k (in frames) averages that of the frames over all pairs, with triangular weights:
 
     (1/m^2) sum over |j| < m of (m - |j|) h(k + j)
 
@@ -46,16 +46,22 @@ class Delays:
 
 
 def delays_of(
-    delay: np.ndarray, level: np.ndarray, frame_time_s: float, exposure_s: float = 0.0
+    delay: np.ndarray,
+    level: np.ndarray,
+    frame_time_s: float,
+    exposure_s: float = 0.0,
+    average: int = 1,
 ) -> Delays:
-    """Delays of frames of a period, s; delay: (T,) in frames, level: (T,) of multi-tau, 0 elsewhere.
+    """Delays of a correlation; delay: (T,) in frames, level: (T,) of multi-tau, 0 elsewhere.
 
-    exposure_s: time over which a frame gathers photons; 0: the averaging over it stays in the contrast.
+    frame_time_s: from one raw frame to the next. average: raw frames that are added up to a frame.
+    exposure_s: time over which a raw frame gathers photons; 0: what it averages out is missing in the
+    contrast.
     Raises UserError for times that make no sense.
     """
-    delay, level = np.asarray(delay, dtype=np.float64), np.asarray(level)
+    delay, level = np.asarray(delay, dtype=np.float64) * average, np.asarray(level)
     _check(frame_time_s, exposure_s)
-    rules = {number: _triangle(2 ** int(number)) for number in np.unique(level)}
+    rules = {number: _triangle(average * 2 ** int(number)) for number in np.unique(level)}
     most = max(nodes.size for nodes, _ in rules.values())
     times = np.repeat(delay[:, None], most, axis=1)
     weights = np.zeros(times.shape)
@@ -70,7 +76,7 @@ def delays_of(
 
 
 def sums_of(exposures: np.ndarray, frame_time_s: float, exposure_s: float = 0.0) -> Delays:
-    """Times over which the contrast of sums of frames averages; exposures: (T,) frames that are added up.
+    """Times over which the contrast of sums of frames averages; exposures: (T,) raw frames that are added up.
 
     Like the zeroth delay of a multi-tau frame of any length: pairs of a frame with itself count, too.
     seconds: exposures times the frame time.

@@ -18,17 +18,7 @@ import numpy as np
 from scatterflow.errors import UserError
 
 BOLTZMANN_J_PER_K = 1.380649e-23
-METRES = {
-    "1/angstrom": 1e10,
-    "angstrom^-1": 1e10,
-    "A^-1": 1e10,
-    "1/A": 1e10,
-    "Å^-1": 1e10,
-    "1/nm": 1e9,
-    "nm^-1": 1e9,
-    "1/m": 1.0,
-    "m^-1": 1.0,
-}
+PER_METRE = {"1/angstrom": 1e10, "1/nm": 1e9, "1/m": 1.0}
 """1/m in units of q."""
 MOST_RELATIVE_ERROR = 0.5
 """Bins whose tau is known less well say nothing, and their logarithm is not normal."""
@@ -48,9 +38,9 @@ class Diffusion:
     """tau over q. Errors are standard errors as the errors of tau make them.
 
     reason: (Nd,) uint8, codes of REASONS. q_middle: in the unit of q. tau, tau_error: s, at q_middle.
-    exponent, exponent_error; covariance: of log tau and exponent. reduced_chi_square: of the power law; NaN for two
-    bins. diffusion_m2_per_s, diffusion_error, diffusion_chi_square: of 1/tau = D q^2. radius_m, radius_error:
-    None without temperature and viscosity.
+    exponent, exponent_error; covariance: of log tau and exponent. reduced_chi_square: of the power law; NaN
+    for two bins. diffusion_m2_per_s, diffusion_error, diffusion_chi_square: of 1/tau = D q^2. radius_m,
+    radius_error: None without temperature and viscosity.
     """
 
     reason: np.ndarray
@@ -89,15 +79,15 @@ def fit_diffusion(
     temperature_K: float | None = None,
     viscosity_Pa_s: float | None = None,
 ) -> Diffusion:
-    """Fit tau over q. q: (Nd,), in a unit of METRES; tau, tau_error: (Nd,) s; doubtful: (Nd,) bool.
+    """Fit tau over q. q: (Nd,), in a unit of PER_METRE; tau, tau_error: (Nd,) s; doubtful: (Nd,) bool.
 
     Raises UserError for an unknown unit, fewer than two bins, or temperatures and viscosities not above 0.
     """
-    if unit not in METRES:
+    if unit not in PER_METRE:
         raise UserError(
             f"q in {unit!r}",
             "diffusion",
-            f"dynamic bins must be of q in one of {', '.join(METRES)}",
+            f"dynamic bins must be of q in one of {', '.join(PER_METRE)}",
         )
     radius_factor = _stokes_einstein(temperature_K, viscosity_Pa_s)
     reason = _reasons(q, tau, tau_error, doubtful, q_range)
@@ -113,7 +103,7 @@ def fit_diffusion(
         logarithm - middle, np.log(tau[used]), weights
     )
     diffusion, diffusion_error, diffusion_chi = _free_diffusion(
-        q[used] * METRES[unit], tau[used], weights
+        q[used] * PER_METRE[unit], tau[used], weights
     )
     size = np.exp(log_tau)
     return Diffusion(

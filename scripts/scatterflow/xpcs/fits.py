@@ -9,8 +9,8 @@ parameters are those of the estimator under the covariance C of the delays that 
 
     (J'WJ)^-1 J'W C WJ (J'WJ)^-1,      W = 1/sigma^2, J the model's derivatives
 
-(White, Econometrica 48 (1980) 817), for which C need not be invertible: `covariance_of_samples` makes it from
-a few independent estimates of g2. Without C, delays count as independent, which where many photons fall on
+(White, Econometrica 48 (1980) 817), for which C need not be invertible: `covariance_of_windows` makes it from
+g2 of a few windows of time. Without C, delays count as independent, which where many photons fall on
 a pixel makes errors a few times too small. Reduced chi^2 counts delays as independent either way.
 """
 
@@ -59,6 +59,8 @@ BEYOND = 10.0
 """Times are sought from the first delay in the range over this to the last times this."""
 STARTS = {"stretching": (0.5, 1.0, 1.8), "fraction": (0.3, 0.7), "dynamic_fraction": (0.5,)}
 STARTING_TIMES = 16
+FEWEST_WINDOWS = 3
+"""In which a delay must be known for its correlation with others to be."""
 
 
 @dataclass(frozen=True)
@@ -85,25 +87,24 @@ class CorrelationFit:
         return self.values[:, place], self.errors[:, place]
 
 
-def covariance_of_samples(samples: np.ndarray) -> np.ndarray:
-    """Covariance of the mean of independent estimates of g2: (R, T, Nd) -> (Nd, T, T).
+def covariance_of_windows(error: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Covariance of the delays of g2: sizes from its standard errors, correlations from windows of time.
 
-    NaN where fewer than two of them have a delay. Raises UserError for fewer than two.
+    error: (T, Nd). windows: (W, T, Nd) g2 of each. Returns (Nd, T, T); delays that fewer than three windows
+    have count as uncorrelated with the others.
     """
-    if len(samples) < 2:
-        raise UserError(
-            f"{len(samples)} independent estimate of g2 tells nothing of its scatter",
-            "fits",
-            "give two or more windows or bins",
-        )
-    known = np.isfinite(samples)
+    known = np.isfinite(windows)
     count = known.sum(axis=0)
-    mean = np.where(known, samples, 0.0).sum(axis=0) / np.maximum(count, 1)
-    deviation = np.where(known, samples - mean, 0.0)
-    both = np.einsum("rtd,rud->dtu", known.astype(np.float64), known.astype(np.float64))
+    usable = count >= FEWEST_WINDOWS
+    mean = np.where(known, windows, 0.0).sum(axis=0) / np.maximum(count, 1)
+    deviation = np.where(known & usable, windows - mean, 0.0)
     sums = np.einsum("rtd,rud->dtu", deviation, deviation)
-    enough = both >= 2
-    return np.where(enough, sums / np.where(enough, both * (both - 1), 1.0), np.nan)
+    size = np.sqrt(np.diagonal(sums, axis1=1, axis2=2))
+    scale = np.divide(error.T, size, out=np.zeros(size.shape), where=size > 0)
+    covariance = sums * scale[:, :, None] * scale[:, None, :]
+    delays = np.arange(len(error))
+    covariance[:, delays, delays] = error.T**2
+    return covariance
 
 
 def fit_g2(
@@ -119,7 +120,7 @@ def fit_g2(
         `range` ([first, last] delay, s, or None), `bounds` ({parameter: [low, high]}), `start` ({parameter:
         value}).
     delays: of the T values. g2, error: (T, Nd) float64, standard errors; NaN: left out, flagged.
-    covariance: (Nd, T, T) of g2; NaN: not known, taken as 0 beside the diagonal, error^2 on it.
+    covariance: (Nd, T, T) of g2; None: delays count as independent.
     Raises UserError for settings that do not fit together, or a range with too few delays.
     """
     model = model_of(settings["model"], settings.get("heterodyne", False))
@@ -138,7 +139,7 @@ def fit_g2(
         np.broadcast_to(upper, start.shape),
         free,
     )
-    return _result(model, found, delays, inside, valid, (g2, error, weights, covariance), free)
+    return _result(model, found, delays, inside, valid, (g2, weights, covariance), free)
 
 
 def _free(settings: Mapping[str, Any], model: Model) -> np.ndarray:
@@ -286,15 +287,15 @@ def _result(
     delays: Delays,
     inside: np.ndarray,
     valid: np.ndarray,
-    given: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None],
+    given: tuple[np.ndarray, np.ndarray, np.ndarray | None],
     free: np.ndarray,
 ) -> CorrelationFit:
-    g2, error, weights, covariance = given
+    g2, weights, covariance = given
     part = delays.part(inside)
     parameters, spread = found.parameters, found.covariance
     best, derivatives = model.values(parameters, part)
     if covariance is not None:
-        own = _completed(covariance[:, inside][:, :, inside], error[inside].T, valid)
+        own = np.nan_to_num(covariance[:, inside][:, :, inside])  # of delays without weight
         spread = sandwich(derivatives * free, weights, own, spread)
     flags = _flags(model, found, part, valid, g2[inside].T, free)
     failed = (flags & FAILED) > 0
@@ -314,15 +315,6 @@ def _result(
         curves,
         covariance is not None,
     )
-
-
-def _completed(covariance: np.ndarray, error: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """(Nd, T, T): what is not known is 0, on the diagonal the squared error."""
-    completed = np.where(np.isfinite(covariance), covariance, 0.0)
-    unknown = ~np.isfinite(np.diagonal(covariance, axis1=1, axis2=2)) & valid
-    bins, delays = np.nonzero(unknown)
-    completed[bins, delays, delays] = error[unknown] ** 2
-    return completed
 
 
 def sandwich(
