@@ -19,7 +19,19 @@ class Held:
 
 @pytest.mark.parametrize(
     "value",
-    [3, 2.5, True, "text", "", None, ("q", "phi"), {"a": [1, None, {"b": "c"}]}, [[0, 5], [5, 9]]],
+    [
+        3,
+        2.5,
+        True,
+        "text",
+        "",
+        None,
+        (),
+        ("q", "phi"),
+        (0.5, 1),
+        {"a": [1, None, {"b": "c"}]},
+        [[0, 5], [5, 9]],
+    ],
     ids=repr,
 )
 def test_single_values_come_back(tmp_path, value):

@@ -1,7 +1,7 @@
 """Dataclasses in HDF5: each field a dataset under its own name, and back.
 
-Arrays and single values are datasets as they are. Texts in a tuple are an array of texts; what else is no
-array (dictionaries, nested lists) is JSON text, marked by the attribute `form`. None is left out.
+Arrays and single values are datasets as they are. What is neither (dictionaries, lists, tuples) is JSON text,
+marked by the attribute `form`; tuples within come back as lists. None is left out.
 """
 
 from __future__ import annotations
@@ -53,9 +53,8 @@ def _write_value(group: h5py.Group, name: str, value: Any) -> h5py.Dataset:
         return write_array(group, name, np.bool_(value))
     if isinstance(value, str | int | float | np.generic):
         return write_array(group, name, value)
-    if isinstance(value, tuple) and value and all(isinstance(text, str) for text in value):
-        return write_array(group, name, list(value), form="tuple")
-    return write_array(group, name, to_json(value, indent=None), form="json")
+    form = "tuple" if isinstance(value, tuple) else "json"
+    return write_array(group, name, to_json(value, indent=None), form=form)
 
 
 def write_large(group: h5py.Group, name: str, values: np.ndarray) -> h5py.Dataset:
@@ -77,10 +76,9 @@ def read_fields(group: h5py.Group, kind: type[T]) -> T:
 
 def _read_value(dataset: h5py.Dataset) -> Any:
     form = dataset.attrs.get("form")
-    if form == "json":
-        return json.loads(dataset.asstr()[()])
-    if form == "tuple":
-        return tuple(dataset.asstr()[()])
+    if form is not None:
+        value = json.loads(dataset.asstr()[()])
+        return tuple(value) if form == "tuple" else value
     if h5py.check_string_dtype(dataset.dtype):
         texts = dataset.asstr()[()]
         return texts if isinstance(texts, str) else np.asarray(texts.tolist())
