@@ -19,12 +19,15 @@ report: "rules/report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/common_results.smk"
+include: "rules/common_xpcs.smk"
 include: "rules/detectors.smk"
 include: "rules/proposals.smk"
 include: "rules/saxswaxs.smk"
 include: "rules/analysis.smk"
 include: "rules/maps.smk"
+include: "rules/xpcs.smk"
 include: "rules/plots.smk"
+include: "rules/plots_xpcs.smk"
 include: "rules/exports.smk"
 
 

@@ -1,4 +1,5 @@
 # From the plan to the input functions and parameters of the rules. No rules here.
+import re
 from types import SimpleNamespace
 
 from scatterflow.config.base import NAME_PATTERN
@@ -9,28 +10,22 @@ from scatterflow.plan.code import code_digest
 from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.lock import release_stale_locks
 from scatterflow.plan.proposals import proposal_files, proposal_location
-from scatterflow.plan.raw import fingerprint, frame_files, scalar_files, shared_files
+from scatterflow.plan.raw import (
+    fingerprint,
+    frame_files,
+    metadata_files,
+    scalar_files,
+    shared_files,
+)
 from scatterflow.plan.targets import (
     calibrant_of,
     chunk_name,
     result_files,
     result_path,
+    xpcs_files,
 )
 from scatterflow.registry.pinned import pin_files
 from scatterflow.registry.pins import ensure_pins
-
-
-wildcard_constraints:
-    run=NAME_PATTERN,
-    reduction=NAME_PATTERN,
-    detector=NAME_PATTERN,
-    task=NAME_PATTERN,
-    quantity=NAME_PATTERN,
-    key=NAME_PATTERN,
-    fit=NAME_PATTERN,
-    proposal=NAME_PATTERN,
-    start=r"\d+",
-    stop=r"\d+",
 
 
 @mendable
@@ -44,6 +39,30 @@ if workflow.is_main_process:
     release_stale_locks()
 
 PLAN = make_plan()
+
+# Reductions of technique `xpcs` have a wildcard of their own, so that rules of both techniques may write
+# files of the same name.
+XPCS_PATTERN = "|".join(
+    re.escape(name)
+    for name, reduction in PLAN.configuration.reductions.items()
+    if reduction.technique == "xpcs"
+)
+
+
+wildcard_constraints:
+    run=NAME_PATTERN,
+    reduction=(f"(?!(?:{XPCS_PATTERN})/)" if XPCS_PATTERN else "") + NAME_PATTERN,
+    xpcs=f"(?:{XPCS_PATTERN})" if XPCS_PATTERN else r"(?!)",
+    detector=NAME_PATTERN,
+    task=NAME_PATTERN,
+    quantity=NAME_PATTERN,
+    key=NAME_PATTERN,
+    fit=NAME_PATTERN,
+    proposal=NAME_PATTERN,
+    start=r"\d+",
+    stop=r"\d+",
+    block=r"\d+",
+    part=r"\d+",
 
 
 @mendable
@@ -270,14 +289,16 @@ def container_shapes(wildcards):
 
 def frame_code(wildcards):
     """Code that a chunk job runs: the readers of other formats do not count."""
-    return source_code(wildcards, "integrate_chunk")
+    return source_code("integrate_chunk", [planned(wildcards)])
 
 
-def source_code(wildcards, script, companions=()):
+def source_code(script, reductions):
+    """Code of a script that reads raw data of these planned reductions, less the readers that none of them
+    uses."""
     formats = {"images", "hdf5", "spec", "imm", "rigaku", "ufxc", "timepix4"}
     used = {
         reduction.configuration.sources[reduction.row.source].format
-        for reduction in map(planned, [wildcards, *companions])
+        for reduction in reductions
     }
     if "spec" in used:
         # The SPEC source reads its frames through the readers of these two.
@@ -350,7 +371,8 @@ def companions(wildcards):
 
 def result_code(wildcards):
     """Code that makes a result: readers of formats that neither it nor its corrections use do not count."""
-    return source_code(wildcards, "assemble_result", companion_wildcards(wildcards))
+    together = [wildcards, *companion_wildcards(wildcards)]
+    return source_code("assemble_result", map(planned, together))
 
 
 def corrections(wildcards):
@@ -382,14 +404,17 @@ def all_results(wildcards):
         for reduction in PLAN.reductions.values()
         for path in result_files(reduction)
     ]
+    reductions += [
+        path for reduction in PLAN.xpcs.values() for path in xpcs_files(reduction)
+    ]
     return reductions + [path for found in PLAN.maps.values() for path in found.files]
 
 
 def simulated_raw_files():
     """All files of the demo's raw data."""
-    from scatterflow.sources.simulate import simulated_files
+    from scatterflow.sources.demo import demo_files
 
     root = Path(PLAN.configuration.raw)
     return sorted(
-        {str(root / file[0]) for files in simulated_files().values() for file in files}
+        {str(root / file[0]) for files in demo_files().values() for file in files}
     )

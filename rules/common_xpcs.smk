@@ -109,6 +109,62 @@ def xpcs_settings(wildcards, key):
     return None if settings is None else settings.model_dump()
 
 
+def used_frames(wildcards):
+    """Which raw frames make a frame; bad ones are left out later."""
+    settings = planned_xpcs(wildcards).reduction.frames
+    return settings.model_dump(include={"begin", "end", "stride", "average"})
+
+
+def corrected_counts(wildcards):
+    """What is done with counts; frames are scaled later."""
+    settings = planned_xpcs(wildcards).reduction.preprocessing
+    return settings.model_dump(exclude={"normalise"})
+
+
+def frame_checks(wildcards):
+    """Which frames are bad, and whether frames are scaled."""
+    reduction = planned_xpcs(wildcards).reduction
+    return {
+        **reduction.frames.model_dump(),
+        "normalise": reduction.preprocessing.normalise,
+    }
+
+
+def correlated_lags(wildcards):
+    """The delays and windows of time that are correlated."""
+    settings = planned_xpcs(wildcards).reduction.multitau
+    used = {"lags", "delays_per_level", "most_delay", "partial"}
+    return settings.model_dump(include=used)
+
+
+def sort_code(wildcards):
+    """Code that a sort job runs: the readers of other formats do not count."""
+    return source_code("sort_chunk", [planned_xpcs(wildcards)])
+
+
+def chunk_minutes(wildcards):
+    """Time to allow for a job, minutes."""
+    return max(10, int(4 * planned_xpcs(wildcards).configuration.chunks.minutes))
+
+
+@mendable
+def xpcs_metadata(wildcards):
+    """The file that tells how a run was taken, where its source names one."""
+    return metadata_files(planned_xpcs(wildcards))
+
+
+def xpcs_fits(wildcards):
+    """Settings of the fits, by name."""
+    fits = planned_xpcs(wildcards).reduction.fits
+    return {name: fit.model_dump() for name, fit in fits.items()}
+
+
+def qmap_detector(wildcards):
+    """What a q-map needs to know of its detector."""
+    settings = qmap_settings(wildcards)
+    return {key: settings[key] for key in ("shape", "geometry", "orientation")}
+
+
 def xpcs_description(wildcards):
     """What a result file says of its run."""
     reduction = planned_xpcs(wildcards)

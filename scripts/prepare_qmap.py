@@ -4,23 +4,22 @@ from scatterflow.script import run
 
 
 def main(
-    qmap: dict, output: str, detector: str = "", settings: dict | None = None, mask: str = ""
+    qmap: dict, crop: dict | None, detector: str, settings: dict, mask: str, output: str
 ) -> None:
-    """qmap: the `qmap:` block; output: written; detector, settings: its name and configuration, and
-    mask: the file of its good mask: all three left out for a q-map file of no configured detector."""
+    """qmap, crop: of the reduction; detector, settings: its name and configuration; mask: the file of its
+    good mask."""
     import logging
 
+    from scatterflow.detectors.crop import cropped
     from scatterflow.detectors.geometry import load_geometry
     from scatterflow.detectors.masks import read_mask
     from scatterflow.detectors.qmap_files import write_qmap
     from scatterflow.detectors.qmap_partition import prepare_qmap
 
-    good = read_mask(mask).good if mask else None
-    integrator = load_geometry(settings, detector) if settings else None
-    geometry = settings["geometry"] if settings else None
-    where = f"detector {detector}, qmap" if detector else "qmap"
-    path = geometry if isinstance(geometry, str) else None
-    prepared = prepare_qmap(qmap, good, integrator, where, path)
+    where = f"detector {detector}, qmap"
+    good = cropped(read_mask(mask).good, crop, where)
+    geometry = settings["geometry"] if isinstance(settings["geometry"], str) else None
+    prepared = prepare_qmap(qmap, good, load_geometry(settings, detector), where, geometry)
     for note in prepared.notes:
         logging.getLogger("scatterflow").warning(note)
     write_qmap(output, prepared)
@@ -31,8 +30,9 @@ if "snakemake" in globals():
         main,
         snakemake.log,
         qmap=snakemake.params.qmap,
-        output=snakemake.output.qmap,
+        crop=snakemake.params.crop,
         detector=snakemake.params.detector,
         settings=snakemake.params.settings,
-        mask=snakemake.input.get("mask", ""),
+        mask=snakemake.input.mask,
+        output=snakemake.output.qmap,
     )

@@ -6,12 +6,12 @@ from scatterflow.script import run
 def main(root: str, seed: int) -> None:
     """root: the raw folder."""
     from scatterflow.progress import progress
-    from scatterflow.sources.simulate import simulate_run, simulated_files
+    from scatterflow.sources.demo import demo_files, simulate_demo_run
 
-    names = list(simulated_files())
+    names = list(demo_files())
     with progress(len(names), "simulate raw data", "runs") as bar:
         for name in names:
-            simulate_run(name, root, seed)
+            simulate_demo_run(name, root, seed)
             bar.add(1)
 
 

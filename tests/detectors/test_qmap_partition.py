@@ -441,12 +441,18 @@ def test_the_script_writes_the_masked_q_map_and_says_what_is_left_out(tmp_path, 
     }
     detector = DetectorConfig(shape=SHAPE, geometry=parameters).model_dump()
     block = QMapSettings(coordinates=[{"name": "x", "dynamic": {"bins": 10}}]).model_dump()
-    prepare(block, str(tmp_path / "q.h5"), "eiger", detector, str(tmp_path / "mask.h5"))
+    rest = ("eiger", detector, str(tmp_path / "mask.h5"))
+    prepare(block, None, *rest, str(tmp_path / "q.h5"))
     made = read_qmap(tmp_path / "q.h5", SHAPE)
     assert np.array_equal(made.mask, good)
     assert made.dynamic_bins == 6
     assert made.attributes["energy"] == pytest.approx(12.398419843320026 / 1.1)
     assert "4 of 10 dynamic bins of the q-map hold no good pixel" in caplog.text
     again = QMapSettings(file=str(tmp_path / "q.h5")).model_dump()
-    prepare(again, str(tmp_path / "again.h5"))
+    prepare(again, None, *rest, str(tmp_path / "again.h5"))
     assert read_qmap(tmp_path / "again.h5").digest == made.digest
+    prepare(again, {"rows": [3, 20], "columns": None}, *rest, str(tmp_path / "cut.h5"))
+    good[:3], good[20:] = False, False
+    assert np.array_equal(read_qmap(tmp_path / "cut.h5").mask, good)
+    with pytest.raises(UserError, match="crop takes columns 0 to 99 of a detector of"):
+        prepare(again, {"rows": None, "columns": [0, 99]}, *rest, str(tmp_path / "cut.h5"))

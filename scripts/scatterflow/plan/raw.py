@@ -78,9 +78,9 @@ def _simulated(planned: Planned) -> list[tuple[str, str | None, int, int]] | Non
     """The demo's files are known before they are made."""
     if planned.configuration.demo is None:
         return None
-    from scatterflow.sources.simulate import simulated_files
+    from scatterflow.sources.demo import demo_files
 
-    files = simulated_files().get(planned.row.raw)
+    files = demo_files().get(planned.row.raw)
     if files is None:
         return None
     root = Path(planned.configuration.raw)
