@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scatterflow.errors import UserError
-from scatterflow.plan.raw import frame_files, scalar_files
+from scatterflow.plan.raw import frame_files, metadata_files, scalar_files
 
 SHAPES = {"saxs": (20, 30), "waxs": (10, 10)}
 
@@ -96,3 +96,17 @@ def test_the_demo_knows_its_files_before_they_are_made(plan_of, configuration, t
     assert set(scalar_files(planned)) == {
         str(tmp_path / "raw" / p) for p, d, _, _ in files if d is None
     }
+
+
+def test_the_file_that_describes_a_run(plan_of, configuration, folder):
+    assert metadata_files(plan_of({}).find("1", "swaxs")) == []
+    before = plan_of({}).find("1", "swaxs").location(scalars=False)
+    configuration["sources"]["both"]["metadata"] = "{raw}/{run}_metadata.hdf"
+    planned = plan_of({}).find("1", "swaxs")
+    with pytest.raises(UserError, match=r"1_metadata\.hdf does not exist") as caught:
+        metadata_files(planned)
+    assert "source 'both'" in caught.value.how
+    (folder / "1_metadata.hdf").touch()
+    assert metadata_files(planned) == [str(folder / "1_metadata.hdf")]
+    # Jobs that only read frames do not run again because of it.
+    assert planned.location(scalars=False) == before

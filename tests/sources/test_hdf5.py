@@ -72,6 +72,29 @@ def test_plain_datasets_are_found_and_keep_their_type(tmp_path, name, dtype):
     np.testing.assert_array_equal(read, frames[1:3])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "gap"),
+    [("u1", 2**8 - 1), ("u2", 2**16 - 1), ("u4", 2**32 - 1), ("i4", -1), ("i4", -2)],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_values_of_gaps_and_bad_pixels_are_read_as_they_are(tmp_path, dtype, gap, compressed):
+    """Eiger: the largest value, Pilatus: -1 and -2; the mask leaves them out, not the reader."""
+    import hdf5plugin
+
+    frames = counts(3, dtype)
+    frames[:, 1, 2] = gap
+    frames[2, 0, 0] = np.iinfo(dtype).max - 1
+    filters = dict(hdf5plugin.Bitshuffle(cname="lz4")) if compressed else {}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("entry/data/data", data=frames, chunks=(1, *SHAPE), **filters)
+    run = source(tmp_path, "a.h5", 3)
+    read = run.read("d", 0, 3)
+    assert read.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(read, frames)
+    assert (read[:, 1, 2] == gap).all()
+    assert run.events("d", 0, 3) is None
+
+
 def test_the_default_plot_of_a_nexus_file(tmp_path):
     frames = counts(3)
     with h5py.File(tmp_path / "a.nxs", "w") as file:

@@ -14,6 +14,7 @@ import numpy as np
 
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.atomic import whole_file, write_bytes
+from scatterflow.kernels.event_words import COUNT_MASK, FRAME_SHIFT, PIXEL_SHIFT
 from scatterflow.sources import rigaku, timepix4, ufxc
 from scatterflow.sources.events import Events, dense_frames, frame_range, sparse_events
 from scatterflow.sources.imm import DENSE, HEADER, HEADER_BYTES, SPARSE
@@ -149,11 +150,11 @@ def write_rigaku_3m(path: str | Path, data: Events | np.ndarray) -> list[Path]:
 
 
 def _rigaku_words(path: str | Path, events: Events) -> bytes:
-    _check_counts(path, events, (1 << rigaku.COUNT_BITS) - 1)
+    _check_counts(path, events, COUNT_MASK)
     if events.frame.size and events.frame.max() >> rigaku.FRAME_BITS:
         raise UserError(f"frame {events.frame.max()}", str(path), "Rigaku frames have 24 bits")
-    words = events.frame.astype(np.uint64) << rigaku.FRAME_SHIFT
-    words |= events.pixel.astype(np.uint64) << rigaku.PIXEL_SHIFT
+    words = events.frame.astype(np.uint64) << FRAME_SHIFT
+    words |= events.pixel.astype(np.uint64) << PIXEL_SHIFT
     # Column by column the pixels of a frame are in another order.
     return np.sort(words | events.count).astype(rigaku.WORD).tobytes()
 

@@ -34,21 +34,23 @@ def gathered(frame: np.ndarray, pixel: np.ndarray, count: np.ndarray, pixels: in
     frame, pixel, count: (n,) integers >= 0; pixels: of the detector, all `pixel` are less.
     Raises UserError: a sum that uint32 does not hold.
     """
-    key = np.asarray(frame, np.int64) * pixels + np.asarray(pixel, np.int64)
+    frame, pixel = np.asarray(frame, np.int64), np.asarray(pixel, np.int64)
+    count = np.asarray(count)
+    key = frame * pixels + pixel
     if np.any(key[1:] <= key[:-1]):
         order = np.argsort(key, kind="stable")
-        key, count = key[order], np.asarray(count)[order]
+        key, count = key[order], count[order]
         first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
         key, count = key[first], np.add.reduceat(count, first, dtype=np.int64)
-    count = np.asarray(count)
+        frame, pixel = np.divmod(key, pixels)
     if count.size and count.max() > np.iinfo(COUNT_DTYPE).max:
         raise UserError(
             f"a pixel counts {count.max()} in one frame", "", "no detector counts so far: damaged?"
         )
     if not count.all():
-        key, count = key[count != 0], count[count != 0]
-    frame, pixel = np.divmod(key, pixels)
-    return Events(frame, pixel, count.astype(COUNT_DTYPE))
+        lit = count != 0
+        frame, pixel, count = frame[lit], pixel[lit], count[lit]
+    return Events(frame, pixel, count.astype(COUNT_DTYPE, copy=False))
 
 
 def sparse_events(frames: np.ndarray) -> Events:

@@ -87,6 +87,8 @@ def placed(
     pixel: np.ndarray, module: Module, module_shape: tuple[int, int], columns: int
 ) -> np.ndarray:
     """Flat indices in a detector of so many columns, from those in a module, both row-major."""
+    if module.row == module.column == 0 and columns == module_shape[1] and not module.turned:
+        return pixel
     if module.turned:
         pixel = module_shape[0] * module_shape[1] - 1 - pixel
     row, column = np.divmod(pixel, module_shape[1])

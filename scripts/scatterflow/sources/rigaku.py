@@ -14,6 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from scatterflow.errors import FrameError
+from scatterflow.kernels.event_words import (
+    FRAME_SHIFT,
+    NOT_ASCENDING,
+    PIXEL_MASK,
+    PIXEL_SHIFT,
+    unpack_words,
+)
 from scatterflow.sources.base import DetectorInfo, RunLocation
 from scatterflow.sources.event_source import EventSource
 from scatterflow.sources.events import COUNT_DTYPE, Events, dense_frames, gathered
@@ -28,13 +36,10 @@ from scatterflow.sources.patterns import run_path
 from scatterflow.sources.raw_file import RawFile
 
 WORD = np.dtype("<u8")
-FRAME_SHIFT = 40
 FRAME_BITS = 24
-PIXEL_SHIFT = 16
-PIXEL_BITS = 21
-COUNT_BITS = 12
 # Set in the indices of the modules of a 3M; no module has so many pixels.
 _MODULE_FLAG = 1 << 20
+_FIRST_WORDS = 1000
 
 
 class WordFile:
@@ -46,7 +51,7 @@ class WordFile:
         self.file = file
         self._shape = shape
         self._by_columns = by_columns
-        self._flagged = flagged
+        self._pixel_mask = _MODULE_FLAG - 1 if flagged else PIXEL_MASK
 
     @property
     def words(self) -> int:
@@ -68,6 +73,10 @@ class WordFile:
         if stop > last and (fault := self.fault()):
             raise self.file.frame_error(fault, last)
 
+    def check_kind(self) -> None:
+        """Raise FrameError if the first words cannot be events."""
+        self._unpack(0, min(self.words, _FIRST_WORDS), 0, 1 << FRAME_BITS)
+
     def events(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frame from `start` = 0, pixel, count of the words of frames start..stop-1, as stored."""
         self.check_end(stop)
@@ -75,45 +84,54 @@ class WordFile:
         # However the words are ordered, each one is found by one range of frames.
         first = bisect_left(words, start, key=self._frame)
         last = bisect_left(words, stop, key=self._frame)
+        return self._unpack(first, last, start, stop)
+
+    def _unpack(
+        self, first: int, last: int, start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        # Words first..last-1, which are those of frames start..stop-1.
         content = self.file.read(first * WORD.itemsize, (last - first) * WORD.itemsize)
-        found = np.frombuffer(content, WORD).astype(np.uint64, copy=False)
-        frame = (found >> FRAME_SHIFT).astype(np.int64)
-        self._check_order(frame, start, stop)
-        pixel = ((found >> PIXEL_SHIFT) & ((1 << PIXEL_BITS) - 1)).astype(np.int64)
-        if self._flagged:
-            pixel &= _MODULE_FLAG - 1
-        self._check_pixels(frame, pixel)
-        if self._by_columns:
-            column, row = np.divmod(pixel, self._shape[0])
-            pixel = row * self._shape[1] + column
-        return frame - start, pixel, (found & ((1 << COUNT_BITS) - 1)).astype(COUNT_DTYPE)
+        words = np.frombuffer(content, WORD).astype(np.uint64, copy=False)
+        frame, pixel = np.empty(words.size, np.int64), np.empty(words.size, np.int64)
+        count = np.empty(words.size, COUNT_DTYPE)
+        fault, at = unpack_words(
+            words,
+            (start, stop),
+            self._pixel_mask,
+            self._shape,
+            self._by_columns,
+            frame,
+            pixel,
+            count,
+        )
+        if fault:
+            raise self._word_error(words, at, start, stop, fault)
+        return frame, pixel, count
+
+    def _word_error(
+        self, words: np.ndarray, at: int, start: int, stop: int, fault: int
+    ) -> FrameError:
+        frame = int(words[at]) >> FRAME_SHIFT
+        if fault == NOT_ASCENDING:
+            among = f"among frames {start} to {stop - 1}"
+            before = f"after frame {int(words[at - 1]) >> FRAME_SHIFT}" if at else among
+            return self.file.frame_error(
+                f"the frame numbers do not ascend: frame {frame} {before}",
+                min(max(frame, start), stop - 1),
+                "the file is damaged, or of another format: check `format` of the source",
+            )
+        index = (int(words[at]) >> PIXEL_SHIFT) & self._pixel_mask
+        rows, columns = self._shape
+        return self.file.frame_error(
+            f"an event has the pixel index {index}, the detector has {rows * columns} "
+            f"({rows} x {columns})",
+            frame,
+            "check the shape of the detector, and whether it has `modules`",
+        )
 
     def _frame(self, word: int) -> int:
         content = self.file.read(word * WORD.itemsize, WORD.itemsize)
         return int.from_bytes(content, "little") >> FRAME_SHIFT
-
-    def _check_order(self, frame: np.ndarray, start: int, stop: int) -> None:
-        wrong = np.flatnonzero(np.diff(frame, prepend=start) < 0)
-        wrong = wrong if wrong.size else np.flatnonzero(frame >= stop)
-        if wrong.size:
-            at = int(wrong[0])
-            before = f"after frame {frame[at - 1]}" if at else f"among frames {start} to {stop - 1}"
-            raise self.file.frame_error(
-                f"the frame numbers do not ascend: frame {frame[at]} {before}",
-                min(max(int(frame[at]), start), stop - 1),
-                "the file is damaged, or of another format: check `format` of the source",
-            )
-
-    def _check_pixels(self, frame: np.ndarray, pixel: np.ndarray) -> None:
-        pixels = self._shape[0] * self._shape[1]
-        beyond = np.flatnonzero(pixel >= pixels)
-        if beyond.size:
-            raise self.file.frame_error(
-                f"an event has the pixel index {pixel[beyond[0]]}, the detector has {pixels} "
-                f"({self._shape[0]} x {self._shape[1]})",
-                int(frame[beyond[0]]),
-                "check the shape of the detector, and whether it has `modules`",
-            )
 
 
 class RigakuFiles:
@@ -154,6 +172,8 @@ class RigakuFiles:
 
     def found(self) -> tuple[int, str]:
         """See `EventReader.found`."""
+        for module in self.files:
+            module.check_kind()
         faults = [fault for module in self.files if (fault := module.fault())]
         return max(module.last_frame() for module in self.files) + 1, "".join(faults[:1])
 

@@ -1,0 +1,54 @@
+"""Unpacking of 64-bit event words (Rigaku): frame in bits 63-40, pixel index in 36-16, count in 11-0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scatterflow.kernels.compiled import compiled
+
+FRAME_SHIFT = 40
+PIXEL_SHIFT = 16
+PIXEL_MASK = (1 << 21) - 1
+COUNT_MASK = (1 << 12) - 1
+SOUND, NOT_ASCENDING, BEYOND = 0, 1, 2
+"""What `unpack_words` finds."""
+
+
+@compiled
+def unpack_words(
+    words: np.ndarray,
+    frames: tuple[int, int],
+    pixel_mask: int,
+    shape: tuple[int, int],
+    by_columns: bool,
+    frame: np.ndarray,
+    pixel: np.ndarray,
+    count: np.ndarray,
+) -> tuple[int, int]:
+    """Unpack the words of frames frames[0]..frames[1]-1, (n,) uint64.
+
+    pixel_mask: bits of the index that count; shape: (rows, columns) of the module; by_columns: its pixels
+    are numbered column by column.
+    Fills frame (n,) int64, counted from frames[0], pixel (n,) int64, row by row, count (n,) uint32.
+    Returns (SOUND, n), or what is wrong with which word: NOT_ASCENDING, its frame is less than that
+    before or out of the range; BEYOND, its index is beyond the module.
+    """
+    start, stop = frames
+    rows, columns = shape
+    pixels = rows * columns
+    before = np.int64(0)
+    for i in range(words.size):
+        word = words[i]
+        number = np.int64(word >> np.uint64(FRAME_SHIFT)) - start
+        index = np.int64((word >> np.uint64(PIXEL_SHIFT)) & np.uint64(PIXEL_MASK)) & pixel_mask
+        if number < before or number >= stop - start:
+            return NOT_ASCENDING, i
+        if index >= pixels:
+            return BEYOND, i
+        if by_columns:
+            index = index % rows * columns + index // rows
+        before = number
+        frame[i] = number
+        pixel[i] = index
+        count[i] = np.uint32(word & np.uint64(COUNT_MASK))
+    return SOUND, words.size
