@@ -21,11 +21,6 @@ EXACT_SINGLE = 2.0**24
 """Integers below this are exact in float32."""
 
 
-def tile_edges(frames: int) -> list[tuple[int, int]]:
-    """Frame ranges (start, stop) of the tiles along one side."""
-    return [(start, min(start + TILE, frames)) for start in range(0, frames, TILE)]
-
-
 def syrk(panel: np.ndarray, out: np.ndarray, add: bool) -> None:
     """Upper triangle of panel panel^T into out, or added to it.
 

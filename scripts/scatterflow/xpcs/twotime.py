@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
-from scatterflow.kernels.twotime import tile_edges
+from scatterflow.kernels.twotime import TILE
 from scatterflow.xpcs.blocks import Block, Form
 from scatterflow.xpcs.twotime_sums import (
     AGE_BLOCKS,
@@ -44,7 +44,7 @@ from scatterflow.xpcs.twotime_sums import (
     empty_map_sums,
     stored_map,
 )
-from scatterflow.xpcs.twotime_tiles import Counts, map_tiles, prepare_counts
+from scatterflow.xpcs.twotime_tiles import Counts, map_tiles, places, prepare_counts
 from scatterflow.xpcs.twotime_weights import SMOOTHING, Parts, Weights, make_parts, make_weights
 
 if TYPE_CHECKING:
@@ -244,12 +244,10 @@ def analyse_map(c2: np.ndarray, settings: TwoTimeSettings) -> TwoTimeResult:
     frames = len(c2)
     starts, stops = age_cuts(frames, settings)
     sums = empty_map_sums(frames, starts, stops, settings.partial, settings.largest_map, False)
-    edges = tile_edges(frames)
     with ThreadPoolExecutor(1) as pool:
-        for number, rows in enumerate(edges):
-            for columns in edges[number:]:
-                tile = np.ascontiguousarray(c2[slice(*rows), slice(*columns)], np.float64)
-                add_tile(sums, rows[0], columns[0], [tile], pool)
+        for place in places(frames, TILE, TILE):
+            tile = np.ascontiguousarray(c2[slice(*place.rows), slice(*place.columns)], np.float64)
+            add_tile(sums, place.rows[0], place.columns[0], [tile], pool)
     return finish(sums, bin=None, pixels=0, smoothing="none")
 
 

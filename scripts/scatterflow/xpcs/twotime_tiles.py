@@ -7,6 +7,7 @@ last bit wherever counts are integers. BLAS takes its number of threads from the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -101,8 +102,8 @@ class Place:
 
     @property
     def diagonal(self) -> bool:
-        """Whether the tile is on the diagonal."""
-        return self.rows == self.columns
+        """Whether the tile begins on the diagonal."""
+        return self.rows[0] == self.columns[0]
 
     def bands(self, size: int) -> list[tuple[int, int]]:
         """Its rows in bands (start, stop), counted from its first one."""
@@ -110,28 +111,37 @@ class Place:
         return [(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
+def places(frames: int, rows: int, columns: int) -> Iterator[Place]:
+    """Tiles of the triangle t2 >= t1, row by row; along each diagonal t1 ascends from tile to tile.
+
+    rows, columns: frames along the sides of a tile; those at the end are smaller.
+    """
+    for row in range(0, frames, rows):
+        for column in range(row, frames, columns):
+            yield Place((row, min(row + rows, frames)), (column, min(column + columns, frames)))
+
+
 def map_tiles(
     counts: Counts, maps: Sequence[Weights], threads: int
 ) -> Iterator[tuple[Place, list[np.ndarray]]]:
-    """Tiles of the triangle t2 >= t1, row by row, with C2 (rows, columns) float64 of each map.
+    """Tiles of the triangle as of `places`, with C2 (rows, columns) float64 of each map.
 
     What lies below the diagonal is undefined; the arrays are used again for the next tile.
     """
-    ranges = dense.tile_edges(counts.block.frames)
-    side = min(dense.TILE, counts.block.frames)
-    buffers = [np.empty(side * side) for _ in maps]
+    size = (sparse.ROWS, sparse.COLUMNS) if counts.by_events else (dense.TILE, dense.TILE)
+    all_places = list(places(counts.block.frames, *size))
+    largest = max(math.prod(place.shape) for place in all_places)
+    buffers = [np.empty(largest) for _ in maps]
     with ThreadPoolExecutor(threads) as pool:
         multiplier = (_EventPairs if counts.by_events else _Panels)(counts, pool, threads)
-        for number, rows in enumerate(ranges):
-            for columns in ranges[number:]:
-                place = Place(rows, columns)
-                found = [_shaped(buffer, place.shape) for buffer in buffers]
-                for tile in found:
-                    tile.fill(0.0)
-                multiplier.add(place, maps, found)
-                for tile, weights in zip(found, maps, strict=True):
-                    _normalise(tile, weights, place, pool)
-                yield place, found
+        for place in all_places:
+            found = [_shaped(buffer, place.shape) for buffer in buffers]
+            for tile in found:
+                tile.fill(0.0)
+            multiplier.add(place, maps, found)
+            for tile, weights in zip(found, maps, strict=True):
+                _normalise(tile, weights, place, pool)
+            yield place, found
 
 
 def _shaped(buffer: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -244,9 +254,8 @@ class _Panels:
         filled = _shaped(buffer.view(dtype), (frames[1] - frames[0], last - first))
         if block.form == "events":
             filled.fill(0)
-            own = block.starts[first : last + 1]
-            found = _events_at(own, block.frame, np.array(frames))
-            sparse.fill_panel(found, block.frame, block.count, frames[0], filled)
+            begin, end = (_first_events(block, frame)[first:last] for frame in frames)
+            sparse.fill_panel(begin, end, block.frame, block.count, frames[0], filled)
             return filled
 
         def band(start: int) -> None:
@@ -261,53 +270,80 @@ class _EventPairs:
     """Products of frames by pairs of events, band by band of a tile's rows."""
 
     def __init__(self, counts: Counts, pool: ThreadPoolExecutor, threads: int) -> None:
-        parts = counts.parts
+        block, parts = counts.block, counts.parts
         largest = np.add.reduceat(counts.squares, parts.panel_of[:-1], axis=1).max(initial=0)
         self._counts, self._pool, self._threads = counts, pool, threads
         self._dtype: type = np.int32 if largest < 2**31 else np.int64
         self._add_pairs = sparse.add_pairs
-        if not counts.integers:
+        self._events: tuple = ()
+        if counts.integers:
+            self._events = sparse.packed(block.frame, block.count)
+        else:
             self._dtype, self._add_pairs = np.float64, sparse.add_pairs_of_fractions
-        self._row, self._events_of_row = -1, np.empty((0, 0), np.int64)
+            self._events = (block.frame, block.count)
+        number = np.zeros(-(-block.frames // sparse.BAND), np.int64)
+        sparse.count_in_bands(block.starts, block.frame, sparse.BAND, number)
+        self._lists = np.concatenate(([0], np.cumsum(number)))
+        self._event = np.empty(self._lists[-1], np.int64)
+        self._position = np.empty(self._lists[-1], np.int32)
+        sparse.list_bands(
+            block.starts,
+            block.frame,
+            sparse.BAND,
+            self._lists[:-1].copy(),
+            self._event,
+            self._position,
+        )
+        self._end = block.starts[:-1]
 
     def add(self, place: Place, maps: Sequence[Weights], found: Sequence[np.ndarray]) -> None:
         """Add the weighted products of all parts to the tiles of the maps."""
-        block, parts = self._counts.block, self._counts.parts
+        block = self._counts.block
+        # Tiles of a row follow one another: this one begins where the last one ended.
+        begin = block.starts[:-1] if place.diagonal else self._end
+        self._end = _first_events(block, place.columns[1])
         bands = place.bands(sparse.BAND)
-        if self._row != place.rows[0]:
-            edges = place.rows[0] + np.array([0, *(stop for _, stop in bands)])
-            self._row, self._events_of_row = (
-                place.rows[0],
-                _events_at(block.starts, block.frame, edges),
-            )
-        across = _events_at(block.starts, block.frame, np.array(place.columns))
 
         def turn(first: int) -> None:
             sums: np.ndarray = np.empty((sparse.BAND, place.shape[1]), self._dtype)
-            for number in range(first, len(bands), self._threads):
-                start, stop = bands[number]
-                products = sums[: stop - start]
-                for part in range(len(parts)):
-                    products.fill(0)
-                    self._add_pairs(
-                        self._events_of_row[number : number + 2],
-                        across,
-                        block.frame,
-                        block.count,
-                        parts.edges[part],
-                        parts.edges[part + 1],
-                        place.rows[0] + start,
-                        place.columns[0],
-                        place.diagonal,
-                        products,
-                    )
-                    _add_weighted(products, bands[number], part, place, maps, found)
+            for band in bands[first :: self._threads]:
+                self._add_band(place, band, begin, sums[: band[1] - band[0]], maps, found)
 
         list(self._pool.map(turn, range(self._threads)))
 
+    def _add_band(
+        self,
+        place: Place,
+        band: tuple[int, int],
+        begin: np.ndarray,
+        products: np.ndarray,
+        maps: Sequence[Weights],
+        found: Sequence[np.ndarray],
+    ) -> None:
+        parts = self._counts.parts
+        row = place.rows[0] + band[0]
+        own = slice(*self._lists[row // sparse.BAND :][:2])
+        cuts = own.start + np.searchsorted(self._position[own], parts.edges)
+        for part in range(len(parts)):
+            listed = slice(cuts[part], cuts[part + 1])
+            products.fill(0)
+            self._add_pairs(
+                self._event[listed],
+                self._position[listed],
+                begin,
+                self._end,
+                *self._events,
+                row,
+                place.columns[0],
+                products,
+            )
+            _add_weighted(products, band, part, place, maps, found)
 
-def _events_at(starts: np.ndarray, frame: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """(edges, positions) index of each position's first event at or after frames."""
-    found = np.empty((len(edges), len(starts) - 1), np.int64)
-    sparse.find_events(starts, frame, edges, found)
+
+def _first_events(block: Block, frame: int) -> np.ndarray:
+    """(positions,) index of each position's first event in this frame or later."""
+    if frame >= block.frames:
+        return block.starts[1:]
+    found = np.empty(block.pixels, np.int64)
+    sparse.find_events(block.starts, block.frame, frame, found)
     return found
