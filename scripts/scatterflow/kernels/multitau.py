@@ -6,9 +6,10 @@ With x_s a sample (the sum of 2^l frames) of a pixel, and all pairs (s, s + k) o
 
 Sixteen pixels are correlated at once while time runs through the cache: a few hundred frames are loaded,
 each level is correlated with its own last samples and halved into the next (Schätzel's scheme, see
-`lags`). Of a level, only as many samples are carried on as its longest delay reaches back, so that memory does
-not grow with the run. A sample that has all its partners counts for all delays of its level alike, so that IP and IF
-need a look at each delay only near the ends of the run and near invalid frames (`edges` of the schedule).
+`lags`). Of a level, only as many samples are carried on as its longest delay reaches back, so that memory
+does not grow with the run. A sample that has all its partners counts for all delays of its level alike, so
+that IP and IF need a look at each delay only near the ends of the run and near invalid frames (`edges` of
+the schedule).
 
 Integers stay integers: products are summed as int32 where they fit (bounded by the largest count so far),
 in float64 else, which is exact below 2^53.
