@@ -99,7 +99,7 @@ def read_positions(
 
     Raises UserError if the chunks are not those of one whole run.
     """
-    chunks = _chunks(paths)
+    chunks = sorted_heads(paths)
     frames = chunks[-1][1].stop
     if not 0 <= first <= last <= chunks[0][1].positions:
         raise IndexError(f"positions {first}..{last} of {chunks[0][1].positions}")
@@ -113,7 +113,7 @@ def read_positions(
     parts = [
         _Part(head.start, valid[head.start : head.stop], part)
         for path, head in chunks
-        for part in _pieces(path, head, first, last)
+        for part in chunk_blocks(path, head, first, last)
     ]
     return _events(parts, first, last, frames)
 
@@ -157,7 +157,7 @@ def read_head(path: str | Path) -> ChunkHead:
         )
 
 
-def _chunks(paths: Sequence[str | Path]) -> list[tuple[str | Path, ChunkHead]]:
+def sorted_heads(paths: Sequence[str | Path]) -> list[tuple[str | Path, ChunkHead]]:
     """Chunks in the order of their frames; raises UserError where they do not fit together."""
     chunks = sorted(((path, read_head(path)) for path in paths), key=lambda item: item[1].start)
     if not chunks:
@@ -198,7 +198,7 @@ def _occupied(path: str | Path, first: int, last: int) -> float:
         return total
 
 
-def _pieces(path: str | Path, head: ChunkHead, first: int, last: int) -> list[Block]:
+def chunk_blocks(path: str | Path, head: ChunkHead, first: int, last: int) -> list[Block]:
     """The chunk's positions first..last-1, block by block, frames counted from its start."""
     pieces = []
     frames = head.stop - head.start
@@ -238,7 +238,7 @@ def _read_frames(
     dtype = np.result_type(*(head.dtype for _, head in chunks))
     values = np.zeros((frames, last - first), dtype)
     for path, head in chunks:
-        for piece in _pieces(path, head, first, last):
+        for piece in chunk_blocks(path, head, first, last):
             target = values[head.start : head.stop, piece.first - first : piece.last - first]
             if piece.form == "frames":
                 target[:] = piece.values

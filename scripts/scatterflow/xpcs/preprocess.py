@@ -84,6 +84,12 @@ class PixelOrder:
         """Bin of the good pixels that the q-map does not use."""
         return self.static_bins
 
+    @property
+    def good_pixels(self) -> int:
+        """Number of good pixels, in the map or not."""
+        first, last = self.pieces[self.bins <= self.other_good].T
+        return int((last - first).sum())
+
     def position_of_pixel(self, pixels: int) -> np.ndarray:
         """Position of each of a stored frame's pixels, (pixels,) int32; -1 outside the crop."""
         found = np.full(pixels, -1, np.int32)

@@ -426,6 +426,7 @@ def _frame_sums(chunk: _Chunk, start: int) -> FrameSums:
         order.as_image(chunk.image_squares),
         order.as_image(chunk.invalid),
         int(chunk.valid.sum()),
+        order.good_pixels,
     )
 
 

@@ -11,7 +11,7 @@ HDF5, uncompressed, each block in datasets of its own, so that who correlates a 
     frames/invalid_pixels   (n,) int64, pixels of the q-map that measured nothing in the frame
     image/sum, sum_of_squares   (rows, columns) over the valid frames, all pixels
     image/invalid           (rows, columns) uint32, in how many of them the pixel measured nothing
-    image/frames            their number
+    image/frames            their number; image/good_pixels: those that detector_total is summed over
     blocks/{b}/first, frame, count   form events: see `Block`; frame numbers are those of the run
     blocks/{b}/values                form frames: (n, pixels)
 
@@ -53,7 +53,7 @@ class FrameReason(IntFlag):
 class FrameSums:
     """What a chunk says of its frames start..stop-1 and of each pixel; arrays as in the module's docstring.
 
-    image_frames: number of valid frames, over which the images are summed.
+    image_frames: number of valid frames, over which the images are summed; good_pixels: see there.
     """
 
     start: int
@@ -68,6 +68,7 @@ class FrameSums:
     image_squares: np.ndarray
     image_invalid: np.ndarray
     image_frames: int
+    good_pixels: int = 0
 
 
 _FRAMES = ("total", "detector_total", "static_sums", "valid", "reason", "invalid_pixels")
@@ -106,6 +107,7 @@ def write_sorted_chunk(
         for name, stored in _IMAGES.items():
             write_array(image, stored, getattr(sums, name))
         write_array(image, "frames", np.int64(sums.image_frames))
+        write_array(image, "good_pixels", np.int64(sums.good_pixels))
         for number, block in enumerate(contents):
             if (block.first, block.last) != block_edges(number, blocks, positions):
                 raise ValueError(f"block {number} holds positions {block.first}..{block.last}")
@@ -133,6 +135,7 @@ def read_frame_sums(path: str | Path) -> FrameSums:
                 **{name: file[f"frames/{name}"][()] for name in _FRAMES},
                 **{name: file[f"image/{stored}"][()] for name, stored in _IMAGES.items()},
                 image_frames=int(file["image/frames"][()]),
+                good_pixels=int(file["image/good_pixels"][()]),
             )
         except KeyError as error:
             raise UserError(
