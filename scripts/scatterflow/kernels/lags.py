@@ -149,8 +149,7 @@ def schedule(lags: Lags, valid: np.ndarray) -> Schedule:
     samples = np.ascontiguousarray(valid, dtype=bool)
     for level in levels:
         if level:
-            half = samples.size // 2
-            samples = samples[: 2 * half].reshape(half, 2).all(axis=1)
+            samples = valid_above(samples)
         valids.append(samples)
         gaps.append(np.flatnonzero(~samples))
         edges.append(_edges(samples, int(lags.samples[lag_first[level + 1] - 1])))
@@ -163,6 +162,12 @@ def schedule(lags: Lags, valid: np.ndarray) -> Schedule:
         np.concatenate(edges),
         np.concatenate(gaps),
     )
+
+
+def valid_above(valid: np.ndarray) -> np.ndarray:
+    """Which samples of the next level are valid: those of two valid ones; an odd last one is dropped."""
+    whole = valid.size // 2 * 2
+    return valid[0:whole:2] & valid[1:whole:2]
 
 
 def _edges(valid: np.ndarray, reach: int) -> np.ndarray:

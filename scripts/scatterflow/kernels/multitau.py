@@ -17,6 +17,7 @@ in float64 else, which is exact below 2^53.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -88,10 +89,10 @@ def correlate_frames(
     if whole < pixels:
         padded = np.zeros((values.shape[0], width), values.dtype)
         padded[:, : pixels - whole] = values[:, whole:]
-        own = tuple(np.empty((schedule.lag.size, width)) for _ in sums)
+        own = [np.empty((schedule.lag.size, width)) for _ in sums]
         _correlate_range(padded, 0, width, schedule, scale, own)
-        for total, part in zip(sums, own, strict=True):
-            total[:, whole:] = part[:, : pixels - whole]
+        for total, last_columns in zip(sums, own, strict=True):
+            total[:, whole:] = last_columns[:, : pixels - whole]
 
 
 def _correlate_range(
@@ -100,7 +101,7 @@ def _correlate_range(
     last: int,
     schedule: Schedule,
     scale: np.ndarray | None,
-    sums: tuple[np.ndarray, ...],
+    sums: Sequence[np.ndarray],
 ) -> None:
     """Columns first..last - 1, whole groups of strips."""
     levels, reach = np.arange(schedule.levels), schedule.reach

@@ -19,8 +19,7 @@ def half_plane(reach_rows: float, reach_columns: float) -> np.ndarray:
         (row, column)
         for row in range(rows + 1)
         for column in range(-columns, columns + 1)
-        if (row > 0 or column > 0)
-        and (row / reach_rows) ** 2 + (column / reach_columns) ** 2 <= 1
+        if (row > 0 or column > 0) and (row / reach_rows) ** 2 + (column / reach_columns) ** 2 <= 1
     ]
     return np.array(found, np.int64).reshape(-1, 2)
 

@@ -20,13 +20,13 @@ with coefficients by static bin, whose sum over the bin is 0; `uncertainty` make
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from scatterflow.kernels.lags import Lags
+from scatterflow.kernels.lags import Lags, valid_above
 
 Normalisation = Literal["static_bins", "dynamic_bins", "bias_corrected"]
 
@@ -161,9 +161,9 @@ def shared_photons(
     good, level = valid, 0
     for own_level, lag in zip(lags.level, lags.samples, strict=True):
         while level < own_level:
-            half = len(good) // 2
-            good = good[: 2 * half].reshape(half, 2).all(axis=1)
-            samples = samples[: 2 * half : 2] + samples[1 : 2 * half : 2]
+            whole = len(good) // 2 * 2
+            good = valid_above(good)
+            samples = samples[:whole:2] + samples[1:whole:2]
             level += 1
         both = good.copy()
         both[:lag] = False
@@ -171,8 +171,3 @@ def shared_photons(
         both[lag:] &= good[:-lag]
         both[:-lag] &= good[lag:]
         yield np.where(both[:, None], samples, 0.0).sum(axis=0)
-
-
-def window_labels(windows: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """Frames of each window, the last one included."""
-    return tuple(f"{start}-{stop - 1}" for start, stop in windows)

@@ -53,7 +53,9 @@ def read_block_sums(path: str | Path) -> PixelSums:
             int(file.attrs["last"]),
             _lags(file),
             file["pairs"][()],
-            *(file[name][()] for name in SUMS),
+            file["G2"][()],
+            file["IP"][()],
+            file["IF"][()],
             _windows(file),
         )
 

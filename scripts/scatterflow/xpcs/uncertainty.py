@@ -6,15 +6,15 @@ speckle see the same fluctuations, so that the variance of the sum is
     var(g2) = sum over pairs p, q of u_p u_q    over neighbours within the reach of a speckle,
 
 the spatial form of the estimator of Newey and West (Econometrica 55 (1987) 703; Conley, J. Econometrics 92
-(1999) 1), with equal weights since the reach is measured. As the mean over a static bin is taken out of u, its
-pairs sum to less: a static bin of n pixels with m pairs within reach loses m / n^2 of its share, which is put
-back. The variance is never less than that of independent pixels, n / (n - 1) sum u_p^2. What moves
+(1999) 1), with equal weights since the reach is measured. As the mean over a static bin is taken out of u,
+its pairs sum to less: a static bin of n pixels with m pairs within reach loses m / n^2 of its share, which
+is put back. The variance is never less than that of independent pixels, n / (n - 1) sum u_p^2. What moves
 all pixels alike (the beam) is not seen; windows of time see it.
 
-The speckle size is that of the correlation of time-averaged intensities, less the mean of their static bin, at small
-displacements d: a Gaussian, exp(-4 ln 2 [(d_y / F_y)^2 + (d_x / F_x)^2]), fitted for d other than 0, where
-neither shot noise nor the pixels' gains add to it. Averaging over time lowers the fluctuations but leaves the shape
-of their correlation, |mu(d)|^2 (Goodman, Speckle Phenomena in Optics, 2007, section 4).
+The speckle size is that of the correlation of time-averaged intensities, less the mean of their static bin,
+at small displacements d: a Gaussian, exp(-4 ln 2 [(d_y / F_y)^2 + (d_x / F_x)^2]), fitted for d other than 0,
+where neither shot noise nor the pixels' gains add to it. Averaging over time lowers the fluctuations but
+leaves the shape of their correlation, |mu(d)|^2 (Goodman, Speckle Phenomena in Optics, 2007, section 4).
 
 Windows of time. Jackknife over windows: g2 with the sums of one window left out, for each of them (Efron and
 Stein, Ann. Statist. 9 (1981) 586); scaled by the pairs of the windows over those of the run, which has also
@@ -48,10 +48,10 @@ _MOST_LOST = 0.9
 class Speckles:
     """Which pixels are correlated.
 
-    size: (Nd,) float64, full width at half maximum in pixels (geometric mean of both axes), NaN where nothing is
-    seen; reach: rows and columns, of all bins; bins: (rows, columns) int32, dynamic bin from 1, 0 = none; order:
-    (P,) int64, flat pixel of each position; displacements: (n, 2) int64; lost: (Ns,) float64, share of a
-    static bin's pairs that the removed mean takes.
+    size: (Nd,) float64, full width at half maximum in pixels (geometric mean of both axes), NaN where
+    nothing is seen; reach: rows and columns, of all bins; bins: (rows, columns) int32, dynamic bin from 1,
+    0 = none; order: (P,) int64, flat pixel of each position; displacements: (n, 2) int64; lost: (Ns,)
+    float64, share of a static bin's pairs that the removed mean takes.
     """
 
     size: np.ndarray
@@ -71,8 +71,8 @@ def measure_speckles(
 ) -> Speckles:
     """Speckle size in each dynamic bin, and the reach that errors are summed over.
 
-    intensity: (P,) float64, of each position, summed over time; order: (P,) int64, flat pixels; dynamic, static:
-    (rows, columns) bins from 1, 0 = none, as in the q-map.
+    intensity: (P,) float64, of each position, summed over time; order: (P,) int64, flat pixels; dynamic,
+    static: (rows, columns) bins from 1, 0 = none, as in the q-map.
     """
     bins = np.ascontiguousarray(dynamic, np.int32)
     static = np.ascontiguousarray(static, np.int32)
@@ -83,8 +83,9 @@ def measure_speckles(
     displacements = half_plane(FARTHEST + 0.5, FARTHEST + 0.5)
     products = _neighbours(fluctuation, order, bins, displacements, threads)
     numbers = _neighbours(np.ones(order.size), order, bins, displacements, threads)
-    variance = np.bincount(bins.reshape(-1)[order] - 1, fluctuation**2, len(products))
-    variance /= np.maximum(np.bincount(bins.reshape(-1)[order] - 1, minlength=len(products)), 1)
+    own = bins.reshape(-1)[order] - 1
+    square = np.bincount(own, fluctuation**2, len(products))
+    variance = square / np.maximum(np.bincount(own, minlength=len(products)), 1)
     fits = [
         _fit_widths(displacements, *bin_) for bin_ in zip(products, numbers, variance, strict=True)
     ]
@@ -130,7 +131,9 @@ def _fit_widths(
     overlap = np.einsum("i,iyx->yx", numbers * correlation, model)
     norm = np.einsum("i,iyx->yx", numbers, model**2)
     # The amplitude that fits a pair of widths best explains overlap^2 / norm; it is not below 0.
-    explained = np.where((overlap > 0) & (norm > 0), overlap, 0.0) / np.sqrt(np.maximum(norm, 1e-300))
+    explained = np.where((overlap > 0) & (norm > 0), overlap, 0.0) / np.sqrt(
+        np.maximum(norm, 1e-300)
+    )
     best = np.unravel_index(np.argmax(explained), explained.shape)
     if explained[best] < SIGNIFICANT * variance:
         return None
