@@ -6,6 +6,7 @@ schema     JSON Schema of the configuration, for editors
 keys       every key of the configuration, as in config/README.md
 geometry   PONI file from the metadata of an XPCS acquisition
 convert-chap  a CHAP configuration as config.yaml and run table
+convert-xpcs  a result of XPCS-Eigen (/exchange) as a result file
 registry   masks by name and version: register, list, show, import, export, pin, ...
 """
 
@@ -95,6 +96,15 @@ def _parser() -> argparse.ArgumentParser:
         "--output", required=True, metavar="FOLDER", help="folder of the new files, e.g. config"
     )
     chap.set_defaults(command=_convert_chap)
+    text = "a result of XPCS-Eigen (/exchange) as a result file"
+    xpcs = commands.add_parser("convert-xpcs", help=text)
+    xpcs.description = (
+        "Translate an old result of APS 8-ID. What means something else now, and what has no counterpart, is "
+        "told on stderr."
+    )
+    xpcs.add_argument("old", metavar="OLD.hdf", help="a result with /measurement, /xpcs, /exchange")
+    xpcs.add_argument("new", metavar="NEW.nxs", help="the file to be written")
+    xpcs.set_defaults(command=_convert_xpcs)
     text = "masks by name and version: register, list, show, import, export, pin, ..."
     add_registry_commands(commands.add_parser("registry", help=text, description=text))
     return parser
@@ -167,6 +177,16 @@ def _convert_chap(options: argparse.Namespace) -> int:
     for path in write_converted(converted, options.output):
         print(f"written: {path}")
     for line in converted.notes.lines():
+        print(line, file=sys.stderr)
+    return 0
+
+
+def _convert_xpcs(options: argparse.Namespace) -> int:
+    from scatterflow.convert.legacy_xpcs import convert_legacy_xpcs
+
+    notes = convert_legacy_xpcs(options.old, options.new)
+    print(f"written: {options.new}")
+    for line in notes.lines():
         print(line, file=sys.stderr)
     return 0
 

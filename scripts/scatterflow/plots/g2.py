@@ -1,0 +1,89 @@
+"""g2 over the delay with its errors, a panel for each q."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scatterflow.errors import UserError
+from scatterflow.plots.correlation_panels import (
+    MOST_IN_LEGEND,
+    Panel,
+    chosen_panels,
+    curve_colours,
+    delay_axis,
+    g2_limits,
+    panel_grid,
+)
+from scatterflow.plots.style import GREY, RED, house_style, no_data_note, save, title
+from scatterflow.xpcs.correlation import Correlation, g2_error
+from scatterflow.xpcs.result import read_result
+
+
+def plot_g2(
+    result_path: str | Path,
+    png: str | Path,
+    svg: str | Path,
+    panels: Sequence[int] | None = None,
+) -> None:
+    """Draw g2 with error bars; panels: which (from 1), None: all, or a dozen evenly spread.
+
+    Raises UserError for a result without g2 and for a panel that is not there.
+    """
+    save(g2_figure(read_result(result_path), panels), png, svg)
+
+
+@house_style()
+def g2_figure(correlation: Correlation, chosen: Sequence[int] | None = None) -> Figure:
+    """A panel for each interval of the first coordinate; bins of the second over each other."""
+    if correlation.g2 is None:
+        raise UserError("the result holds no g2", correlation.heading, "plot its two-time maps")
+    panels, note = chosen_panels(correlation.qmap, chosen)
+    figure, axes = panel_grid(len(panels))
+    title(figure, correlation.heading, f"g₂ of {correlation.qmap.dynamic_bins} dynamic bins{note}")
+    for panel, on in zip(panels, axes, strict=True):
+        _draw_panel(on, correlation, panel)
+    _legend(figure, axes[0], panels)
+    return figure
+
+
+def _draw_panel(axes: Axes, correlation: Correlation, panel: Panel) -> None:
+    assert correlation.g2 is not None
+    delay, g2 = correlation.delay_s, correlation.g2.g2[:, panel.bins]
+    errors = g2_error(correlation)[:, panel.bins]
+    axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+    names = panel.names or ("",)
+    for number, colour in enumerate(curve_colours(len(panel.bins))):
+        axes.errorbar(
+            delay,
+            g2[:, number],
+            yerr=errors[:, number],
+            fmt="o",
+            markersize=3,
+            linewidth=0.9,
+            color=colour,
+            label=names[number],
+        )
+    delay_axis(axes, delay)
+    g2_limits(axes, g2, errors)
+    axes.set_title(panel.label, loc="left", fontsize=10)
+    missing = int(np.count_nonzero(~np.isfinite(g2)))
+    if missing == g2.size:
+        no_data_note(axes, "no value")
+    elif missing:
+        axes.set_title(f"{missing} without value", loc="right", fontsize=9, color=RED)
+
+
+def _legend(figure: Figure, axes: Axes, panels: Sequence[Panel]) -> None:
+    fullest = max(panels, key=lambda panel: len(panel.names))
+    if len(fullest.names) < 2:
+        return
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > MOST_IN_LEGEND:
+        kept = np.linspace(0, len(handles) - 1, MOST_IN_LEGEND).round().astype(int)
+        handles, labels = [handles[n] for n in kept], [labels[n] for n in kept]
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)

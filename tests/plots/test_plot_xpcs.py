@@ -1,0 +1,202 @@
+"""Figures of an xpcs result: what is drawn is what was found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.xpcs.made_results import made_correlation, made_counts, made_qmap
+
+from scatterflow.errors import UserError
+from scatterflow.plots.correlation_panels import all_panels, bin_label, chosen_panels
+from scatterflow.plots.g2 import g2_figure, plot_g2
+from scatterflow.plots.partial_g2 import partial_g2_figure, plot_partial_g2
+from scatterflow.plots.scattering import plot_scattering, scattering_figure
+from scatterflow.plots.speckle_statistics import plot_speckle_statistics, speckle_statistics_figure
+from scatterflow.plots.stability import intensity_spectrum, plot_stability, stability_figure
+from scatterflow.xpcs.blocks import Block
+from scatterflow.xpcs.correlation import Correlation, g2_error
+from scatterflow.xpcs.photon_histograms import count_photons
+from scatterflow.xpcs.result import write_result
+
+
+@pytest.fixture(scope="module")
+def counts() -> np.ndarray:
+    return made_counts()
+
+
+@pytest.fixture(scope="module")
+def correlation(counts) -> Correlation:
+    found = made_correlation()
+    used = counts.reshape(len(counts), -1)[:, found.qmap.pixels].astype(np.uint16)
+    block = Block(0, used.shape[1], len(used), "frames", values=np.ascontiguousarray(used))
+    photons = count_photons(
+        block,
+        np.ones(len(used), bool),
+        found.qmap.static_of_position,
+        found.qmap.static_bins,
+        {"exposures": [1, 2, 4], "segments": 4, "most_photons": 60},
+    )
+    return replace(found, photons=photons)
+
+
+@pytest.fixture(scope="module")
+def sectors() -> Correlation:
+    return made_correlation(4)
+
+
+def errorbar_values(container) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y and length of the bars of an error bar plot."""
+    points, _, (bars,) = container
+    segments = np.array(bars.get_segments())
+    return points.get_xdata(), points.get_ydata(), segments[:, 1, 1] - segments[:, 0, 1]
+
+
+def test_g2_has_a_panel_per_ring_with_values_and_errors(correlation):
+    figure = g2_figure(correlation)
+    assert len(figure.axes) == 6  # two rows of three, one of them empty
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(shown) == correlation.qmap.dynamic_bins
+    for number, axes in enumerate(shown):
+        delay, g2, bars = errorbar_values(axes.containers[0])
+        np.testing.assert_allclose(delay, correlation.delay_s)
+        np.testing.assert_array_equal(g2, correlation.g2.g2[:, number])
+        np.testing.assert_allclose(bars, 2 * g2_error(correlation)[:, number])
+        assert axes.get_xscale() == "log"
+        assert axes.get_title(loc="left") == bin_label(correlation.qmap, number)
+        low, high = axes.get_ylim()
+        assert low < np.percentile(g2, 2)
+        assert high > g2.max()
+
+
+def test_bins_of_phi_lie_over_each_other(sectors):
+    figure = g2_figure(sectors)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(shown) == 5
+    assert [len(axes.containers) for axes in shown] == [4] * 5
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "φ = -135°",
+        "φ = -45°",
+        "φ = 45°",
+        "φ = 135°",
+    ]
+
+
+def test_a_value_that_is_missing_is_flagged(correlation):
+    values = correlation.g2.g2.copy()
+    values[3, 1] = np.nan
+    values[:, 2] = np.nan
+    figure = g2_figure(replace(correlation, g2=replace(correlation.g2, g2=values)))
+    assert figure.axes[1].get_title(loc="right") == "1 without value"
+    assert figure.axes[2].texts[0].get_text() == "no value"
+
+
+def test_panels_are_chosen_or_spread():
+    qmap = made_qmap(4)
+    panels = all_panels(qmap)
+    assert sorted(number for panel in panels for number in panel.bins) == list(range(20))
+    chosen, note = chosen_panels(qmap, [2, 5])
+    assert [panel.bins for panel in chosen] == [panels[1].bins, panels[4].bins]
+    assert note == ", 2 of 5 panels"
+    spread, note = chosen_panels(qmap, None, most=3)
+    assert [panel.label for panel in spread] == [panels[n].label for n in (0, 2, 4)]
+    assert chosen_panels(qmap, None)[1] == ""
+    with pytest.raises(UserError, match="no panel 6"):
+        chosen_panels(qmap, [6])
+
+
+def test_partial_g2_lies_over_the_whole(correlation):
+    figure = partial_g2_figure(correlation)
+    lines = figure.axes[2].get_lines()
+    np.testing.assert_array_equal(lines[0].get_ydata(), correlation.g2.g2[:, 2])
+    for window in range(3):
+        drawn = lines[window + 1].get_ydata()
+        np.testing.assert_array_equal(drawn, correlation.g2.partial[window, :, 2])
+
+
+def test_stability_shows_ratios_and_bad_frames(correlation):
+    figure = stability_figure(correlation)
+    segments, time, _ = figure.axes
+    frames = correlation.frames
+    for number in range(4):
+        drawn = segments.get_lines()[number].get_ydata()
+        np.testing.assert_allclose(drawn, frames.segments[number] / frames.static_mean)
+    good, bad = time.get_lines()
+    assert np.isnan(good.get_ydata()).sum() == 2
+    assert bad.get_xdata().tolist() == pytest.approx([17 * 0.06, 90 * 0.06])
+    assert "2 of them bad" in figure.get_suptitle()
+
+
+def test_the_spectrum_finds_an_oscillation():
+    step, frames = 0.01, 500
+    time = np.arange(frames) * step
+    total = 1000 * (1 + 0.05 * np.sin(2 * np.pi * 12.0 * time))
+    valid = np.ones(frames, bool)
+    frequency, amplitude = intensity_spectrum(total, valid, step)
+    peak = np.argmax(amplitude)
+    assert frequency[peak] == pytest.approx(12.0)
+    assert amplitude[peak] == pytest.approx(0.05, rel=1e-3)
+    # A bad frame, whatever it counts, hardly matters.
+    total[7], valid[7] = 1e6, False
+    again = intensity_spectrum(total, valid, step)[1]
+    assert again[peak] == pytest.approx(0.05, rel=0.02)
+    assert np.delete(again, peak).max() < 1e-3
+
+
+def test_scattering_shows_the_means(correlation, counts):
+    figure = scattering_figure(correlation)
+    mean, bins, *_ = figure.axes
+    image = mean.get_images()[0].get_array()
+    mask = correlation.qmap.mask
+    np.testing.assert_allclose(image[mask], counts.mean(axis=0)[mask])
+    assert image.mask[~mask].all()
+    shown = bins.get_images()[0].get_array()
+    np.testing.assert_array_equal(shown.filled(0), correlation.qmap.dynamic)
+    profile = next(axes for axes in figure.axes if axes.get_legend() is not None)
+    dynamic = profile.get_lines()[-1].get_ydata()
+    qmap = correlation.qmap
+    expected = [counts[:, qmap.dynamic == n + 1].mean() for n in range(qmap.dynamic_bins)]
+    np.testing.assert_allclose(dynamic, expected)
+
+
+def test_speckle_statistics_show_how_often_photons_came(correlation, counts):
+    figure = speckle_statistics_figure(correlation)
+    first = figure.axes[0]
+    heights = [bar.get_height() for bar in first.patches]
+    photons = counts[:, correlation.qmap.dynamic == 1]
+    expected = [np.mean(photons == number) for number in range(20)]
+    np.testing.assert_allclose(heights[:20], expected)
+    curves = figure.axes[-1].containers
+    assert len(curves) == 5
+    np.testing.assert_allclose(curves[0][0].get_xdata(), [0.06, 0.12, 0.24])
+
+
+PLOTS = [plot_g2, plot_partial_g2, plot_stability, plot_scattering, plot_speckle_statistics]
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory, correlation) -> Path:
+    path = tmp_path_factory.mktemp("figures") / "result.nxs"
+    write_result(path, correlation)
+    return path
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
+def test_figures_are_drawn_from_the_file(tmp_path, result, plot):
+    png, svg = (tmp_path / f"figure.{ending}" for ending in ("png", "svg"))
+    plot(result, png, svg)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert svg.read_bytes().rstrip().endswith(b"</svg>")
+
+
+def test_what_the_result_lacks_is_said():
+    bare = made_correlation()
+    with pytest.raises(UserError, match="no speckle statistics"):
+        speckle_statistics_figure(bare)
+    with pytest.raises(UserError, match="no partial g2"):
+        partial_g2_figure(replace(bare, g2=replace(bare.g2, partial=None)))
+    with pytest.raises(UserError, match="no g2"):
+        g2_figure(replace(bare, g2=None))
