@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from scatterflow.__main__ import main
-from scatterflow.registry import get_mask, get_record, register_mask
+from scatterflow.registry import get_arrays, get_geometry, get_mask, get_record, register_mask
 
 from .conftest import SHAPE, some_mask
 
@@ -101,19 +101,85 @@ def test_from_registering_to_sweeping(call, folder):
     assert "0 problems" in call("verify")
 
 
-def test_other_kinds(call, folder):
-    dark = np.arange(273.0).reshape(SHAPE)
-    np.save("dark.npy", dark)
-    call("register", "waxs", "cold", "dark.npy", "--kind", "dark", "--shape", "13", "21")
-    call("export", "waxs", "cold", "out.npy", "--kind", "dark")
-    np.testing.assert_array_equal(np.load("out.npy"), dark)
-    poni = "poni_version: 2.1\nDistance: 0.2\n"
-    (folder / "waxs.poni").write_text(poni)
+PONI = "poni_version: 2.1\r\nDistance: 0.2\r\n" + "".join(
+    f"{key}: 0.01\r\n" for key in ("Poni1", "Poni2", "Rot1", "Rot2", "Rot3")
+)
+PONI += "Wavelength: 1e-10\r\n"
+
+
+@pytest.mark.parametrize("kind", ["dark", "flat", "gain"])
+def test_images_are_registered_and_exported(call, kind):
+    image = np.arange(273.0).reshape(SHAPE)
+    image[2, 3] = np.nan
+    np.save("image.npy", image)
+    call("register", "waxs", "cold", "image.npy", "--kind", kind, "--shape", "13", "21")
+    call("export", "waxs", "cold", "out.npy", "--kind", kind)
+    np.testing.assert_array_equal(np.load("out.npy"), image)
+    np.testing.assert_array_equal(get_arrays(kind, "waxs", "cold")["data"], image)
+    assert f"{kind} waxs/cold, version 1" in call("show", "waxs", "cold", "--kind", kind)
+
+
+def test_several_arrays_are_registered_and_exported(call):
+    stages = np.arange(3 * 273, dtype=np.float32).reshape(3, *SHAPE)
+    np.savez("stages.npz", data=stages)
+    call("register", "waxs", "jungfrau", "stages.npz", "--kind", "gain")
+    call("export", "waxs", "jungfrau", "out.npy", "--kind", "gain")
+    assert np.load("out.npy").dtype == np.float32
+    np.testing.assert_array_equal(np.load("out.npy"), stages)
+    bins = {"static": np.arange(273).reshape(SHAPE), "q": np.linspace(0.1, 1, 7)}
+    np.savez("qmap.npz", **bins)
+    call("register", "waxs", "rings", "qmap.npz", "--kind", "qmap", "--set", "rings=7")
+    call("export", "waxs", "rings", "out.npz", "--kind", "qmap")
+    found = get_arrays("qmap", "waxs", "rings")
+    with np.load("out.npz") as exported:
+        for name, array in bins.items():
+            np.testing.assert_array_equal(exported[name], array)
+            np.testing.assert_array_equal(found[name], array)
+    assert "qmap" in call("list", "--where", "rings=7")
+
+
+def test_a_geometry_is_registered_and_exported_byte_for_byte(call, folder):
+    (folder / "waxs.poni").write_bytes(PONI.encode())
     call("register", "waxs", "lab6", "waxs.poni", "--kind", "geometry")
     call("export", "waxs", "lab6", "out.poni", "--kind", "geometry")
-    assert (folder / "out.poni").read_text() == poni
+    assert (folder / "out.poni").read_bytes() == PONI.encode()
+    assert get_geometry("waxs", "lab6") == PONI
     assert "geometry waxs/lab6" in call("show", "waxs", "lab6", "--kind", "geometry")
-    assert len(call("list").splitlines()) == 3
+    assert len(call("list").splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "more", "message"),
+    [
+        ("geometry", "Distance: nan\n", (), "PONI"),
+        ("geometry", PONI.replace("0.2", "nan"), (), "not a finite number"),
+        ("geometry", PONI, ("--proposal",), "--proposal is for masks"),
+        ("dark", np.full(SHAPE, np.nan), (), "no value at all"),
+        ("flat", np.full(SHAPE, np.inf), (), "infinite"),
+        ("dark", np.ones(SHAPE[::-1]), (), "look swapped"),
+        ("dark", np.ones(SHAPE), ("--true-means", "good"), "--true-means is for masks"),
+        ("dark", np.ones(SHAPE), ("--reason", "hot"), "--reason is for masks"),
+    ],
+    ids=str,
+)
+def test_what_is_no_calibration_is_refused(refused, folder, kind, content, more, message):
+    if isinstance(content, str):
+        (folder / "file").write_text(content)
+        more = ("file", "--kind", kind, *more)
+    else:
+        np.save("file.npy", content)
+        more = ("file.npy", "--kind", kind, "--shape", "13", "21", *more)
+    assert message in refused("register", "waxs", "x", *more)
+    assert not list(folder.glob("registry/records/**/*.json"))
+
+
+def test_a_spoilt_npz_is_refused(refused, folder):
+    np.savez("a.npz", q=np.arange(3))
+    content = (folder / "a.npz").read_bytes()
+    (folder / "a.npz").write_bytes(content[:-30])
+    assert "cannot be read" in refused("register", "waxs", "x", "a.npz", "--kind", "qmap")
+    np.savez("b.npz", q=np.array([{}], object))
+    assert "cannot be read" in refused("register", "waxs", "x", "b.npz", "--kind", "qmap")
 
 
 def test_a_proposal_is_accepted(call):

@@ -16,6 +16,7 @@ from scatterflow.registry import (
     accept,
     delete_mask,
     find,
+    get_arrays,
     get_composite_mask,
     get_mask,
     get_mask_by_uid,
@@ -25,7 +26,6 @@ from scatterflow.registry import (
     load_mask,
     register_arrays,
     register_composite,
-    register_geometry,
     register_mask,
     sweep,
     verify,
@@ -71,6 +71,8 @@ def test_the_newest_version_is_meant_unless_one_is_named(good):
     register_mask("d", "m", some_mask(1))
     np.testing.assert_array_equal(get_mask("d", "m").compute(), some_mask(1))
     np.testing.assert_array_equal(get_mask("d", "m", version=1).compute(), good)
+    with pytest.raises(UserError, match="'2' is no whole number"):
+        get_mask("d", "m", version="2")
     with pytest.raises(UserError, match="no version 3") as caught:
         get_mask("d", "m", version=3)
     assert "1, 2" in caught.value.how
@@ -146,6 +148,12 @@ def test_a_refused_first_mask_does_not_state_the_shape(good):
         {"comment": "a\0b"},
         {"x": "a\0b"},
         {"x": ["\ud800"]},
+        {"x": 2**63},
+        {"at": "2026"},
+        {"text": "x"},
+        {"source": {"x": float("nan")}},
+        {"source": {"x": np.zeros(3)}},
+        {"recipe": "and"},
     ],
     ids=lambda metadata: str(metadata)[:30],
 )
@@ -336,12 +344,10 @@ def test_validity_in_time_and_energy(good):
 
 
 def test_images_and_maps_are_kept_in_the_same_way(good, registry):
-    from scatterflow.registry import objects
-
     dark = np.arange(good.size, dtype=np.float32).reshape(good.shape)
     record = register_arrays("dark", "d", "cold", {"data": dark}, metadata={"temperature_K": 250})
     assert find(kind="dark", temperature_K=(200, 300)) == [record]
-    found = objects.decode_arrays(registry.read(record))["data"]
+    found = get_arrays("dark", "d", "cold")["data"]
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, dark)
     qmap = {"dynamic": np.ones(good.shape, np.uint32), "q": np.linspace(0, 1, 5)}
@@ -349,18 +355,6 @@ def test_images_and_maps_are_kept_in_the_same_way(good, registry):
     with pytest.raises(UserError, match="13 x 21"):
         register_arrays("flat", "d", "f", {"data": dark[:5]})
     assert get_masks() == []
-
-
-def test_a_geometry_is_kept_byte_for_byte(registry, tmp_path):
-    from scatterflow.registry import objects
-
-    path = tmp_path / "saxs.poni"
-    path.write_text("# λ\nponi_version: 2.1\nDistance: 0.2\n", encoding="utf-8")
-    record = register_geometry("d", "saxs", path)
-    assert objects.decode_text(registry.read(record)).encode() == path.read_bytes()
-    (tmp_path / "no.poni").write_text("x")
-    with pytest.raises(UserError, match="no PONI"):
-        register_geometry("d", "saxs", tmp_path / "no.poni")
 
 
 def test_a_proposal_is_no_mask_before_it_is_accepted(good):

@@ -96,6 +96,8 @@ def test_what_is_lost_or_damaged_is_made_again(registry, folder, good, spoil):
     register_mask("waxs", "hot", good, registry=registry)
     wanted = wanted_pins([settings()], folder)
     ensure_pins(wanted, registry, folder)
+    if spoil.startswith("content"):  # a newer version takes its place only when it is asked for
+        register_mask("waxs", "hot", some_mask(1), registry=registry)
     (path,) = map(Path, wanted)
     (content,) = Path(folder, "objects").iterdir()
     before = path.read_bytes()
@@ -129,6 +131,35 @@ def test_a_configured_version_is_pinned_and_the_way_back_rewrites_the_pin(regist
         loaded = with_pinned_masks(settings(), "waxs", folder)["masks"][1]
         np.testing.assert_array_equal(loaded["good"], mask)
     assert times == sorted(set(times))
+
+
+def test_the_same_pixels_for_other_frames_are_pinned(registry, folder, good):
+    """A corrected orientation or energy is what jobs check, although no pixel differs."""
+    register_mask("waxs", "hot", good, registry=registry, orientation=2, energy_from_keV=20.0)
+    wanted = wanted_pins([settings()], folder)
+    ensure_pins(wanted, registry, folder)
+    register_mask("waxs", "hot", good, registry=registry, orientation=3, energy_from_keV=8.0)
+    assert "the newest is 2" in ensure_pins(wanted, registry, folder)[0]
+    (change,) = renew_pins(wanted, registry, folder)
+    assert "version 2 (was 1): the same pixels, for other frames or times" in change
+    mask = with_pinned_masks(settings(), "waxs", folder)["masks"][1]
+    assert (mask["orientation"], mask["energy_keV"]) == (3, (8.0, None))
+    assert renew_pins(wanted, registry, folder) == []
+
+
+def test_a_configured_version_is_named_although_its_pixels_are_those_of_another(
+    registry, folder, good
+):
+    register_mask("waxs", "hot", good, registry=registry)
+    ensure_pins(wanted_pins([settings()], folder), registry, folder)
+    third = [register_mask("waxs", "hot", good, registry=registry) for _ in range(2)][-1]
+    wanted = wanted_pins([settings(version=3)], folder)
+    ensure_pins(wanted, registry, folder)
+    identity = with_pinned_masks(settings(), "waxs", folder)["masks"][1]["identity"]
+    assert (identity["version"], identity["uid"]) == (3, third.uid)
+    before = state(folder)
+    ensure_pins(wanted, registry, folder)
+    assert state(folder) == before
 
 
 def test_the_version_is_no_parameter_of_what_is_made_from_the_mask(folder):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -273,3 +276,46 @@ def test_an_object_of_a_registry_loads_in_any_process_order(registry):
 
     for seed in (3, 0, 2, 1):
         np.testing.assert_array_equal(load_good(registry.root, found[seed].sha256), masks[seed])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user for a moment")
+def test_users_of_one_registry_share_contents_and_are_named(good):
+    """Both register the same mask, the second one is in no list of users."""
+    folder = Path(
+        tempfile.mkdtemp(prefix="scatterflow-users-")
+    )  # others may not look into pytest's
+    folder.chmod(0o777)
+    try:
+        # All is imported now: the other users may not be allowed to read the library.
+        register_mask("waxs", "one", good, registry=folder / "first")
+        root = folder / "registry"
+        for user, name in ((65534, "one"), (54321, "two"), (54321, "one")):
+            register_as(user, name, root, good)
+        registry = FileRegistry(root)
+        assert verify(registry).problems == []
+        history = registry.history("mask", "waxs")
+        assert [record.title for record in history] == [
+            "mask waxs/one, version 1",
+            "mask waxs/one, version 2",
+            "mask waxs/two, version 1",
+        ]
+        assert [record.author for record in history][1:] == ["user 54321"] * 2
+        assert len({record.sha256 for record in history}) == 1
+    finally:
+        shutil.rmtree(folder)
+
+
+def register_as(user: int, name: str, root: Path, good: np.ndarray) -> None:
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            os.umask(0)
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
+            register_mask("waxs", name, good, registry=root)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(process, 0)[1] == 0

@@ -21,9 +21,8 @@ _WHERE = {
         *("register_mask", "get_masks", "get_mask", "get_mask_by_uid", "get_mask_uid"),
         *("get_composite_mask", "register_composite", "delete_mask", "load_mask", "accept"),
     ),
-    "versions": (
-        *("register", "register_arrays", "register_geometry", "find", "get_record", "delete"),
-    ),
+    "calibrations": ("register_arrays", "register_geometry", "get_arrays", "get_geometry"),
+    "versions": ("register", "find", "get_record", "delete"),
     "opening": ("open_registry",),
     "upkeep": ("verify", "sweep"),
 }

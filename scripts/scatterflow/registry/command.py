@@ -40,8 +40,10 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     register = add(
         "register", writing.register_command, "register a mask (.npy, ...) or another file", name
     )
-    register.add_argument("file", metavar="FILE")
-    register.add_argument("--kind", choices=[k for k in KINDS if k != "qmap"], default="mask")
+    register.add_argument(
+        "file", metavar="FILE", help=".npy .tif .edf .h5 ...; .poni; .npz for several arrays"
+    )
+    register.add_argument("--kind", choices=KINDS, default="mask")
     register.add_argument("--true-means", choices=("good", "masked"), help="of .npy, .tif, HDF5")
     register.add_argument("--dataset", help="path in an HDF5 file")
     _add_import_options(register)
@@ -95,7 +97,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     export = add(
         "export", looking.export_command, "write a version for other programs", name, version
     )
-    export.add_argument("file", metavar="FILE", help=".edf .npy .tif .nxs; .poni for a geometry")
+    export.add_argument(
+        "file", metavar="FILE", help=".edf .npy .tif .nxs; .poni; .npy or .npz of arrays"
+    )
     export.add_argument("--true-means", choices=("good", "masked"), default="good")
 
     compose = add("compose", writing.compose_command, "register the AND of several masks", name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -33,26 +35,58 @@ def register_command(options: argparse.Namespace) -> int:
         options.format = "pixel_mask" if is_pixel_mask(options.dataset) else "array"
         options.proposal |= options.kind == "proposal"
         return import_command(options)
-    from scatterflow.registry.versions import register_arrays, register_geometry
+    _refuse_options_of_masks(options)
+    from scatterflow.registry.calibrations import register_arrays, register_geometry
 
     registry = chosen_registry(options)
-    metadata = _metadata(options)
-    more = {**_option_values(options), "metadata": metadata, "registry": registry}
+    more = {**_option_values(options), "metadata": _metadata(options), "registry": registry}
     if options.kind == "geometry":
         record = register_geometry(options.detector, options.name, options.file, **more)
     else:
-        from scatterflow.detectors.images import read_image
         from scatterflow.files.checksums import file_sha256
 
-        shape = _shape(options, registry)
-        pixels = read_image(options.file, options.dataset, shape, f"file {options.file}").pixels
+        arrays = _arrays(options, registry)
         source = {"file": options.file, "sha256": file_sha256(options.file)}
-        arrays = {"data": pixels}
         record = register_arrays(
             options.kind, options.detector, options.name, arrays, source=source, **more
         )
     print(f"registered {record.title}")
     return 0
+
+
+def _refuse_options_of_masks(options: argparse.Namespace) -> None:
+    keys = ("true_means", "proposal", "pyfai_detector", "allow_many", "allow_open_gaps")
+    given = [key for key in keys if getattr(options, key)]
+    if options.reason != "user":
+        given.append("reason")
+    if given:
+        raise UserError(
+            f"--{given[0].replace('_', '-')} is for masks, not for a {options.kind}",
+            options.file,
+            "leave it out",
+        )
+
+
+def _arrays(options: argparse.Namespace, registry: Any) -> dict[str, Any]:
+    """An image of the detector's shape, or the arrays of an .npz file: q-maps, gains in stages."""
+    if Path(options.file).suffix != ".npz":
+        from scatterflow.detectors.images import read_image
+
+        shape = _shape(options, registry)
+        return {
+            "data": read_image(options.file, options.dataset, shape, f"file {options.file}").pixels
+        }
+    import numpy as np
+
+    if options.dataset or options.shape:
+        raise UserError("--dataset and --shape are not for .npz", options.file, "leave them out")
+    try:
+        with np.load(options.file, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"the arrays cannot be read ({error})", options.file, "save it anew"
+        ) from None
 
 
 def import_command(options: argparse.Namespace) -> int:

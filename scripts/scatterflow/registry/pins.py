@@ -2,7 +2,8 @@
 
 The main process makes pins that are missing, and those whose configured version changed. A pin to the
 newest version stays as it is, whatever happens in the registry, until `registry pin` renews it: all jobs
-of a run, and of the next one, use the same masks. A pin is rewritten only if the content differs.
+of a run, and of the next one, use the same masks. A pin is rewritten only if what jobs use differs: the
+content, the orientation and the validity of a version, or the version that is configured.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def ensure_pins(wanted: Wanted, where: Any, folder: str = FOLDER) -> list[str]:
         if _is_whole(path, item, folder):
             continue
         registry = open_registry(where)
-        _write(path, _resolve(item, registry), registry, folder)
+        meant = {**item, "version": _pinned_version(path, item)}
+        _write(path, item, _resolve(meant, registry), registry, folder)
     return _newer(wanted, where)
 
 
@@ -52,12 +54,20 @@ def renew_pins(wanted: Wanted, where: Any, folder: str = FOLDER, check: bool = F
     for path, item in wanted.items():
         record = _resolve(item, registry)
         old = _read(path)
-        if old is not None and old["sha256"] == record.sha256 and _is_whole(path, item, folder):
+        if old is not None and _serves(old, record, item) and _is_whole(path, item, folder):
             continue
         changes.append(_change(path, old, record, registry, folder))
         if not check:
-            _write(path, record, registry, folder)
+            _write(path, item, record, registry, folder)
     return changes
+
+
+def _serves(pin: dict[str, Any], record: Record, item: dict[str, Any]) -> bool:
+    """Whether a pin says what jobs need to know of a record, maybe of an earlier version that is equal."""
+    compared = ("detector", "name", "sha256", *_LIMITS)
+    if item["version"] is not None:
+        compared += ("version", "uid")
+    return all(pin[key] == getattr(record, key) for key in compared)
 
 
 def _resolve(item: dict[str, Any], registry: Any) -> Record:
@@ -67,6 +77,15 @@ def _resolve(item: dict[str, Any], registry: Any) -> Record:
         )
     except UserError as error:
         raise error.inside(f"detectors, mask {item['name']} of type registry") from error
+
+
+def _pinned_version(path: str, item: dict[str, Any]) -> int | None:
+    """The configured version, else the one that the pin names: its content may be lost, not what it says."""
+    pin = _read(path)
+    if item["version"] is not None or pin is None:
+        return item["version"]
+    same = (pin["detector"], pin["name"]) == (item["detector"], item["name"])
+    return pin["version"] if same else None
 
 
 def _read(path: str) -> dict[str, Any] | None:
@@ -91,12 +110,12 @@ def _is_whole(path: str, item: dict[str, Any], folder: str) -> bool:
     return True
 
 
-def _write(path: str, record: Record, registry: Any, folder: str) -> None:
-    """The content first: a pin never names what is not there. An equal pin is left alone."""
+def _write(path: str, item: dict[str, Any], record: Record, registry: Any, folder: str) -> None:
+    """The content first: a pin never names what is not there. A pin that serves is left alone."""
     pin = {key: getattr(record, key) for key in (*_KEYS, *_LIMITS)}
     write_bytes(pinned_object(pin, folder), objects.pack(registry.read(record)))
     old = _read(path)
-    if old is None or old["sha256"] != pin["sha256"]:
+    if old is None or not _serves(old, record, item):
         write_json(path, pin)
 
 
@@ -106,13 +125,13 @@ def _change(
     text = f"{path}: {record.title}"
     if old is None:
         return f"{text} (new), {record.masked_fraction:.2%} masked"
-    if old["sha256"] == record.sha256:
-        return f"{text} (its content was lost or damaged)"
     try:
         before = objects.decode_good(read_pinned(old, folder, path))
     except UserError:
-        return f"{text} (was version {old['version']})"
+        return f"{text} (was version {old['version']}, of which the content was lost or damaged)"
     now = objects.decode_good(registry.read(record))
+    if old["sha256"] == record.sha256:
+        return f"{text} (was {old['version']}): the same pixels, for other frames or times"
     if before.shape != now.shape:
         return f"{text} (was version {old['version']}, of another shape)"
     masked, freed = np.count_nonzero(before & ~now), np.count_nonzero(now & ~before)
@@ -131,7 +150,7 @@ def _newer(wanted: Wanted, where: Any) -> list[str]:
         found = live(registry.history("mask", item["detector"], item["name"]))
         if pin and not any(record.version == pin["version"] for record in found):
             notes.append(f"{path} pins version {pin['version']}, which was deleted: {_RENEW}")
-        elif pin and found[-1].sha256 != pin["sha256"]:
+        elif pin and not _serves(pin, found[-1], item):
             notes.append(
                 f"{path} pins version {pin['version']}, the newest is {found[-1].version}: {_RENEW}"
             )

@@ -12,6 +12,7 @@ import getpass
 import hashlib
 import json
 import math
+import os
 import platform
 import uuid
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -110,12 +111,15 @@ def signed(record: Record) -> Record:
 
 def _user() -> str:
     try:
-        import os
         import pwd
 
         return pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):  # no such data base, or a user of a container that is not in it
+    except ImportError:  # no such data base
         return getpass.getuser()
+    except (
+        KeyError
+    ):  # a user of a container who is not in it; what the environment says proves nothing
+        return f"user {os.getuid()}"
 
 
 def record_digest(record: Record) -> str:
@@ -252,6 +256,13 @@ def checked_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def checked_origin(origin: Any, place: str) -> dict[str, Any] | None:
+    """A source or recipe as plain values; raises UserError for what JSON cannot hold as it is."""
+    if origin is not None and not isinstance(origin, dict):
+        raise UserError(f"{shortened(origin)} is no mapping", place, "give names and values")
+    return origin if origin is None else _plain(origin, place, 1)
+
+
 def checked_text(text: Any, place: str) -> str:
     """Text that every data base can hold; raises UserError for what is none, and for NUL."""
     if not isinstance(text, str):
@@ -272,7 +283,11 @@ def _plain(value: Any, place: str, depth: int) -> Any:
         return utc(value, place)
     if isinstance(value, str):
         return checked_text(value, place)
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise UserError("the number has more than 64 bits", place, "give it as text")
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -312,7 +327,7 @@ def limits(low: float | None, high: float | None, place: str) -> tuple[float | N
     """A range of numbers, None: no limit; raises UserError for one that holds nothing."""
     for value in (low, high):
         if value is not None and not (
-            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
         ):
             raise UserError(f"{shortened(value)} is no number", place, "give a finite number")
     if low is not None and high is not None and low > high:

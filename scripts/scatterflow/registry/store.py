@@ -192,7 +192,10 @@ class FileRegistry:
         with contextlib.suppress(FileNotFoundError, UserError):
             stored = read_file(path, objects.LARGEST_CONTENT)
             objects.unpack(stored, sha256, str(path))
-            os.utime(path)  # new again: no sweep removes it before its record is there
+            # New again, that no sweep takes it before its record is there. Where another user owns it this is
+            # not allowed; `add` looks after that in any case.
+            with contextlib.suppress(PermissionError):
+                os.utime(path)
             return sha256
         temporary = self._write_incoming(objects.pack(content))
         try:

@@ -260,7 +260,8 @@ class TiledRegistry:
     def _last_version(self, record: Record) -> int:
         """The highest version of a name that exists or is being written, 0 if there is none."""
         found = self._searched(kind=record.kind, detector=record.detector, name=record.name)
-        for _, node in found.sort(("version", -1)).items().head(1):
+        # By key: SQLite would compare the versions in the metadata as text.
+        for _, node in found.sort(("id", -1)).items().head(1):
             return int(node.metadata["version"])
         return 0
 

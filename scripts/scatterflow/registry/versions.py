@@ -11,10 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from scatterflow.errors import UserError, suggestion
-from scatterflow.registry import objects, records
+from scatterflow.errors import UserError, shortened, suggestion
+from scatterflow.registry import records
 from scatterflow.registry.opening import Registry, open_registry
 from scatterflow.registry.records import Record
 
@@ -69,52 +67,11 @@ def register(
         energy_to_keV=high,
         comment=records.checked_text(comment, f"{where}, comment"),
         summary=summary or {},
-        source=source,
-        recipe=recipe,
+        source=records.checked_origin(source, f"{where}, source"),
+        recipe=records.checked_origin(recipe, f"{where}, recipe"),
         metadata=records.checked_metadata(metadata or {}),
     )
     return store.add(record, content, expected_version)
-
-
-def register_arrays(
-    kind: str, detector: str, name: str, arrays: dict[str, np.ndarray], **options: Any
-) -> Record:
-    """Register a dark, flat, gain or q-map: named arrays of numbers (`data` for a single image).
-
-    An image of a dark, flat or gain must have the shape of the detector's frames, or (stages, rows,
-    columns), and finite values where it has any. options: as of `register`.
-    """
-    where = f"{kind} {detector}/{name}"
-    if kind not in ("dark", "flat", "gain", "qmap"):
-        raise UserError(f"{kind!r} does not hold arrays", where, "dark, flat, gain and qmap do")
-    try:
-        content = objects.encode_arrays(arrays)
-    except ValueError as error:
-        raise UserError(str(error), where, "give arrays of numbers") from None
-    shape = None
-    if kind != "qmap":
-        shape = tuple(np.shape(arrays.get("data", ())))
-        if len(shape) not in (2, 3) or set(arrays) != {"data"}:
-            raise UserError(
-                "it is one array, `data`, of (rows, columns) or (stages, rows, columns)", where
-            )
-        store = open_registry(options.get("registry"))
-        records.named(kind, detector, name, str(store))
-        store.state_shape(detector, shape[-2:])
-    return register(kind, detector, name, content, shape=shape, **options)
-
-
-def register_geometry(detector: str, name: str, poni: str | Path, **options: Any) -> Record:
-    """Register a PONI file, byte for byte. options: as of `register`."""
-    path = Path(poni)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise UserError(f"the PONI file cannot be read ({error})", str(poni), "check it") from None
-    if "Distance" not in text or "poni" not in text.lower():
-        raise UserError("this is no PONI file", str(poni), "give one that pyFAI wrote")
-    options.setdefault("source", {"file": str(path), "format": "poni"})
-    return register("geometry", detector, name, objects.encode_text(text), **options)
 
 
 # Finding ------------------------------------------------------------------------------------------
@@ -158,6 +115,12 @@ def get_record(
     """
     store = open_registry(registry)
     records.named(kind, detector, name, str(store))
+    if version is not None and type(version) is not int:
+        raise UserError(
+            f"version {shortened(version)} is no whole number",
+            f"{kind} {detector}/{name}",
+            "give 3",
+        )
     history = store.history(kind, detector, name)
     if not history:
         raise _unknown(store, kind, detector, name)
@@ -323,5 +286,6 @@ def delete(
         if version is not None
         else tuple(record.version for record in live(store.history(kind, detector, name)))
     )
+    comment = records.checked_text(comment, f"{kind} {detector}/{name}, comment")
     tombstone = Record(kind, detector, name, comment=comment, deletes=versions)
     return store.add(tombstone, None)
