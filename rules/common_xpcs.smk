@@ -18,7 +18,9 @@ def qmap_inputs(wildcards):
     for path in given:
         if not Path(path).is_file():
             raise UserError(
-                f"file {path} does not exist", "a reduction's key qmap.file", "correct the path"
+                f"file {path} does not exist",
+                "a reduction's key qmap.file",
+                "correct the path",
             )
     return given + geometry_files(settings)
 
@@ -50,9 +52,7 @@ def sorted_raw_files(wildcards):
     dark = reduction.reduction.preprocessing.dark_frames
     if dark is not None:
         own += [path for path in frame_files(reduction, *dark) if path not in own]
-    return own + [
-        ancient(path) for path in shared_files(reduction) if path not in own
-    ]
+    return own + [ancient(path) for path in shared_files(reduction) if path not in own]
 
 
 @mendable
@@ -121,13 +121,13 @@ def corrected_counts(wildcards):
     return settings.model_dump(exclude={"normalise"})
 
 
+@mendable
 def frame_checks(wildcards):
     """Which frames are bad, and whether frames are scaled."""
-    reduction = planned_xpcs(wildcards).reduction
-    return {
-        **reduction.frames.model_dump(),
-        "normalise": reduction.preprocessing.normalise,
-    }
+    planned = planned_xpcs(wildcards)
+    settings = planned.reduction.frames.model_dump(include={"automatic_bad"})
+    normalise = planned.reduction.preprocessing.normalise
+    return {**settings, "bad": planned.bad_frames, "normalise": normalise}
 
 
 def correlated_lags(wildcards):

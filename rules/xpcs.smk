@@ -106,7 +106,6 @@ rule correlate_block:
     params:
         blocks=lambda wildcards: planned_xpcs(wildcards).blocks,
         multitau=correlated_lags,
-        where=lambda wildcards: f"run {wildcards.run}, key reductions.{wildcards.xpcs}.multitau",
         code=code_digest("correlate_block"),
     script:
         "../scripts/correlate_block.py"

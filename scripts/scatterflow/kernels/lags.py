@@ -10,11 +10,16 @@ A sample is invalid if any of its frames is, and so is a pair if any of its two 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from scatterflow.errors import UserError
+
+LINEAR_DELAYS = 100
+"""Linear delays, if no longest one is asked for."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,18 @@ def log_lags(frames: int, delays_per_level: int, most_delay: int | None = None) 
     delay = np.unique(np.rint(2.0 ** (powers / delays_per_level)).astype(np.int64))
     delay = delay[delay < frames]
     return _kept(frames, np.zeros_like(delay), delay, most_delay)
+
+
+def chosen_lags(settings: Mapping[str, Any], frames: int) -> Lags:
+    """The delays that a configuration asks for: lags (multitau, linear or log), delays_per_level, most_delay.
+
+    Raises UserError if there is none.
+    """
+    most = settings["most_delay"]
+    if settings["lags"] == "linear":
+        return linear_lags(frames, LINEAR_DELAYS if most is None else most)
+    make = {"multitau": multitau_lags, "log": log_lags}[settings["lags"]]
+    return make(frames, settings["delays_per_level"], most)
 
 
 def _check_delays_per_level(number: int) -> None:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.checksums import value_digest
 from scatterflow.frame_range import FrameRange, frame_range
+from scatterflow.frame_selection import ranges_text, selected_frames
 from scatterflow.plan.chunks import FrameLoad, chunk_ranges, frames_per_chunk, memory_estimate_mb
 from scatterflow.plan.planned import Planned
 
@@ -73,6 +76,38 @@ class PlannedXpcs(Planned):
         """What is done with the stored values of the detector."""
         settings = self.configuration.detectors[self.detector]
         return settings.model_dump(include={"valid", "dark", "flat"})
+
+    @property
+    def twotime_memory_mb(self) -> int:
+        """Memory of a two-time job, MB: all frames of a bin, taken for a third of the pixels, and the map."""
+        frames = self.range.frames
+        values = 2 * BYTES_PER_PIXEL * frames * self.pixels / 3
+        return math.ceil(600 + (values + 24 * min(frames, 8000) ** 2) / 1e6)
+
+    @property
+    def merge_memory_mb(self) -> int:
+        """Memory of the job that makes the result, MB: a few images, and two-time maps."""
+        side = 0 if self.reduction.twotime is None else self.reduction.twotime.largest_map
+        return math.ceil(1000 + (200 * self.pixels + 16 * side**2) / 1e6)
+
+    @cached_property
+    def bad_frames(self) -> str | None:
+        """The listed bad raw frames as frames of the correlation, `3,10-20`; None for none."""
+        text = self.reduction.frames.bad
+        ranges = selected_frames(text) if text else None
+        if not ranges:
+            return None
+        raw = np.zeros(self.row.frames, bool)
+        for first, last in ranges:
+            if last >= len(raw):
+                raise UserError(
+                    f"raw frame {last} is listed as bad, the run has {len(raw)} frames",
+                    f"run {self.row.run}, key reductions.{self.name}.frames.bad",
+                    "frames count from 0",
+                )
+            raw[first : last + 1] = True
+        made_of = self.range.raw_frames(0, self.range.frames)
+        return ranges_text(np.flatnonzero(raw[made_of].any(axis=1)).tolist()) or None
 
     @property
     def parameters(self) -> dict[str, Any]:

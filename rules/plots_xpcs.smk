@@ -1,0 +1,250 @@
+rule plot_qmap:
+    """Which pixels belong together."""
+    input:
+        qmap=qmap_file,
+    output:
+        png=report(
+            "results/{run}/{xpcs}/plots/qmap.png",
+            caption="report/qmap.rst",
+            category="{run} / {xpcs}",
+            labels={"plot": "qmap", "of": "{run}"},
+        ),
+        svg="results/{run}/{xpcs}/plots/qmap.svg",
+    log:
+        "logs/plot_qmap/{run}/{xpcs}.log",
+    benchmark:
+        "logs/benchmarks/plot_qmap/{run}/{xpcs}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_qmap"),
+    script:
+        "../scripts/plot_qmap.py"
+
+
+rule plot_scattering:
+    """Mean frame and mean intensity of the bins."""
+    input:
+        result="results/{run}/{xpcs}/result.nxs",
+    output:
+        png=report(
+            "results/{run}/{xpcs}/plots/scattering.png",
+            caption="report/scattering.rst",
+            category="{run} / {xpcs}",
+            labels={"plot": "scattering", "of": "{run}"},
+        ),
+        svg="results/{run}/{xpcs}/plots/scattering.svg",
+    log:
+        "logs/plot_scattering/{run}/{xpcs}.log",
+    benchmark:
+        "logs/benchmarks/plot_scattering/{run}/{xpcs}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_scattering"),
+    script:
+        "../scripts/plot_scattering.py"
+
+
+rule plot_stability:
+    """Intensity over time, bad frames."""
+    input:
+        result="results/{run}/{xpcs}/result.nxs",
+    output:
+        png=report(
+            "results/{run}/{xpcs}/plots/stability.png",
+            caption="report/stability.rst",
+            category="{run} / {xpcs}",
+            labels={"plot": "stability", "of": "{run}"},
+        ),
+        svg="results/{run}/{xpcs}/plots/stability.svg",
+    log:
+        "logs/plot_stability/{run}/{xpcs}.log",
+    benchmark:
+        "logs/benchmarks/plot_stability/{run}/{xpcs}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_stability"),
+    script:
+        "../scripts/plot_stability.py"
+
+
+rule plot_g2:
+    """g2 of all dynamic bins."""
+    input:
+        result="results/{run}/{xpcs}/result.nxs",
+    output:
+        png=report(
+            "results/{run}/{xpcs}/plots/g2.png",
+            caption="report/g2.rst",
+            category="{run} / {xpcs}",
+            labels={"plot": "g2", "of": "{run}"},
+        ),
+        svg="results/{run}/{xpcs}/plots/g2.svg",
+    log:
+        "logs/plot_g2/{run}/{xpcs}.log",
+    benchmark:
+        "logs/benchmarks/plot_g2/{run}/{xpcs}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_g2"),
+    script:
+        "../scripts/plot_g2.py"
+
+
+rule plot_partial_g2:
+    """g2 of windows of time."""
+    input:
+        result="results/{run}/{xpcs}/result.nxs",
+    output:
+        png=report(
+            "results/{run}/{xpcs}/plots/partial_g2.png",
+            caption="report/partial_g2.rst",
+            category="{run} / {xpcs}",
+            labels={"plot": "partial g2", "of": "{run}"},
+        ),
+        svg="results/{run}/{xpcs}/plots/partial_g2.svg",
+    log:
+        "logs/plot_partial_g2/{run}/{xpcs}.log",
+    benchmark:
+        "logs/benchmarks/plot_partial_g2/{run}/{xpcs}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_partial_g2"),
+    script:
+        "../scripts/plot_partial_g2.py"
+
+
+rule plot_twotime:
+    """Two-time maps, g2 and what it hides."""
+    input:
+        result="results/{run}/{xpcs}/result.nxs",
+    output:
+        png=report(
+            "results/{run}/{xpcs}/plots/twotime.png",
+            caption="report/twotime.rst",
+            category="{run} / {xpcs}",
+            labels={"plot": "twotime", "of": "{run}"},
+        ),
+        svg="results/{run}/{xpcs}/plots/twotime.svg",
+    log:
+        "logs/plot_twotime/{run}/{xpcs}.log",
+    benchmark:
+        "logs/benchmarks/plot_twotime/{run}/{xpcs}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_twotime"),
+    script:
+        "../scripts/plot_twotime.py"
+
+
+rule plot_speckle_statistics:
+    """Photon counts and contrast."""
+    input:
+        result="results/{run}/{xpcs}/result.nxs",
+    output:
+        png=report(
+            "results/{run}/{xpcs}/plots/speckle_statistics.png",
+            caption="report/speckle_statistics.rst",
+            category="{run} / {xpcs}",
+            labels={"plot": "speckle statistics", "of": "{run}"},
+        ),
+        svg="results/{run}/{xpcs}/plots/speckle_statistics.svg",
+    log:
+        "logs/plot_speckle_statistics/{run}/{xpcs}.log",
+    benchmark:
+        "logs/benchmarks/plot_speckle_statistics/{run}/{xpcs}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_speckle_statistics"),
+    script:
+        "../scripts/plot_speckle_statistics.py"
+
+
+rule plot_g2_fits:
+    """g2 of each bin with a fitted model."""
+    input:
+        analysis="results/{run}/{xpcs}/analysis.nxs",
+    output:
+        png=report(
+            "results/{run}/{xpcs}/plots/g2_{fit}.png",
+            caption="report/g2_fits.rst",
+            category="{run} / {xpcs}",
+            labels={"plot": "fit of g2", "of": "{fit}"},
+        ),
+        svg="results/{run}/{xpcs}/plots/g2_{fit}.svg",
+    log:
+        "logs/plot_g2_fits/{run}/{xpcs}/{fit}.log",
+    benchmark:
+        "logs/benchmarks/plot_g2_fits/{run}/{xpcs}/{fit}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_g2_fits"),
+    script:
+        "../scripts/plot_g2_fits.py"
+
+
+rule plot_fit_parameters:
+    """Parameters of a fit over q."""
+    input:
+        analysis="results/{run}/{xpcs}/analysis.nxs",
+    output:
+        png=report(
+            "results/{run}/{xpcs}/plots/parameters_{fit}.png",
+            caption="report/fit_parameters.rst",
+            category="{run} / {xpcs}",
+            labels={"plot": "fitted parameters", "of": "{fit}"},
+        ),
+        svg="results/{run}/{xpcs}/plots/parameters_{fit}.svg",
+    log:
+        "logs/plot_fit_parameters/{run}/{xpcs}/{fit}.log",
+    benchmark:
+        "logs/benchmarks/plot_fit_parameters/{run}/{xpcs}/{fit}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_fit_parameters"),
+    script:
+        "../scripts/plot_fit_parameters.py"

@@ -1,0 +1,20 @@
+"""Plot partial g2: g2 of windows of time, over that of the whole run."""
+
+from scatterflow.script import run
+
+
+def main(result: str, png: str, svg: str) -> None:
+    """Figures of result as PNG and SVG."""
+    from scatterflow.plots.partial_g2 import plot_partial_g2
+
+    plot_partial_g2(result, png, svg)
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        result=snakemake.input.result,
+        png=snakemake.output.png,
+        svg=snakemake.output.svg,
+    )

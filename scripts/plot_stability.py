@@ -1,0 +1,20 @@
+"""Plot stability: intensity of parts of the run, of each frame, and its spectrum; bad frames are marked."""
+
+from scatterflow.script import run
+
+
+def main(result: str, png: str, svg: str) -> None:
+    """Figures of result as PNG and SVG."""
+    from scatterflow.plots.stability import plot_stability
+
+    plot_stability(result, png, svg)
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        result=snakemake.input.result,
+        png=snakemake.output.png,
+        svg=snakemake.output.svg,
+    )
