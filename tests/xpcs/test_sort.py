@@ -15,7 +15,7 @@ from tests.xpcs.runs_in_memory import MemorySource, random_qmap, small_qmap
 
 from scatterflow.errors import FrameError, UserError
 from scatterflow.frame_range import FrameRange, frame_range
-from scatterflow.xpcs import raw_blocks, sort
+from scatterflow.xpcs import raw_blocks, sort_dense
 from scatterflow.xpcs.blocks import read_positions
 from scatterflow.xpcs.preprocess import Preprocessing, preprocessing_of
 from scatterflow.xpcs.sort import sort_chunk
@@ -191,7 +191,7 @@ def test_a_run_that_becomes_bright_is_stored_in_one_form(tmp_path, monkeypatch):
     monkeypatch.setattr(raw_blocks, "BLOCK_BYTES", 10 * raw[0].nbytes)
     qmap, frames = random_qmap(rng, (6, 6)), FrameRange(0, 30)
     for occupancy in (0.01, 0.2, 0.9):  # all dense, both, all events
-        monkeypatch.setattr(sort, "STORED_OCCUPANCY", occupancy)
+        monkeypatch.setattr(sort_dense, "STORED_OCCUPANCY", occupancy)
         paths = sort_run(tmp_path / f"{occupancy}", MemorySource(raw), frames, qmap, [0, 30], 3)
         assert_sorted(paths, processed(raw, frames, 0, 254), qmap)
 

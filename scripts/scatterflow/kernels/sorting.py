@@ -1,12 +1,13 @@
 """Dense frames into q-map order, and their sums.
 
 The pixels of a frame are gathered in the order of positions, piece by piece: a piece is a run of positions
-of one bin, short enough that all frames of a block pass through the cache with it. Threads take
-disjoint ranges of pieces; nothing that is computed depends on how many there are.
+of one bin. Gathering goes frame by frame, so that a frame stays in the cache while its lines are
+met again in other bins; summing goes piece by piece, so that the sums do. Threads take disjoint ranges of
+pieces; nothing that is computed depends on how many there are.
 
     rows        (raw frames, pixels) as stored, `average` of them in turn for each frame of the block
-    pixels      (positions) int64, the pixel of each position
-    pieces      (pieces, 2) int64, first position and the one after the last
+    pixels      (positions) uint32, the pixel of each position
+    pieces      (pieces, 2) int64, first position and the one after the last, at most PIECE
     ok          (frames) bool; a frame that is not gives zeros and no sums
     out         (frames, positions) gathered values
     invalid     (positions) uint32, in how many frames the value was not valid, and is 0 in `out`
@@ -44,29 +45,35 @@ def gather_counts(
     above it is taken as 0.
     """
     largest = np.int64(0)
-    for piece in range(begin, end):
-        first, last = pieces[piece, 0], pieces[piece, 1]
-        for frame in range(out.shape[0]):
+    total, gathered = np.empty(PIECE, np.int64), np.empty(PIECE, rows.dtype)
+    for frame in range(out.shape[0]):
+        stack = rows[frame * average : (frame + 1) * average]
+        for piece in range(begin, end):
+            first, last = pieces[piece, 0], pieces[piece, 1]
             if not ok[frame]:
                 out[frame, first:last] = 0
                 continue
+            own = pixels[first:last]
+            total[:] = 0
             bad = 0
-            for i in range(first, last):
-                pixel = pixels[i]
-                total = np.int64(0)
-                valid = True
-                for j in range(frame * average, (frame + 1) * average):
-                    value = rows[j, pixel]
-                    valid &= (value >= low) & (value <= high)
-                    if np.int64(value) > lower_level:
-                        total += np.int64(value)
-                if not valid:
-                    invalid[i] += np.uint32(1)
-                    bad += 1
-                    total = np.int64(0)
-                largest = max(largest, total)
-                out[frame, i] = total
+            for raw in range(average):
+                row = stack[raw]
+                # Apart, so that what follows is done with vectors.
+                for i in range(own.size):
+                    gathered[i] = row[own[i]]
+                for i in range(own.size):
+                    value = gathered[i]
+                    valid = (value >= low) & (value <= high)
+                    counts = np.int64(value)
+                    total[i] += counts if valid & (counts > lower_level) else 0
+                    bad += not valid
+            if bad:
+                bad = _clear_invalid(stack, own, low, high, total, invalid[first:last])
             piece_invalid[piece, frame] = bad
+            target = out[frame, first:last]
+            for i in range(own.size):
+                target[i] = total[i]
+                largest = max(largest, total[i])
     return largest
 
 
@@ -92,27 +99,48 @@ def gather_corrected(
 
     dark, level, gain: (positions) float64; NaN in any: the pixel is never valid. out: float32.
     """
-    for piece in range(begin, end):
-        first, last = pieces[piece, 0], pieces[piece, 1]
-        for frame in range(out.shape[0]):
+    total = np.empty(PIECE, np.float64)
+    for frame in range(out.shape[0]):
+        stack = rows[frame * average : (frame + 1) * average]
+        for piece in range(begin, end):
+            first, last = pieces[piece, 0], pieces[piece, 1]
             if not ok[frame]:
                 out[frame, first:last] = 0
                 continue
-            bad = 0
-            for i in range(first, last):
-                pixel = pixels[i]
-                total = 0.0
-                valid = True
-                for j in range(frame * average, (frame + 1) * average):
-                    value = rows[j, pixel]
-                    valid &= (value >= low) & (value <= high)
-                    total += corrected(np.float64(value), dark[i], level[i], gain[i])
-                if not valid or np.isnan(total):
-                    invalid[i] += np.uint32(1)
-                    bad += 1
-                    total = 0.0
-                out[frame, i] = total
+            own = pixels[first:last]
+            total[:] = 0
+            for raw in range(average):
+                row = stack[raw]
+                for i in range(own.size):
+                    at = first + i
+                    total[i] += corrected(np.float64(row[own[i]]), dark[at], level[at], gain[at])
+            bad = _clear_invalid(stack, own, low, high, total, invalid[first:last])
             piece_invalid[piece, frame] = bad
+            for i in range(own.size):
+                out[frame, first + i] = total[i]
+
+
+@compiled
+def _clear_invalid(
+    stack: np.ndarray,
+    pixels: np.ndarray,
+    low: np.generic,
+    high: np.generic,
+    total: np.ndarray,
+    invalid: np.ndarray,
+) -> int:
+    """Set sums with a value that is not valid, or that are NaN, to 0; returns how many there are."""
+    bad = 0
+    for i in range(pixels.size):
+        valid = total[i] == total[i]
+        for raw in range(stack.shape[0]):
+            value = stack[raw, pixels[i]]
+            valid &= (value >= low) & (value <= high)
+        if not valid:
+            total[i] = 0
+            invalid[i] += np.uint32(1)
+            bad += 1
+    return bad
 
 
 @compiled

@@ -112,8 +112,9 @@ def pixel_order(
 ) -> PixelOrder:
     """The order for frames of `detector_shape`.
 
-    good: (rows, columns) bool of the q-map's shape, True = good; None: the pixels of the q-map. crop: rows
-    and columns [a, b) of the frames that are used; the q-map is of the whole detector or of the cut.
+    good: (rows, columns) bool of the detector's or the q-map's shape, True = good; None: the pixels of the
+    q-map. crop: rows and columns [a, b) of the frames that are used; the q-map is of the whole detector
+    or of the cut.
     Raises UserError for a q-map of another shape, or with pixels outside the crop.
     """
     rows, columns = _window(crop, detector_shape, where)
@@ -129,6 +130,8 @@ def pixel_order(
                 "give the q-map of this detector, or of the part that `crop` cuts out of it",
             )
         whole, inside = whole[rows, columns], inside[rows, columns]
+        if good is not None and good.shape == tuple(detector_shape):
+            good = good[rows, columns]
     if (qmap.mask & ~inside).any():
         raise UserError(
             f"{np.count_nonzero(qmap.mask & ~inside)} pixels of the q-map lie outside the crop",
