@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scatterflow.kernels.event_words import BEYOND, NOT_ASCENDING, SOUND, unpack_words
+from scatterflow.kernels.event_bits import BEYOND, NOT_ASCENDING, SOUND
+from scatterflow.kernels.event_words import unpack_words
 
 ROWS, COLUMNS = 6, 7
 

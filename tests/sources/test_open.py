@@ -103,13 +103,14 @@ def test_an_unknown_format():
         new_source(RunLocation("r1", "x", "/x", 1, {"format": "hdf", "frames": {}}))
 
 
-@pytest.mark.parametrize("form", ["images", "hdf5"])
+@pytest.mark.parametrize("form", ["images", "hdf5", "imm", "rigaku", "ufxc", "timepix4"])
 def test_a_job_imports_only_what_its_format_needs(form):
     code = (
         "import sys; from scatterflow.sources import open;"
         "from scatterflow.sources.base import RunLocation;"
         f"open.new_source(RunLocation('r', 'x', '/x', 1, {{'format': '{form}', 'frames': {{}}}}));"
-        "heavy = {'h5py', 'pandas', 'hdf5plugin', 'fabio', 'pyFAI', 'PIL', 'pydantic', 'scatterflow.config'};"
+        "heavy = {'h5py', 'pandas', 'hdf5plugin', 'fabio', 'pyFAI', 'PIL', 'pydantic', 'scatterflow.config',"
+        " 'numba'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(

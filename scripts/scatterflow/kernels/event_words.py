@@ -1,17 +1,19 @@
-"""Unpacking of 64-bit event words (Rigaku): frame in bits 63-40, pixel index in 36-16, count in 11-0."""
+"""Unpacking of 64-bit event words; their bits: `scatterflow.kernels.event_bits`."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from scatterflow.kernels.compiled import compiled
-
-FRAME_SHIFT = 40
-PIXEL_SHIFT = 16
-PIXEL_MASK = (1 << 21) - 1
-COUNT_MASK = (1 << 12) - 1
-SOUND, NOT_ASCENDING, BEYOND = 0, 1, 2
-"""What `unpack_words` finds."""
+from scatterflow.kernels.event_bits import (
+    BEYOND,
+    COUNT_MASK,
+    FRAME_SHIFT,
+    NOT_ASCENDING,
+    PIXEL_MASK,
+    PIXEL_SHIFT,
+    SOUND,
+)
 
 
 @compiled

@@ -14,7 +14,7 @@ import numpy as np
 
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.atomic import whole_file, write_bytes
-from scatterflow.kernels.event_words import COUNT_MASK, FRAME_SHIFT, PIXEL_SHIFT
+from scatterflow.kernels.event_bits import COUNT_MASK, FRAME_BITS, FRAME_SHIFT, PIXEL_SHIFT
 from scatterflow.sources import rigaku, timepix4, ufxc
 from scatterflow.sources.events import Events, dense_frames, frame_range, sparse_events
 from scatterflow.sources.imm import DENSE, HEADER, HEADER_BYTES, SPARSE
@@ -151,7 +151,7 @@ def write_rigaku_3m(path: str | Path, data: Events | np.ndarray) -> list[Path]:
 
 def _rigaku_words(path: str | Path, events: Events) -> bytes:
     _check_counts(path, events, COUNT_MASK)
-    if events.frame.size and events.frame.max() >> rigaku.FRAME_BITS:
+    if events.frame.size and events.frame.max() >> FRAME_BITS:
         raise UserError(f"frame {events.frame.max()}", str(path), "Rigaku frames have 24 bits")
     words = events.frame.astype(np.uint64) << FRAME_SHIFT
     words |= events.pixel.astype(np.uint64) << PIXEL_SHIFT

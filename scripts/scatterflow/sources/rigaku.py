@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from scatterflow.errors import FrameError
-from scatterflow.kernels.event_words import (
+from scatterflow.kernels.event_bits import (
+    FRAME_BITS,
     FRAME_SHIFT,
     NOT_ASCENDING,
     PIXEL_MASK,
     PIXEL_SHIFT,
-    unpack_words,
 )
 from scatterflow.sources.base import DetectorInfo, RunLocation
 from scatterflow.sources.event_source import EventSource
@@ -36,7 +36,6 @@ from scatterflow.sources.patterns import run_path
 from scatterflow.sources.raw_file import RawFile
 
 WORD = np.dtype("<u8")
-FRAME_BITS = 24
 # Set in the indices of the modules of a 3M; no module has so many pixels.
 _MODULE_FLAG = 1 << 20
 _FIRST_WORDS = 1000
@@ -90,6 +89,8 @@ class WordFile:
         self, first: int, last: int, start: int, stop: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         # Words first..last-1, which are those of frames start..stop-1.
+        from scatterflow.kernels.event_words import unpack_words
+
         content = self.file.read(first * WORD.itemsize, (last - first) * WORD.itemsize)
         words = np.frombuffer(content, WORD).astype(np.uint64, copy=False)
         frame, pixel = np.empty(words.size, np.int64), np.empty(words.size, np.int64)
