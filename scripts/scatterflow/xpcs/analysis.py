@@ -22,8 +22,10 @@ from scatterflow.xpcs.speckle_statistics import SpeckleStatistics
 
 @dataclass(frozen=True)
 class Measured:
-    """g2 of some dynamic bins. bins: (n,) int64 0-based. g2, error: (T, n). windows: (W, T, n) g2 of windows of
-    time, None without."""
+    """g2 of some dynamic bins.
+
+    bins: (n,) int64 0-based. g2, error: (T, n). windows: (W, T, n) g2 of windows of time, None without.
+    """
 
     bins: np.ndarray
     delays: Delays

@@ -78,6 +78,9 @@ def write_analysis(
         if analysis.statistics is not None:
             _write_statistics(entry, analysis.statistics, analysis.decay)
         shown = [f"fit_{fitted.name}" for fitted in analysis.fits]
+        add_note(
+            entry, "fits", [[f.name, f.settings] for f in analysis.fits], "fits in their order"
+        )
         if analysis.statistics is not None:
             shown.append("speckle_statistics")
         if shown:
@@ -250,7 +253,6 @@ def read_analysis(path: str | Path) -> tuple[Analysis, dict[str, str]]:
             for name in ("run", "reduction", "sample")
             if name in entry
         }
-        settings = read_note(entry["provenance/settings"])
         group = entry["bins"]
         names = tuple(group.attrs["names"])
         bins = Bins(
@@ -259,7 +261,7 @@ def read_analysis(path: str | Path) -> tuple[Analysis, dict[str, str]]:
             np.stack([group[name][()] for name in names], axis=1),
         )
         fits = tuple(
-            _read_fit(name, own, entry[f"fit_{name}"]) for name, own in settings["fits"].items()
+            _read_fit(name, own, entry[f"fit_{name}"]) for name, own in read_note(entry["fits"])
         )
         diffusion, statistics, decay = None, None, None
         if "diffusion" in entry:

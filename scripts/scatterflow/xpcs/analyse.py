@@ -1,0 +1,118 @@
+"""Analyse the result of an xpcs reduction: fits of g2, tau over q, speckle statistics."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scatterflow.errors import UserError
+from scatterflow.xpcs.analysis import Analysis, Bins, FittedG2, Measured, fit_all, tau_over_q
+from scatterflow.xpcs.analysis_file import write_analysis
+from scatterflow.xpcs.contrast_decay import fit_contrast_decay
+from scatterflow.xpcs.correlation import Correlation, g2_error
+from scatterflow.xpcs.delays import delays_of
+from scatterflow.xpcs.fits import FAILED, FLAGS
+from scatterflow.xpcs.result import read_result
+from scatterflow.xpcs.speckle_statistics import speckle_statistics
+from scatterflow.xpcs.twotime import TwoTimeResult
+
+logger = logging.getLogger(__name__)
+
+TWOTIME_DELAYS = 100
+"""Delays of a two-time correlation that are fitted, evenly spread over the decades: it has one per frame."""
+
+
+def analyse_result(result: str | Path, analysis: str | Path, settings: Mapping[str, Any]) -> None:
+    """Write the analysis of a result file.
+
+    settings: `fits`, `diffusion` and `speckle_statistics` of the reduction.
+    Raises UserError for settings that do not suit the result.
+    """
+    correlation = read_result(result)
+    description = correlation.description
+    where = f"{description['run']}/{description['reduction']}"
+    try:
+        found = analyse(correlation, settings)
+    except UserError as error:
+        raise error.inside(where) from None
+    write_analysis(analysis, found, description, settings, result)
+    for line in failures(found.fits):
+        logger.info(f"{where}: {line}")
+
+
+def analyse(correlation: Correlation, settings: Mapping[str, Any]) -> Analysis:
+    """All that the settings ask for."""
+    qmap = correlation.qmap
+    bins = Bins(qmap.names, qmap.units, qmap.dynamic_values)
+    fits = fit_all(settings.get("fits") or {}, measured_g2(correlation))
+    diffusion, chosen = None, ""
+    if settings.get("diffusion") is not None:
+        diffusion, chosen = tau_over_q(settings["diffusion"], bins, fits)
+    statistics, decay = None, None
+    if correlation.photons is not None:
+        statistics = speckle_statistics(correlation.photons, qmap.parent)
+    if statistics is not None and statistics.exposures.size > 1:
+        step, average = _raw_step(correlation)
+        # The contrast falls with the whole time of a sum, which the exposure makes up in part.
+        exposure = min(correlation.acquisition.count_time_s or 0.0, step)
+        decay = fit_contrast_decay(statistics, step, exposure, average)
+    return Analysis(bins, fits, diffusion, chosen, statistics, decay)
+
+
+def measured_g2(correlation: Correlation) -> dict[str, Measured]:
+    """g2 to be fitted, by kind: `multitau`, `twotime`."""
+    step, average = _raw_step(correlation)
+    measured = {}
+    g2 = correlation.g2
+    if g2 is not None:
+        delays = delays_of(g2.delay, g2.level, step, average=average)
+        bins = np.arange(g2.g2.shape[1])
+        measured["multitau"] = Measured(bins, delays, g2.g2, g2_error(correlation), g2.partial)
+    if correlation.twotime:
+        measured["twotime"] = _measured_twotime(correlation.twotime, step, average)
+    return measured
+
+
+def _raw_step(correlation: Correlation) -> tuple[float, int]:
+    """Time between the raw frames that are used, s, and how many of them make a frame."""
+    average = int(correlation.settings["frames"]["average"])
+    return correlation.frame_step_s / average, average
+
+
+def _measured_twotime(maps: Sequence[TwoTimeResult], step: float, average: int) -> Measured:
+    lags = min(own.g2.size for own in maps)
+    # Lag 0 holds the photons' own noise.
+    chosen = np.unique(np.geomspace(1, max(lags - 1, 1), TWOTIME_DELAYS).round().astype(np.int64))
+    delays = delays_of(chosen, np.zeros_like(chosen), step, average=average)
+    windows = None
+    if all(len(own.partial) for own in maps):
+        reach = max(own.partial.shape[1] for own in maps)
+        windows = np.full((len(maps[0].partial), chosen.size, len(maps)), np.nan)
+        within = chosen < reach
+        for place, own in enumerate(maps):
+            windows[:, within, place] = own.partial[:, chosen[within]]
+    return Measured(
+        np.array([number if own.bin is None else own.bin for number, own in enumerate(maps)]),
+        delays,
+        np.stack([own.g2[chosen] for own in maps], axis=1),
+        np.stack([own.error[chosen] for own in maps], axis=1),
+        windows,
+    )
+
+
+def failures(fits: Sequence[FittedG2]) -> list[str]:
+    """A sentence for each fit that failed in some bins, with the reasons."""
+    lines = []
+    for fitted in fits:
+        flags = fitted.fit.flags
+        failed = np.count_nonzero(flags & FAILED)
+        if failed:
+            reasons = [text for bit, text in FLAGS.items() if bit & FAILED and (flags & bit).any()]
+            lines.append(
+                f"fit {fitted.name} failed in {failed} of {flags.size} bins: {', '.join(reasons)}"
+            )
+    return lines
