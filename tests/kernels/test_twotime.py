@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,12 +57,6 @@ def test_runs_cover_all_panels_and_stay_below_the_limit(squares):
 
 def test_fractions_are_never_multiplied_in_float32():
     assert kernels.single_runs(np.ones((3, 4)), False) == [(0, 4, False)]
-
-
-@pytest.mark.parametrize("frames", [1, 2047, 2048, 2049, 5000])
-def test_tiles_cover_all_frames(frames):
-    edges = kernels.tile_edges(frames)
-    assert [frame for start, stop in edges for frame in range(start, stop)] == list(range(frames))
 
 
 def test_weights_reach_the_upper_triangle_alone():

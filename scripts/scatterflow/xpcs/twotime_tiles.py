@@ -20,7 +20,7 @@ from scatterflow.xpcs.blocks import Block, Form, as_events
 from scatterflow.xpcs.twotime_weights import Parts, Weights
 
 # Measured, seconds on one core: a pair of events; a product and sum of BLAS.
-PAIR, PRODUCT = 1.5e-9, 1.3e-11
+PAIR, PRODUCT = 2.3e-9, 2e-11
 _ROWS = 256
 """Rows that a thread fills or weighs at once."""
 
