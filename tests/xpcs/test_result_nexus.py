@@ -87,6 +87,8 @@ def test_units_are_everywhere(result):
                 assert "units" in item.attrs, name
 
         file["entry"].visititems(visit)
+        assert file["entry/sample/temperature"][()] == 300.0
+        assert file["entry/sample/temperature"].attrs["units"] == "K"
         assert file["entry/g2/delay"].attrs["units"] == "s"
         assert file["entry/data/delay_difference"].attrs["units"] == "frames"
         assert file["entry/scattering/q"].attrs["units"] == "1/angstrom"

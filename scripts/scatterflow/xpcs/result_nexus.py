@@ -16,6 +16,7 @@ Arrays that stand in /xpcs too are the same datasets under a second name (hard l
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -89,7 +90,21 @@ def _write_entry(entry: h5py.Group, correlation: Correlation, date: str) -> None
     for number, creator in enumerate(experiment.get("creators", ()), start=1):
         add_fields(add_group(entry, f"user_{number}", "NXuser"), {"name": creator})
     sample = add_group(entry, "sample", "NXsample")
-    add_fields(sample, {"name": description.get("sample") or "unknown"})
+    add_fields(
+        sample,
+        {
+            **_sample_fields(acquisition.sample),
+            "name": description.get("sample") or acquisition.sample.get("name") or "unknown",
+        },
+    )
+
+
+def _sample_fields(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """What the metadata say of the sample: texts, and temperatures with their unit."""
+    return {
+        name.removesuffix("_K"): (value, "K") if name.endswith("_K") else value
+        for name, value in sample.items()
+    }
 
 
 def _scan_number(correlation: Correlation) -> np.int64 | None:
