@@ -153,10 +153,14 @@ def xpcs_metadata(wildcards):
     return metadata_files(planned_xpcs(wildcards))
 
 
-def xpcs_fits(wildcards):
-    """Settings of the fits, by name."""
-    fits = planned_xpcs(wildcards).reduction.fits
-    return {name: fit.model_dump() for name, fit in fits.items()}
+def metadata_path(wildcards):
+    return next(iter(xpcs_metadata(wildcards)), None)
+
+
+def fitted(wildcards):
+    """What is fitted to a result."""
+    reduction = planned_xpcs(wildcards).reduction
+    return reduction.model_dump(include={"fits", "diffusion", "speckle_statistics"})
 
 
 def qmap_detector(wildcards):

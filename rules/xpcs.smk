@@ -178,7 +178,7 @@ rule merge_correlation:
         mask=xpcs_mask,
     output:
         result="results/{run}/{xpcs}/result.nxs",
-        aps="results/{run}/{xpcs}/{run}_results.hdf",
+        linked="results/{run}/{xpcs}/{run}_results.hdf",
     log:
         "logs/merge_correlation/{run}/{xpcs}.log",
     benchmark:
@@ -191,6 +191,8 @@ rule merge_correlation:
         * planned_xpcs(wildcards).merge_memory_mb,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
+        metadata=metadata_path,
+        location=lambda wildcards: planned_xpcs(wildcards).location(scalars=False),
         settings=lambda wildcards: planned_xpcs(wildcards).parameters,
         description=xpcs_description,
         code=code_digest("merge_correlation"),
@@ -215,8 +217,7 @@ rule fit_correlation:
         mem_mb=2000,
         runtime=lambda wildcards, attempt: attempt * 30,
     params:
-        fits=xpcs_fits,
-        diffusion=lambda wildcards: xpcs_settings(wildcards, "diffusion"),
+        settings=fitted,
         code=code_digest("fit_correlation"),
     script:
         "../scripts/fit_correlation.py"

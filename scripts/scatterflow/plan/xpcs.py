@@ -130,6 +130,12 @@ def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) 
             f"run {row.run}, key reductions.{name}.frames",
             "lower stride or average, or take more frames",
         )
+    if reduction.frame_time_s is None and configuration.sources[row.source].metadata is None:
+        raise UserError(
+            "the time from one raw frame to the next is not known",
+            f"run {row.run}, reduction {name}",
+            f"set reductions.{name}.frame_time_s, or name the file that tells: sources.{row.source}.metadata",
+        )
     mask = plan_mask(plan, configuration, detector)
     pixels = math.prod(configuration.detectors[detector].shape)
     together = reduction.frames.average
