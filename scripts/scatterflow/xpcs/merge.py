@@ -54,9 +54,9 @@ def merge_blocks(
     if how == "bias_corrected":
         assert photons is not None
         shared = list(shared_photons(photons, valid, scale, blocks.lags))
-    first = blocks.of_delay(int(np.argmax(blocks.pairs > 0)))
+    halves = blocks.of_delay(_half_the_run(blocks))
     speckles = measure_speckles(
-        first[1] + first[2], qmap.pixels, qmap.dynamic, qmap.static, threads
+        halves[1], halves[2], qmap.pixels, qmap.dynamic, qmap.static, threads
     )
     numbers = range(blocks.pairs.size)
     with ThreadPoolExecutor(threads) as pool:
@@ -92,6 +92,12 @@ def merge_blocks(
         speckles.size,
         independent,
     )
+
+
+def _half_the_run(blocks: BlockFiles) -> int:
+    """The delay at which past and future have the fewest frames in common, and yet many frames."""
+    distance = np.abs(blocks.lags.delay - blocks.lags.frames / 2)
+    return int(np.argmin(np.where(blocks.pairs > 0, distance, np.inf)))
 
 
 def _static_bins(qmap: QMap) -> StaticBins:

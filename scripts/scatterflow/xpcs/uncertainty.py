@@ -11,10 +11,11 @@ its pairs sum to less: a static bin of n pixels with m pairs within reach loses 
 is put back. The variance is never less than that of independent pixels, n / (n - 1) sum u_p^2. What moves
 all pixels alike (the beam) is not seen; windows of time see it.
 
-The speckle size is that of the correlation of time-averaged intensities, less the mean of their static bin,
-at small displacements d: a Gaussian, exp(-4 ln 2 [(d_y / F_y)^2 + (d_x / F_x)^2]), fitted for d other than 0,
-where neither shot noise nor the pixels' gains add to it. Averaging over time lowers the fluctuations but
-leaves the shape of their correlation, |mu(d)|^2 (Goodman, Speckle Phenomena in Optics, 2007, section 4).
+The speckle size is that of the correlation of intensities that have changed in the course of the run, late
+less early frames, at small displacements d: a Gaussian, exp(-4 ln 2 [(d_y / F_y)^2 + (d_x / F_x)^2]), fitted for d other
+than 0, where shot noise does not add to it; what does not change (gains, slopes of the scattering) is gone.
+Averaging over time lowers the fluctuations but leaves the shape of their correlation, |mu(d)|^2 (Goodman, Speckle
+Phenomena in Optics, 2007, section 4).
 
 Windows of time. Jackknife over windows: g2 with the sums of one window left out, for each of them (Efron and
 Stein, Ann. Statist. 9 (1981) 586); scaled by the pairs of the windows over those of the run, which has also
@@ -63,7 +64,8 @@ class Speckles:
 
 
 def measure_speckles(
-    intensity: np.ndarray,
+    early: np.ndarray,
+    late: np.ndarray,
     order: np.ndarray,
     dynamic: np.ndarray,
     static: np.ndarray,
@@ -71,15 +73,13 @@ def measure_speckles(
 ) -> Speckles:
     """Speckle size in each dynamic bin, and the reach that errors are summed over.
 
-    intensity: (P,) float64, of each position, summed over time; order: (P,) int64, flat pixels; dynamic,
-    static: (rows, columns) bins from 1, 0 = none, as in the q-map.
+    early, late: (P,) float64, intensities of each position, summed over frames that are not the same;
+    order: (P,) int64, flat pixels; dynamic, static: (rows, columns) bins from 1, 0 = none, as in the q-map.
     """
     bins = np.ascontiguousarray(dynamic, np.int32)
     static = np.ascontiguousarray(static, np.int32)
     of_pixel = static.reshape(-1)[order]
-    mean = np.bincount(of_pixel, intensity) / np.maximum(np.bincount(of_pixel), 1)
-    flat = np.where(mean > 0, mean, 1.0)[of_pixel]
-    fluctuation = (intensity - mean[of_pixel]) / flat
+    fluctuation = _over_mean(late, of_pixel) - _over_mean(early, of_pixel)
     displacements = half_plane(FARTHEST + 0.5, FARTHEST + 0.5)
     products = _neighbours(fluctuation, order, bins, displacements, threads)
     numbers = _neighbours(np.ones(order.size), order, bins, displacements, threads)
@@ -98,6 +98,12 @@ def measure_speckles(
     pairs = pixels + 2 * _neighbours(np.ones(order.size), order, static, near, threads).sum(axis=1)
     lost = np.minimum(pairs / np.maximum(pixels, 1) ** 2, _MOST_LOST)
     return Speckles(size, (reach[0], reach[1]), bins, order, near, lost)
+
+
+def _over_mean(intensity: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """Intensities over the mean of their bin; 1 where it is dark."""
+    mean = (np.bincount(bins, intensity) / np.maximum(np.bincount(bins), 1))[bins]
+    return np.divide(intensity, mean, out=np.ones(intensity.size), where=mean > 0)
 
 
 def _neighbours(
