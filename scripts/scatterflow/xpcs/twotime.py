@@ -147,6 +147,25 @@ def correlate_twotime(
         yield correlate_bin(block, group_of, frames.valid, frames.scale, settings, number, threads)
 
 
+def bins_of_part(
+    chosen: Sequence[int] | None, bins: int, part: int, parts: int, where: str = ""
+) -> list[int]:
+    """The dynamic bins of a part, 0-based.
+
+    chosen: numbers from 1, None: all `bins`. Raises UserError for a bin that the q-map has not.
+    """
+    numbers = sorted(set(range(1, bins + 1) if chosen is None else chosen))
+    for number in numbers:
+        if not 1 <= number <= bins:
+            raise UserError(
+                f"there is no dynamic bin {number}",
+                f"{where}.bins" if where else "twotime.bins",
+                f"the q-map has bins 1 to {bins}",
+            )
+    first, last = (edge * len(numbers) // parts for edge in (part, part + 1))
+    return [number - 1 for number in numbers[first:last]]
+
+
 def check_settings(settings: TwoTimeSettings) -> None:
     """Raises UserError for what no map can be made with."""
     if settings.smoothing not in SMOOTHING:
