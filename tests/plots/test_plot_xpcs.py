@@ -130,6 +130,16 @@ def test_stability_shows_ratios_and_bad_frames(correlation):
     assert "2 of them bad" in figure.get_suptitle()
 
 
+def test_sectors_of_a_ring_are_drawn_as_one(sectors, counts):
+    drawn = stability_figure(sectors).axes[0].get_lines()[1]
+    qmap = sectors.qmap
+    rings = [qmap.static_values[:, 0] == q for q in qmap.static_lists[0]]
+    in_ring = [np.isin(qmap.static, np.flatnonzero(ring) + 1) for ring in rings]
+    expected = [counts[60:120, ring].mean() / counts[:, ring].mean() for ring in in_ring]
+    np.testing.assert_allclose(drawn.get_xdata(), qmap.static_lists[0])
+    np.testing.assert_allclose(drawn.get_ydata(), expected)
+
+
 def test_the_spectrum_finds_an_oscillation():
     step, frames = 0.01, 500
     time = np.arange(frames) * step

@@ -44,7 +44,8 @@ def g2_figure(correlation: Correlation, chosen: Sequence[int] | None = None) -> 
         raise UserError("the result holds no g2", correlation.heading, "plot its two-time maps")
     panels, note = chosen_panels(correlation.qmap, chosen)
     figure, axes = panel_grid(len(panels))
-    title(figure, correlation.heading, f"g₂ of {correlation.qmap.dynamic_bins} dynamic bins{note}")
+    count = correlation.qmap.dynamic_bins
+    title(figure, correlation.heading, f"g₂ of {count} dynamic bin{'s' * (count > 1)}{note}")
     for panel, on in zip(panels, axes, strict=True):
         _draw_panel(on, correlation, panel)
     _legend(figure, axes[0], panels)

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from scatterflow.detectors.qmap import QMap
 from scatterflow.plots.correlation_panels import ramp
 from scatterflow.plots.style import (
     BLUE,
@@ -45,20 +47,29 @@ def stability_figure(correlation: Correlation) -> Figure:
     return figure
 
 
+def profiles_by_first_coordinate(
+    means: np.ndarray, pixels: np.ndarray, qmap: QMap
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means of static bins, (parts, static bins), over all bins of the same q (x): its values, (parts, n)."""
+    intervals, place = np.unique(qmap.static_index // qmap.static_shape[1], return_inverse=True)
+    total = np.zeros((len(means), intervals.size))
+    np.add.at(total.T, place, (means * pixels).T)
+    return qmap.static_lists[0][intervals], total / np.bincount(place, pixels)
+
+
 def _draw_segments(axes: Axes, correlation: Correlation) -> None:
     qmap, frames = correlation.qmap, correlation.frames
-    first = qmap.static_values[:, 0]
-    order = np.argsort(first, kind="stable")
-    whole = frames.static_mean
-    ratio = np.divide(
-        frames.segments, whole, out=np.full(frames.segments.shape, np.nan), where=whole > 0
-    )
+    both = np.concatenate([frames.static_mean[None], frames.segments])
+    first, profiles = profiles_by_first_coordinate(both, frames.static_pixels, qmap)
+    whole, parts = profiles[0], profiles[1:]
+    ratio = np.divide(parts, whole, out=np.full(parts.shape, np.nan), where=whole > 0)
     count = len(ratio)
     for number, colour in enumerate(ramp(count)):
         text = f"part {number + 1} of {count}"
-        axes.plot(first[order], ratio[number, order], color=colour, linewidth=1.0, label=text)
+        axes.plot(first, ratio[number], color=colour, linewidth=1.0, label=text)
     axes.axhline(1.0, color="black", linewidth=0.8)
     axes.set_xlabel(axis_label(qmap.names[0], qmap.units[0]))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7))
     axes.set_ylabel("mean of the part /\nmean of the run")
     if count <= 12:
         axes.legend(ncols=2 if count > 6 else 1, loc="center left", bbox_to_anchor=(1.0, 0.5))
