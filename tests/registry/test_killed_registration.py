@@ -1,4 +1,4 @@
-"""A registration that is killed at any system call: nothing half is visible, and the next one works.
+"""A writer that is killed at any system call: nothing half is visible, and the next registration works.
 
 The child is traced: the kernel stops it before and after every system call. It is killed at the stop
 after the n-th call, for every n, as by `kill -9`.
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scatterflow.registry import find, load_mask, register_mask, verify
+from scatterflow.registry import delete_mask, find, load_mask, register_mask, sweep, verify
 from scatterflow.registry.store import FileRegistry
 
 from .conftest import some_mask
@@ -32,15 +32,15 @@ def trace(request: int, process: int) -> int:
     return library.ptrace(request, process, None, None)
 
 
-def register_and_die_at(root: Path, stop: int) -> bool:
-    """Register in a child that is killed at its stop-th stop; True if it was done before."""
+def act_and_die_at(root: Path, case: str, stop: int) -> bool:
+    """Do something in a child that is killed at its stop-th stop; True if it was done before."""
     child = os.fork()
     if child == 0:
         try:
             if trace(TRACEME, 0) != 0:
                 os._exit(77)
             os.kill(os.getpid(), signal.SIGSTOP)
-            register_mask("d", "m", some_mask(1), registry=root, turn=stop)
+            act(root, case)
             os._exit(0)
         except BaseException:
             os._exit(78)
@@ -62,53 +62,82 @@ def register_and_die_at(root: Path, stop: int) -> bool:
     return True
 
 
-def kill_everywhere(folder: Path, existing: bool) -> None:
+# Case: versions that are visible before, and that may be visible after.
+CASES = {
+    "first": (0, 1),
+    "later": (1, 2),
+    "same content": (1, 2),
+    "delete": (1, 0),
+    "sweep": (1, 1),
+}
+
+
+def prepare(registry: FileRegistry, case: str) -> None:
+    if case == "first":
+        return
+    register_mask("d", "m", some_mask(0), registry=registry)
+    if case == "sweep":
+        register_mask("d", "gone", some_mask(1), registry=registry)
+        delete_mask("d", "gone", registry=registry)
+
+
+def act(root: Path, case: str) -> None:
+    if case == "delete":
+        delete_mask("d", "m", registry=root)
+    elif case == "sweep":
+        assert len(sweep(root, older_than_hours=-1).objects) == 1
+    else:
+        register_mask("d", "m", some_mask(case != "same content"), registry=root)
+
+
+def kill_everywhere(folder: Path, case: str) -> None:
     """Runs in a process of its own, without threads."""
     template = FileRegistry(folder / "template")
-    if existing:
-        register_mask("d", "m", some_mask(0), registry=template, turn=-1)
+    prepare(template, case)
     seen = set()
     stop = 2
     while True:
         root = folder / f"r{stop}"
-        if existing:
+        if template.exists():
             shutil.copytree(template.root, root)
-        done = register_and_die_at(root, stop)
-        seen.add(check(FileRegistry(root), existing, done))
+        done = act_and_die_at(root, case, stop)
+        seen.add(check(FileRegistry(root), case, done))
         shutil.rmtree(root)
         if done:
             break
         stop += 2  # each call stops twice, and before a call is after the one before
     assert stop > 60, stop
-    assert seen == {0, 1}, seen
+    assert seen == set(CASES[case]), seen
     print(f"killed at {stop // 2 - 1} places")
 
 
-def check(registry: FileRegistry, existing: bool, done: bool) -> int:
-    """All that is visible is whole; the next registration works. Returns how many new ones are visible."""
+def check(registry: FileRegistry, case: str, done: bool) -> int:
+    """All that is visible is whole; the next registration works. Returns how many versions are visible."""
     visible = []
     if (registry.root / "registry.json").exists():
         findings = verify(registry)
         assert findings.problems == [], findings.problems
         visible = find(kind="mask", all_versions=True, registry=registry)
-    assert len(visible) in (existing, existing + 1)
-    assert not done or len(visible) == existing + 1
-    for record in visible:
+    before, after = CASES[case]
+    assert len(visible) in (before, after)
+    assert not done or len(visible) == after
+    for record, seed in zip(visible, (0, case == "later") if before else (1,), strict=False):
         good, _ = load_mask(record, registry=registry)
-        np.testing.assert_array_equal(good, some_mask(0 if record.metadata["turn"] < 0 else 1))
-    following = register_mask("d", "m", some_mask(2), registry=registry, turn=0)
-    assert following.version == len(visible) + 1
+        np.testing.assert_array_equal(good, some_mask(seed))
+    following = register_mask("d", "m", some_mask(1), registry=registry)
+    assert following.version == len(registry.history("mask", "d", "m"))
+    np.testing.assert_array_equal(load_mask(following, registry=registry)[0], some_mask(1))
     assert verify(registry).problems == []
-    return len(visible) - existing
+    return len(visible)
 
 
-@pytest.mark.parametrize("existing", [False, True], ids=["first", "later"])
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.skipif(sys.platform != "linux", reason="traces a process as Linux does")
-def test_killed_between_any_two_system_calls(tmp_path, existing):
+def test_killed_between_any_two_system_calls(tmp_path, case):
     command = (
         "from pathlib import Path\n"
         "from tests.registry.test_killed_registration import kill_everywhere\n"
-        f"kill_everywhere(Path({str(tmp_path)!r}), {existing})"
+        f"kill_everywhere(Path({str(tmp_path)!r}), {case!r})"
     )
     repository = Path(__file__).resolve().parents[2]
     done = subprocess.run(

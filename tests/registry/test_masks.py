@@ -258,6 +258,19 @@ def test_a_sweep_removes_what_only_deleted_versions_name(good, registry, tmp_pat
     assert sweep(older_than_hours=-1).objects == [pinned.sha256]
 
 
+def test_a_sweep_puts_back_what_a_killed_one_had_taken_aside(good, registry):
+    """Killed between taking an object aside and seeing that a record had named it meanwhile."""
+    record = register_mask("d", "m", good)
+    path = registry.object_path(record.sha256)
+    path.rename(registry.root / "incoming" / f"{record.sha256}.0123.swept")
+    assert len(verify().problems) == 1
+    assert sweep(dry_run=True).objects == []
+    assert not path.exists()
+    assert sweep().leftovers == 0
+    assert verify().problems == []
+    np.testing.assert_array_equal(load_mask(record)[0], good)
+
+
 def test_a_sweep_stops_at_a_record_that_it_cannot_read(good, registry):
     record = register_mask("d", "m", good)
     path = registry.root / "records/mask/d/m/v000001.json"

@@ -138,6 +138,21 @@ def test_folders_with_other_names_are_left_alone_and_reported(registry, good):
     assert len(verify(registry).problems) == 4
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['{"detector": "waxs", "shape": [13, 20]}', '{"detector": "saxs", "shape": [13, 21]}', "{"],
+)
+def test_a_changed_shape_of_a_detector_is_reported(registry, good, text):
+    register_mask("waxs", "hot", good, registry=registry)
+    path = registry.root / "detectors/waxs.json"
+    path.unlink()
+    path.write_text(text)
+    (problem,) = verify(registry).problems
+    assert str(path) in problem
+    with pytest.raises(UserError):
+        register_mask("waxs", "hot", good, registry=registry)
+
+
 @pytest.mark.parametrize("what", ["record", "object", "detector"])
 def test_symbolic_links_are_not_followed(registry, good, what, tmp_path):
     record = register_mask("waxs", "hot", good, registry=registry)

@@ -93,7 +93,10 @@ class FileRegistry:
         except FileNotFoundError:
             return None
         try:
-            rows, columns = json.loads(text)["shape"]
+            stated = json.loads(text)
+            rows, columns = stated["shape"]
+            if stated["detector"] != detector or not (rows > 0 and columns > 0):
+                raise ValueError("another detector, or no shape")
             return int(rows), int(columns)
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
@@ -139,7 +142,8 @@ class FileRegistry:
             raise UserError(
                 f"the frames of detector {detector} are {_times(stated)} pixels, not {_times(shape)}",
                 str(path),
-                "give a mask of the detector's shape, or another detector name",
+                "give a mask of the detector's shape, or another detector name; if what was stated first is "
+                "wrong, delete what has it and remove this file",
             )
 
     def make(self) -> None:

@@ -7,6 +7,7 @@ puts it back if one names it by now: whichever comes first, no record loses its 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import uuid
@@ -47,6 +48,7 @@ def verify(registry: RegistryLike = None) -> Findings:
     for folder in _record_folders(store, findings):
         found += _verify_history(store, folder, findings)
     findings.records = len(found)
+    _verify_shapes(store, found, findings)
     _verify_objects(store, found, findings)
     leftovers = len(entries(store.root / "incoming"))
     if leftovers:
@@ -120,6 +122,26 @@ def _verify_history(store: FileRegistry, folder: Path, findings: Findings) -> li
     return found
 
 
+def _verify_shapes(store: FileRegistry, found: list[Record], findings: Findings) -> None:
+    """A detector's stated shape is what every new mask is held against: it must be that of the old ones."""
+    for entry in sorted(entries(store.root / "detectors")):
+        path = store.root / "detectors" / entry
+        if not entry.endswith(".json") or not is_name(entry[:-5]):
+            findings.problems.append(f"{path}: this describes no detector")
+            continue
+        try:
+            stated = store.shape(entry[:-5])
+        except (UserError, OSError) as error:
+            findings.problems.append(_one_line(error))
+            continue
+        for record in found:
+            if record.detector == entry[:-5] and record.shape and record.shape[-2:] != stated:
+                findings.problems.append(
+                    f"{path}: it states {stated}, {record.title} has {record.shape[-2:]}"
+                )
+                break
+
+
 def _verify_objects(store: FileRegistry, found: list[Record], findings: Findings) -> None:
     titles = {record.sha256: record.title for record in found if record.sha256}
     needed = {record.sha256: record.title for record in live(found) if record.sha256}
@@ -187,6 +209,8 @@ def sweep(
     """
     store = _files(registry)
     swept = Swept()
+    if not dry_run:
+        _put_back(store)
     limit = time.time() - 3600 * older_than_hours
     kept = _named_by(store) | _pinned(pins)
     for path in list(object_files(store)):
@@ -219,16 +243,28 @@ def _named_by(store: FileRegistry) -> set[str]:
 
 
 def _remove(store: FileRegistry, path: Path) -> bool:
-    aside = store.root / "incoming" / f"{uuid.uuid4().hex}.swept"
+    aside = store.root / "incoming" / f"{path.name}.{uuid.uuid4().hex}.swept"
     try:
         path.rename(aside)
     except FileNotFoundError:  # another sweep
         return False
     if path.name in _named_by(store):
-        aside.rename(path)
+        with contextlib.suppress(FileNotFoundError):  # another sweep has put it back
+            aside.rename(path)
         return False
-    aside.unlink()
+    aside.unlink(missing_ok=True)
     return True
+
+
+def _put_back(store: FileRegistry) -> None:
+    """Objects that a sweep had taken aside when it was killed, if a record names them."""
+    aside = [name for name in entries(store.root / "incoming") if name.endswith(".swept")]
+    kept = _named_by(store) if aside else set()
+    for name in aside:
+        sha256 = name.partition(".")[0]
+        if sha256 in kept:
+            with contextlib.suppress(FileNotFoundError):
+                (store.root / "incoming" / name).rename(store.object_path(sha256))
 
 
 def _pinned(pins: Iterable[str | Path]) -> set[str]:
