@@ -23,7 +23,7 @@ from scatterflow.xpcs.frames import read_frames
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SHAPE = (64, 96)
 VALID = {"minimum": 0.0, "maximum": "auto", "bit_depth": None}
-EIGER = {"format": "hdf5", "frames": {"d": "{raw}_master.h5::/entry/data"}}
+EIGER = {"format": "hdf5", "frames": {"d": "auto"}}
 
 
 def script(name: str):
@@ -48,7 +48,7 @@ def location(folder: Path, name: str, raw: np.ndarray) -> dict:
         write(folder / "a.x", raw)
     return {
         "run": "r1",
-        "raw": "a",
+        "raw": "a_master.h5" if name == "eiger" else "a",
         "root": str(folder),
         "frames": len(raw),
         "recipe": SourceConfig.model_validate(recipe).model_dump(),
