@@ -9,16 +9,20 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tests.sources.event_runs import FORMATS
-from tests.xpcs.runs_in_memory import random_qmap
+from tests.sources.event_runs import FORMATS, opened
+from tests.xpcs.runs_in_memory import random_qmap, small_qmap
 
 from scatterflow.config.sources import SourceConfig
 from scatterflow.detectors.masks import GoodMask, write_mask
 from scatterflow.detectors.qmap_files import write_qmap
 from scatterflow.errors import FrameError, UserError
+from scatterflow.frame_range import FrameRange
 from scatterflow.sources.writers import write_eiger
 from scatterflow.xpcs.blocks import read_positions
 from scatterflow.xpcs.frames import read_frames
+from scatterflow.xpcs.preprocess import Preprocessing
+from scatterflow.xpcs.sort import sort_chunk
+from scatterflow.xpcs.sorted_chunk import read_frame_sums
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SHAPE = (64, 96)
@@ -139,3 +143,23 @@ def test_a_chunk_that_begins_after_the_end_is_refused(tmp_path):
     place = location(tmp_path / "run", "imm sparse", photons(0.5))
     with pytest.raises(UserError, match="no frame lies from begin 30"):
         sort_and_summarise(tmp_path / "run", place, {"begin": 30}, [0, 1])
+
+
+def test_a_real_file(real_data, tmp_path):
+    """One pixel is stuck at all twelve bits; the other events are counted, frame by frame."""
+    path = real_data("aps-8idi-imm") / "B020_bluesky_demo_00001-00021.imm"
+    source = opened(path.parent, {"format": "imm", "frames": {"d": path.name}}, 21, (516, 1556))
+    static = np.arange(516 * 1556).reshape(516, 1556) // 200_000 + 1
+    qmap = small_qmap((static + 1) // 2, static)
+    given_by = Preprocessing({**VALID, "bit_depth": 12})
+    out = tmp_path / "0-21.h5"
+    sort_chunk(source, "d", FrameRange(0, 21), 0, 21, qmap, given_by, out, blocks=3)
+    sums = read_frame_sums(out)
+    raw = source.read("d", 0, 21).astype(np.int64)
+    raw[raw == 4095] = 0
+    assert sums.total.tolist() == raw.sum(axis=(1, 2)).tolist()
+    assert sums.image_invalid.reshape(-1)[35824] == 21
+    assert np.array_equal(sums.image_sum, raw.sum(axis=0))
+    assert np.array_equal(sums.image_squares, (raw**2).sum(axis=0))
+    block = read_positions([out], 0, len(qmap.pixels), "frames")
+    assert np.array_equal(block.values, raw.reshape(21, -1)[:, qmap.pixels])

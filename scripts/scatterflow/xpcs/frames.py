@@ -24,8 +24,8 @@ import numpy as np
 from scatterflow.errors import UserError
 from scatterflow.files.hdf5 import reading, write_array, writing
 from scatterflow.frame_selection import ranges_text, selected_frames
-from scatterflow.xpcs.blocks import chunk_blocks, read_head, sorted_heads
-from scatterflow.xpcs.sorted_chunk import FrameReason, FrameSums, read_frame_sums
+from scatterflow.xpcs.blocks import ChunkHead, chunk_blocks, read_head, sorted_heads
+from scatterflow.xpcs.sorted_chunk import FRAME_ARRAYS, FrameReason, FrameSums, read_frame_sums
 
 if TYPE_CHECKING:
     from scatterflow.detectors.qmap import QMap
@@ -56,7 +56,8 @@ class Frames:
     static_mean, static_error: (static bins,) float64, counts per pixel and frame, and error.
     segments: (up to 10, static bins) float64, static means over equal parts of the run; NaN for a
     part without a valid frame. None of the means is normalised.
-    invalid: (rows, columns) uint32, in how many valid frames a pixel measured nothing; empty: in none.
+    invalid: (rows, columns) uint32, in how many frames a pixel measured nothing; empty: in none. Where a
+    frame that was found bad after sorting did so is not known: it stays counted.
     """
 
     valid: np.ndarray
@@ -85,11 +86,9 @@ def summarise_frames(
     median total, or None), normalise (none | frame_sum). where: for messages.
     Raises UserError for chunks that are not a whole run, a listed frame beyond it, and if none is left.
     """
-    ordered = [path for path, _ in sorted_heads(paths)]
-    chunks = [read_frame_sums(path) for path in ordered]
-    total = np.concatenate([chunk.total for chunk in chunks])
-    sorted_valid = np.concatenate([chunk.valid for chunk in chunks])
-    reason = np.concatenate([chunk.reason for chunk in chunks])
+    chunks = sorted_heads(paths)
+    run = _added_up(chunks)
+    total, reason = run.total, run.reason
     reason[_listed(settings.get("bad"), len(total), where)] |= np.uint8(FrameReason.LISTED)
     reason |= _automatic(total, reason == 0, settings.get("automatic_bad"))
     valid = reason == 0
@@ -101,16 +100,16 @@ def summarise_frames(
         )
     if not valid.all():
         logger.warning(f"{where}: {_described(reason)}".removeprefix(": "))
-    image, squares, invalid = _images(ordered, chunks, sorted_valid & ~valid, valid, qmap)
+    image, squares = _without(chunks, run, run.valid & ~valid, qmap)
+    invalid = np.minimum(run.image_invalid, np.uint32(valid.sum()))
     mean, variance = _image_means(image, squares, int(valid.sum()) - invalid.astype(np.int64))
-    static_sums = np.concatenate([chunk.static_sums for chunk in chunks])
     static_pixels = np.bincount(qmap.static_of_position, minlength=qmap.static_bins)
     unmeasured = np.bincount(
         qmap.static_of_position, invalid.reshape(-1)[qmap.pixels], qmap.static_bins
     )
     # Values that measured nothing are taken as spread evenly over the frames.
     pixels = static_pixels - unmeasured / valid.sum()
-    static_mean, static_error, segments = profile_means(static_sums, pixels, valid)
+    static_mean, static_error, segments = profile_means(run.static_sums, pixels, valid)
     normalise = settings.get("normalise", "none") == "frame_sum"
     if (lost := np.count_nonzero(invalid.reshape(-1)[qmap.pixels])) > 0:
         logger.warning(
@@ -121,9 +120,9 @@ def summarise_frames(
         valid,
         _scale(total, valid, normalise),
         total,
-        np.concatenate([chunk.detector_total for chunk in chunks]),
+        run.detector_total,
         reason,
-        static_sums,
+        run.static_sums,
         static_pixels,
         mean,
         variance,
@@ -132,7 +131,7 @@ def summarise_frames(
         segments,
         not normalise,
         invalid,
-        chunks[0].good_pixels,
+        run.good_pixels,
     )
 
 
@@ -264,36 +263,53 @@ def _scale(total: np.ndarray, valid: np.ndarray, normalise: bool) -> np.ndarray:
     return scale
 
 
-def _images(
-    paths: Sequence[str | Path],
-    chunks: Sequence[FrameSums],
-    excluded: np.ndarray,
-    valid: np.ndarray,
-    qmap: QMap,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sum, sum of squares and number of invalid values per pixel over the valid frames.
-
-    excluded: (N,) bool, frames that the chunks' images still hold. They are taken out by what the blocks
-    hold of them; other pixels, of which nothing is kept, become NaN. Where an excluded frame has an
-    invalid value is not known: it stays counted.
-    """
-    image, squares = chunks[0].image_sum, chunks[0].image_squares
-    invalid = chunks[0].image_invalid.astype(np.uint32)
-    for chunk in chunks[1:]:
+def _added_up(chunks: Sequence[tuple[str | Path, ChunkHead]]) -> FrameSums:
+    """The frames of all chunks, and their images added up; one chunk in memory at a time."""
+    first = read_frame_sums(chunks[0][0])
+    image, squares, invalid = first.image_sum, first.image_squares, first.image_invalid
+    frames = {name: [getattr(first, name)] for name in FRAME_ARRAYS}
+    image_frames = first.image_frames
+    for path, _ in chunks[1:]:
+        chunk = read_frame_sums(path)
         image, squares = _added(image, chunk.image_sum), _added(squares, chunk.image_squares)
         invalid = invalid + chunk.image_invalid
-    if excluded.any():
-        flat, flat_squares = image.reshape(-1), squares.reshape(-1)
-        for path, chunk in zip(paths, chunks, strict=True):
-            own = excluded[chunk.start : chunk.stop]
-            if not own.any():
-                continue
-            for first, last, total, total_squares in _sums_of(path, own, len(qmap.pixels)):
-                flat[qmap.pixels[first:last]] -= total.astype(flat.dtype)
-                flat_squares[qmap.pixels[first:last]] -= total_squares.astype(flat_squares.dtype)
-        image = np.where(qmap.mask, image, np.nan)
-        squares = np.where(qmap.mask, squares, np.nan)
-    return image, squares, np.minimum(invalid, np.uint32(valid.sum()))
+        image_frames += chunk.image_frames
+        for name, parts in frames.items():
+            parts.append(getattr(chunk, name))
+    return FrameSums(
+        start=0,
+        stop=chunks[-1][1].stop,
+        **{name: np.concatenate(parts) for name, parts in frames.items()},
+        image_sum=image,
+        image_squares=squares,
+        image_invalid=invalid,
+        image_frames=image_frames,
+        good_pixels=first.good_pixels,
+    )
+
+
+def _without(
+    chunks: Sequence[tuple[str | Path, ChunkHead]],
+    run: FrameSums,
+    excluded: np.ndarray,
+    qmap: QMap,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and sum of squares per pixel without frames that turned out bad, (N,) bool.
+
+    They are taken out by what the blocks hold of them; other pixels, of which nothing is kept, become NaN.
+    """
+    image, squares = run.image_sum, run.image_squares
+    if not excluded.any():
+        return image, squares
+    flat, flat_squares = image.reshape(-1), squares.reshape(-1)
+    for path, head in chunks:
+        own = excluded[head.start : head.stop]
+        if not own.any():
+            continue
+        for first, last, total, total_squares in _sums_of(path, own, len(qmap.pixels)):
+            flat[qmap.pixels[first:last]] -= total.astype(flat.dtype)
+            flat_squares[qmap.pixels[first:last]] -= total_squares.astype(flat_squares.dtype)
+    return np.where(qmap.mask, image, np.nan), np.where(qmap.mask, squares, np.nan)
 
 
 def _added(image: np.ndarray, more: np.ndarray) -> np.ndarray:

@@ -126,8 +126,8 @@ def sorted_events(
 ) -> SortedEvents:
     """The events by position, counts in the type of the chunk (which is settled now)."""
     kinds = [part.count.dtype for part in chunk.parts]
-    # One pixel counts in several raw frames of an average: the sum is made where it fits.
-    summing = [np.uint8] if average == 1 or chunk.fractions else [np.int64]
+    # Sums over an average may need more bits; `count_type` refuses what 32 do not hold.
+    summing = [np.uint8] if average == 1 or chunk.fractions else [np.uint32]
     found = sort_parts(
         chunk.parts,
         positions,

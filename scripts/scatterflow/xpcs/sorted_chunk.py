@@ -71,7 +71,7 @@ class FrameSums:
     good_pixels: int = 0
 
 
-_FRAMES = ("total", "detector_total", "static_sums", "valid", "reason", "invalid_pixels")
+FRAME_ARRAYS = ("total", "detector_total", "static_sums", "valid", "reason", "invalid_pixels")
 _IMAGES = {"image_sum": "sum", "image_squares": "sum_of_squares", "image_invalid": "invalid"}
 
 
@@ -102,7 +102,7 @@ def write_sorted_chunk(
         )
         write_array(file, "provenance", to_json(provenance))
         frames, image = file.create_group("frames"), file.create_group("image")
-        for name in _FRAMES:
+        for name in FRAME_ARRAYS:
             write_array(frames, name, getattr(sums, name))
         for name, stored in _IMAGES.items():
             write_array(image, stored, getattr(sums, name))
@@ -132,7 +132,7 @@ def read_frame_sums(path: str | Path) -> FrameSums:
             return FrameSums(
                 head.start,
                 head.stop,
-                **{name: file[f"frames/{name}"][()] for name in _FRAMES},
+                **{name: file[f"frames/{name}"][()] for name in FRAME_ARRAYS},
                 **{name: file[f"image/{stored}"][()] for name, stored in _IMAGES.items()},
                 image_frames=int(file["image/frames"][()]),
                 good_pixels=int(file["image/good_pixels"][()]),
