@@ -1,0 +1,20 @@
+"""Plot the two-time correlation: maps, g2 of ages and windows, variance over time."""
+
+from scatterflow.script import run
+
+
+def main(result: str, png: str, svg: str) -> None:
+    """Figures of result as PNG and SVG."""
+    from scatterflow.plots.twotime import plot_twotime
+
+    plot_twotime(result, png, svg)
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        result=snakemake.input.result,
+        png=snakemake.output.png,
+        svg=snakemake.output.svg,
+    )
