@@ -86,6 +86,12 @@ def test_everything_comes_back(result, correlation):
     np.testing.assert_array_equal(found.qmap.pixels, correlation.qmap.pixels)
 
 
+def test_maps_can_be_left_in_the_file(result, correlation):
+    found = read_result(result, maps=False).twotime
+    assert [item.c2.shape for item in found] == [(0, 0), (0, 0)]
+    np.testing.assert_array_equal(found[1].g2, correlation.twotime[1].g2)
+
+
 def test_what_was_not_made_is_not_there(tmp_path):
     bare = replace(made_correlation(4), twotime=(), g2=None)
     write_result(tmp_path / "r.nxs", bare)

@@ -66,11 +66,15 @@ def write_large(group: h5py.Group, name: str, values: np.ndarray) -> h5py.Datase
     )
 
 
-def read_fields(group: h5py.Group, kind: type[T]) -> T:
-    """The dataclass `kind` that `write_fields` wrote into a group; what is not there is None."""
-    found = {}
+def read_fields(group: h5py.Group, kind: type[T], instead: Mapping[str, Any] | None = None) -> T:
+    """The dataclass `kind` that `write_fields` wrote into a group; what is not there is None.
+
+    instead: values of fields that are not to be read.
+    """
+    found = dict(instead or {})
     for field in fields(kind):  # type: ignore[arg-type]
-        found[field.name] = _read_value(group[field.name]) if field.name in group else None
+        if field.name not in found:
+            found[field.name] = _read_value(group[field.name]) if field.name in group else None
     return kind(**found)
 
 

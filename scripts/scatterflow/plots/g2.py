@@ -34,7 +34,7 @@ def plot_g2(
 
     Raises UserError for a result without g2 and for a panel that is not there.
     """
-    save(g2_figure(read_result(result_path), panels), png, svg)
+    save(g2_figure(read_result(result_path, maps=False), panels), png, svg)
 
 
 @house_style()

@@ -34,7 +34,7 @@ def plot_partial_g2(
 
     Raises UserError for a result without partial g2.
     """
-    save(partial_g2_figure(read_result(result_path), panels), png, svg)
+    save(partial_g2_figure(read_result(result_path, maps=False), panels), png, svg)
 
 
 @house_style()

@@ -29,7 +29,7 @@ from scatterflow.xpcs.result import read_result
 
 def plot_scattering(result_path: str | Path, png: str | Path, svg: str | Path) -> None:
     """Draw the mean frame, the dynamic bins, and I over the first coordinate."""
-    save(scattering_figure(read_result(result_path)), png, svg)
+    save(scattering_figure(read_result(result_path, maps=False)), png, svg)
 
 
 @house_style()

@@ -27,7 +27,7 @@ def plot_speckle_statistics(result_path: str | Path, png: str | Path, svg: str |
 
     Raises UserError for a result without speckle statistics.
     """
-    save(speckle_statistics_figure(read_result(result_path)), png, svg)
+    save(speckle_statistics_figure(read_result(result_path, maps=False)), png, svg)
 
 
 @house_style()

@@ -30,7 +30,7 @@ MOST_MARKED = 2000
 def plot_stability(result_path: str | Path, png: str | Path, svg: str | Path) -> None:
     """Draw I(q) of parts of the run, the mean counts of each frame with bad frames marked, and the
     spectrum of these counts."""
-    save(stability_figure(read_result(result_path)), png, svg)
+    save(stability_figure(read_result(result_path, maps=False)), png, svg)
 
 
 @house_style()

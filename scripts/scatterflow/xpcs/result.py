@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from scatterflow.detectors.qmap_files import read_qmap
 from scatterflow.errors import UserError
@@ -45,8 +46,10 @@ def write_result(
         write_nexus(file, correlation, date)
 
 
-def read_result(path: str | Path) -> Correlation:
+def read_result(path: str | Path, maps: bool = True) -> Correlation:
     """What `write_result` wrote, but for G2, IP and IF per pixel and the static sums of every frame.
+
+    maps: without the two-time maps, which may be large, c2 of each bin is empty, (0, 0).
 
     Raises UserError if the file is missing or is no xpcs result of scatterflow.
     """
@@ -58,6 +61,7 @@ def read_result(path: str | Path) -> Correlation:
                 "results of XPCS-Eigen are translated by `scatterflow convert-xpcs`",
             )
         stored, notes = file["entry/correlation"], _notes(file["entry/provenance"])
+        instead = {} if maps else {"c2": np.zeros((0, 0), np.float32)}
         return Correlation(
             qmap=read_qmap(path),
             frames=read_fields(stored["frames"], Frames),
@@ -66,7 +70,7 @@ def read_result(path: str | Path) -> Correlation:
             settings=notes["settings"],
             description=notes["description"],
             twotime=tuple(
-                read_fields(stored[name], TwoTimeResult)
+                read_fields(stored[name], TwoTimeResult, instead)
                 for name in sorted(stored)
                 if name.startswith("c2_")
             ),
