@@ -12,10 +12,10 @@ is put back. The variance is never less than that of independent pixels, n / (n 
 all pixels alike (the beam) is not seen; windows of time see it.
 
 The speckle size is that of the correlation of intensities that have changed in the course of the run, late
-less early frames, at small displacements d: a Gaussian, exp(-4 ln 2 [(d_y / F_y)^2 + (d_x / F_x)^2]), fitted for d other
-than 0, where shot noise does not add to it; what does not change (gains, slopes of the scattering) is gone.
-Averaging over time lowers the fluctuations but leaves the shape of their correlation, |mu(d)|^2 (Goodman, Speckle
-Phenomena in Optics, 2007, section 4).
+less early frames, at small displacements d: a Gaussian, exp(-4 ln 2 [(d_y / F_y)^2 + (d_x / F_x)^2]), fitted
+for d other than 0, where shot noise does not add to it; what does not change (gains, slopes of the
+scattering) is gone. Averaging over time lowers the fluctuations but leaves the shape of their correlation,
+|mu(d)|^2 (Goodman, Speckle Phenomena in Optics, 2007, section 4).
 
 Windows of time. Jackknife over windows: g2 with the sums of one window left out, for each of them (Efron and
 Stein, Ann. Statist. 9 (1981) 586); scaled by the pairs of the windows over those of the run, which has also
