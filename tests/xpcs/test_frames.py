@@ -141,16 +141,28 @@ def test_normalised_frames_have_the_mean_total(tmp_path):
     assert not found.unscaled
 
 
-def test_values_that_measured_nothing_are_left_out_of_means(tmp_path):
+def test_values_that_measured_nothing_are_left_out_of_means(tmp_path, caplog):
     raw = np.full((10, 2, 3), 4, np.uint16)
     raw[:5, 0, 0] = 65535
     raw[:, 1, 1] = 65535
-    qmap = small_qmap(np.ones((2, 3), int), np.ones((2, 3), int))
-    found = summary(tmp_path, raw, qmap, [0, 4, 10])
+    used = np.ones((2, 3), int)
+    used[1, 1] = 0
+    found = summary(tmp_path, raw, small_qmap(used, used), [0, 4, 10])
     assert found.mean[0].tolist() == [4, 4, 4]
     assert np.isnan(found.mean[1, 1])
     assert found.invalid.tolist() == [[5, 0, 0], [0, 10, 0]]
     assert found.static_mean[0] == pytest.approx(4.0, rel=1e-15)
+    assert "1 pixels of the q-map have values outside the detector's valid range" in caplog.text
+
+
+def test_pixels_that_never_measured_are_refused(tmp_path):
+    raw = np.full((6, 2, 3), 4, np.uint16)
+    raw[:, 1, 1] = raw[1:, 1, 2] = 65535
+    one = np.ones((2, 3), int)
+    with pytest.raises(
+        UserError, match=r"1 pixels of the q-map measured nothing .* row 1, column 1"
+    ):
+        summary(tmp_path, raw, small_qmap(one, one), [0, 4, 6])
 
 
 def test_segments_and_errors_follow_their_definition():

@@ -84,7 +84,8 @@ def summarise_frames(
 
     settings: bad (text, frames as they are correlated), automatic_bad ({low, high}: fractions of the
     median total, or None), normalise (none | frame_sum). where: for messages.
-    Raises UserError for chunks that are not a whole run, a listed frame beyond it, and if none is left.
+    Raises UserError for chunks that are not a whole run, a listed frame beyond it, if none is left, and for
+    pixels of the q-map that measured nothing in any.
     """
     chunks = sorted_heads(paths)
     run = _added_up(chunks)
@@ -102,6 +103,7 @@ def summarise_frames(
         logger.warning(f"{where}: {_described(reason)}".removeprefix(": "))
     image, squares = _without(chunks, run, run.valid & ~valid, qmap)
     invalid = np.minimum(run.image_invalid, np.uint32(valid.sum()))
+    _check_invalid(run, qmap, where)
     mean, variance = _image_means(image, squares, int(valid.sum()) - invalid.astype(np.int64))
     static_pixels = np.bincount(qmap.static_of_position, minlength=qmap.static_bins)
     unmeasured = np.bincount(
@@ -111,11 +113,6 @@ def summarise_frames(
     pixels = static_pixels - unmeasured / valid.sum()
     static_mean, static_error, segments = profile_means(run.static_sums, pixels, valid)
     normalise = settings.get("normalise", "none") == "frame_sum"
-    if (lost := np.count_nonzero(invalid.reshape(-1)[qmap.pixels])) > 0:
-        logger.warning(
-            f"{lost} of {len(qmap.pixels)} pixels of the q-map hold values outside the detector's valid "
-            "range in some frames; such values count as 0"
-        )
     return Frames(
         valid,
         _scale(total, valid, normalise),
@@ -252,6 +249,26 @@ def _described(reason: np.ndarray) -> str:
         if (reason & bit).any()
     ]
     return f"{np.count_nonzero(reason)} of {len(reason)} frames are not valid: {'; '.join(parts)}"
+
+
+def _check_invalid(run: FrameSums, qmap: QMap, where: str) -> None:
+    """Raise UserError for pixels of the q-map without a value, warn of those without one in some frames.
+
+    As 0 in all frames a pixel would make g2 of its bin too large.
+    """
+    dead = np.argwhere(qmap.mask & (run.image_invalid == run.image_frames))
+    if len(dead):
+        raise UserError(
+            f"{len(dead)} pixels of the q-map measured nothing in any frame, the first in row {dead[0][0]}, "
+            f"column {dead[0][1]}: their values are outside the detector's valid range",
+            where,
+            "mask them (detectors.NAME.masks), or correct detectors.NAME.valid",
+        )
+    if some := np.count_nonzero(qmap.mask & (run.image_invalid > 0)):
+        logger.warning(
+            f"{where}: {some} pixels of the q-map have values outside the detector's valid range in some "
+            "frames; these count as 0".removeprefix(": ")
+        )
 
 
 def _scale(total: np.ndarray, valid: np.ndarray, normalise: bool) -> np.ndarray:
