@@ -124,6 +124,18 @@ def test_the_likeliest_contrast_has_the_highest_likelihood(most):
     assert 0.2 < np.sqrt((influence**2).sum()) / error < 2.5
 
 
+def test_a_last_class_of_many_photons_misleads_no_search():
+    # Of these few large counts nothing is left of the probability where the search begins.
+    drawn = np.random.default_rng(4).negative_binomial(1, 1 / 31, (5, 4, 3000))
+    counts = np.array(
+        [[np.bincount(np.minimum(own, 60), minlength=61) for own in row] for row in drawn]
+    )
+    found, _ = contrast_by_likelihood(counts, drawn.mean(axis=2))
+    assert found == pytest.approx(1.0, abs=0.05)
+    whole = np.array([[np.bincount(own, minlength=600) for own in row] for row in drawn])
+    assert contrast_by_likelihood(whole, drawn.mean(axis=2))[0] == pytest.approx(found, abs=0.02)
+
+
 def simulated(seed, run, settings, static_bins=12):
     """Statistics of a run of uniform intensity, its pixels cut into static bins of neighbouring rows."""
     frames = np.concatenate([frames for _, frames in photon_frames(run, seed)])

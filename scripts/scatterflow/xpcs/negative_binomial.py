@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 MOST_CONTRAST = 2.0
+ROUNDING = 1e-10
+"""A probability that is left over by all others and smaller than this is rounding."""
 STEP = 1e-4
 """Of the contrast, for the slope of the score, relative to how far it is from its lower limit."""
 
@@ -39,13 +41,13 @@ def _log1p_ratio(x: np.ndarray) -> np.ndarray:
 
 
 def probabilities(mean: np.ndarray, contrast: float, classes: int) -> np.ndarray:
-    """(..., classes) P(K), the last class for all photons from there on; never 0."""
+    """(..., classes) P(K), the last class for all photons from there on."""
     logarithm = log_probability(mean, contrast, classes)
     probability = np.exp(logarithm)
     rest = 1 - probability[..., :-1].sum(axis=-1)
     # Where next to nothing is left, rounding is: the class's own first term is near enough.
-    probability[..., -1] = np.maximum(rest, probability[..., -1])
-    return np.maximum(probability, 1e-300)
+    probability[..., -1] = np.where(rest > ROUNDING, rest, probability[..., -1])
+    return probability
 
 
 def _score(mean: np.ndarray, contrast: float, classes: int) -> np.ndarray:
@@ -72,7 +74,8 @@ def _tail_score(mean: np.ndarray, contrast: float, classes: int) -> np.ndarray:
     score = _score(mean, contrast, classes)
     probability = probabilities(mean, contrast, classes)
     below = np.sum(probability[:, :-1] * score[:, :-1], axis=1)
-    score[:, -1] = -below / probability[:, -1]
+    known = probability[:, -1] > ROUNDING
+    np.divide(-below, probability[:, -1], out=score[:, -1], where=known)
     return score
 
 

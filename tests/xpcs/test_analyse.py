@@ -1,0 +1,95 @@
+"""A result file is analysed whole: fits of both kinds, tau over q, speckle statistics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.xpcs.made_results import (
+    FRAME_TIME_S,
+    RUN,
+    STRIDE,
+    made_correlation,
+    made_counts,
+)
+from tests.xpcs.made_results import (
+    SETTINGS as MADE,
+)
+
+from scatterflow.errors import UserError
+from scatterflow.sources.simulated_speckles import relaxation_times
+from scatterflow.xpcs.analyse import analyse, analyse_result, measured_g2
+from scatterflow.xpcs.analysis_file import read_analysis
+from scatterflow.xpcs.blocks import Block
+from scatterflow.xpcs.photon_histograms import count_photons
+from scatterflow.xpcs.result import write_result
+
+SETTINGS = {
+    "fits": {
+        "simple": {"model": "single", "range": [0.0, 1.5]},
+        "of_maps": {"model": "single", "of": "twotime", "range": [0.0, 1.5]},
+    },
+    "diffusion": {"fit": "simple"},
+    "speckle_statistics": {"exposures": [1, 2, 4, 8], "segments": 4, "most_photons": 60},
+}
+
+
+@pytest.fixture(scope="module")
+def correlation():
+    """The simulated run, whose frames are single raw frames, with its photons counted."""
+    found = made_correlation(frames={**MADE["frames"], "average": 1})
+    qmap, counts = found.qmap, made_counts().astype(np.uint16)
+    values = np.ascontiguousarray(counts.reshape(len(counts), -1)[:, qmap.pixels])
+    block = Block(0, qmap.pixels.size, len(counts), "frames", values=values)
+    static = qmap.static_of_position
+    valid = np.ones(len(counts), bool)
+    photons = count_photons(block, valid, static, qmap.static_bins, SETTINGS["speckle_statistics"])
+    return replace(found, photons=photons)
+
+
+def test_a_result_is_analysed_into_a_file(correlation, tmp_path):
+    result, path = tmp_path / "result.nxs", tmp_path / "analysis.nxs"
+    write_result(result, correlation)
+    analyse_result(result, path, SETTINGS)
+    found, description = read_analysis(path)
+    assert description["run"] == "made_0001"
+    simple, of_maps = found.fits
+    q = correlation.qmap.dynamic_values[:, 0]
+    truth = relaxation_times(RUN, q) * FRAME_TIME_S * STRIDE
+    # 240 frames of some 2000 pixels: tau to about 10 %.
+    assert simple.fit.column("tau")[0] == pytest.approx(truth, rel=0.35)
+    assert of_maps.bins.tolist() == [1, 3]
+    assert of_maps.fit.column("tau")[0] == pytest.approx(truth[[1, 3]], rel=0.35)
+    assert simple.fit.column("contrast")[0] == pytest.approx(np.ones(5), abs=0.25)
+    assert found.diffusion.exponent == pytest.approx(-1.0, abs=0.35)
+    assert found.statistics.contrast[0] == pytest.approx(np.ones(5), abs=0.2)
+    assert (found.statistics.contrast[3] < found.statistics.contrast[0]).all()
+    assert found.decay.tau == pytest.approx(truth, rel=0.6)
+
+
+def test_frames_made_of_several_are_taken_into_account(correlation):
+    several = replace(
+        correlation, settings={**correlation.settings, "frames": {"stride": 2, "average": 3}}
+    )
+    one, three = (measured_g2(own)["multitau"].delays for own in (correlation, several))
+    assert three.seconds == pytest.approx(3 * one.seconds)
+    # The first delay, 3 raw frames, averages over -2 to 2 of them.
+    own = three.times[0][three.weights[0] > 0]
+    assert own == pytest.approx(FRAME_TIME_S * STRIDE * np.arange(1, 6))
+    assert one.times[0][one.weights[0] > 0] == pytest.approx([FRAME_TIME_S * STRIDE])
+
+
+def test_the_place_of_a_mistake_is_named(correlation, tmp_path):
+    write_result(tmp_path / "result.nxs", correlation)
+    wrong = {"fits": {"simple": {"model": "single", "range": [5e3, 6e3]}}}
+    with pytest.raises(UserError, match="delays between 5000 and 6000 s") as caught:
+        analyse_result(tmp_path / "result.nxs", tmp_path / "analysis.nxs", wrong)
+    assert caught.value.where == "made_0001/xpcs, fits.simple, fits: range"
+    assert not (tmp_path / "analysis.nxs").exists()
+
+
+def test_nothing_is_done_that_was_not_asked_for(correlation):
+    found = analyse(replace(correlation, photons=None), {"fits": {}, "diffusion": None})
+    assert found.fits == ()
+    assert found.diffusion is found.statistics is found.decay is None
