@@ -10,6 +10,7 @@ def main(
     twotime: list[str],
     photons: list[str],
     metadata: str | None,
+    mask: str,
     location: dict,
     settings: dict,
     description: dict,
@@ -17,8 +18,9 @@ def main(
     result: str,
     linked: str,
 ) -> None:
-    """blocks, twotime, photons: files of all parts; metadata: of the acquisition, or None; location: of the
-    raw data; settings: of the reduction; linked: second name of the result, for APS 8-ID's programs."""
+    """blocks, twotime, photons: files of all parts; metadata: of the acquisition, or None; mask: file of the
+    detector's; location: of the raw data; settings: of the reduction; linked: second name of the result, for
+    APS 8-ID's programs."""
     from scatterflow.sources.base import RunLocation
     from scatterflow.sources.open import open_source
     from scatterflow.xpcs.assemble import assemble_result
@@ -30,6 +32,7 @@ def main(
         twotime,
         photons,
         metadata,
+        mask=mask,
         raw_files=open_source(RunLocation.from_fields(location)).files(),
         settings=settings,
         description=description,
@@ -49,6 +52,7 @@ if "snakemake" in globals():
         twotime=list(snakemake.input.twotime),
         photons=list(snakemake.input.photons),
         metadata=snakemake.params.metadata,
+        mask=snakemake.input.mask,
         location=snakemake.params.location,
         settings=snakemake.params.settings,
         description=snakemake.params.description,

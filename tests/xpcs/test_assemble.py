@@ -22,8 +22,10 @@ from tests.xpcs.made_results import (
     static_g2,
 )
 
+from scatterflow.detectors.masks import GoodMask, write_mask
 from scatterflow.detectors.qmap_files import write_qmap
 from scatterflow.errors import UserError
+from scatterflow.files.checksums import mask_sha256
 from scatterflow.files.nexus import read_note
 from scatterflow.kernels.lags import multitau_lags
 from scatterflow.xpcs.assemble import assemble_result, link
@@ -70,6 +72,7 @@ def parts(tmp_path_factory, counts) -> Path:
         write_histograms(folder / f"photons{number}.h5", photons)
     for number, bins in enumerate(PARTS):
         write_twotime(folder / f"part{number}.h5", [_maps(values, qmap, bin_) for bin_ in bins], {})
+    write_mask(folder / "mask.h5", GoodMask(qmap.mask, (~qmap.mask).astype(np.uint32)))
     (folder / "raw.imm").write_bytes(b"raw")
     return folder
 
@@ -99,6 +102,7 @@ def assemble(parts, tmp_path) -> Callable[..., Path]:
             "twotime": [parts / f"part{number}.h5" for number in range(len(PARTS))],
             "photons": [parts / f"photons{number}.h5" for number in range(BLOCKS)],
             "metadata": None,
+            "mask": parts / "mask.h5",
             "raw_files": [parts / "raw.imm"],
             "settings": {**SETTINGS, "frame_time_s": 0.01},
             "description": DESCRIPTION,
@@ -169,6 +173,7 @@ def test_provenance(assemble, parts):
     assert record["path"] == str(parts / "raw.imm")
     assert len(record["sha256"]) == 64
     assert len(notes["qmap"]["digest"]) == 64
+    assert notes["mask"]["sha256"] == mask_sha256(made_qmap().mask)
     assert "parameters" not in notes["description"]
 
 

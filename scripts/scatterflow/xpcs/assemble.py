@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from scatterflow.detectors.masks import read_mask
 from scatterflow.detectors.qmap import QMap
 from scatterflow.detectors.qmap_files import read_qmap
 from scatterflow.errors import UserError
@@ -43,6 +44,7 @@ def assemble_result(
     photons: Paths,
     metadata: str | Path | None,
     *,
+    mask: str | Path,
     raw_files: Paths,
     settings: Mapping[str, Any],
     description: Mapping[str, Any],
@@ -52,9 +54,9 @@ def assemble_result(
 ) -> None:
     """Write the result of a reduction, and give it the name that APS 8-ID's programs look for.
 
-    blocks, twotime, photons: files of all parts, in any order. metadata: file of the acquisition, None: there
-    is none. settings: the reduction's configuration. linked: the second name, a hard link where the file
-    system has them.
+    blocks, twotime, photons: files of all parts, in any order. metadata: file of the acquisition, None:
+    there is none. mask: file of the detector's good mask. settings: the reduction's configuration.
+    linked: the second name, a hard link where the file system has them.
     Raises UserError if parts are missing or of another run, or if the time between frames is not known.
     """
     where = f"run {description['run']}, reduction {description['reduction']}"
@@ -74,6 +76,7 @@ def assemble_result(
         provenance={
             "raw_files": [raw_file_record(path) for path in raw_files],
             "metadata_file": None if metadata is None else raw_file_record(metadata),
+            "mask": _mask_identity(mask),
             "qmap": {"digest": qmap.digest, "source_file": qmap.attributes.get("source_file")},
             "warnings": [*qmap.notes, *acquisition.notes],
         },
@@ -90,6 +93,15 @@ def _acquisition(path: str | Path | None, override: float | None, where: str) ->
     acquisition = Acquisition() if path is None else read_acquisition(path)
     place = where if path is None else f"{where}, {path}"
     return replace(acquisition, frame_time_s=frame_time(acquisition, override, place))
+
+
+def _mask_identity(path: str | Path) -> dict[str, Any]:
+    mask = read_mask(path)
+    return {
+        "sha256": mask.sha256,
+        "masked_fraction": mask.masked_fraction,
+        "members": mask.members,
+    }
 
 
 def _check_bins(frames: Frames, qmap: QMap, where: str) -> None:
