@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scatterflow.detectors.crop import crop_window
 from scatterflow.detectors.valid_range import valid_limits
 from scatterflow.errors import UserError
 from scatterflow.kernels.sorting import PIECE
@@ -117,7 +118,7 @@ def pixel_order(
     or of the cut.
     Raises UserError for a q-map of another shape, or with pixels outside the crop.
     """
-    rows, columns = _window(crop, detector_shape, where)
+    rows, columns = crop_window(crop, detector_shape, where)
     whole = np.arange(detector_shape[0] * detector_shape[1], dtype=np.int64).reshape(detector_shape)
     inside = np.zeros(detector_shape, bool)
     inside[rows, columns] = True
@@ -175,22 +176,6 @@ def _pieces(bins: np.ndarray) -> np.ndarray:
 
 def _sides(shape: tuple[int, ...]) -> str:
     return " x ".join(str(side) for side in shape)
-
-
-def _window(crop: dict[str, Any] | None, shape: tuple[int, int], where: str) -> tuple[slice, slice]:
-    """Rows and columns of the crop."""
-    ranges = (crop or {}).get("rows"), (crop or {}).get("columns")
-    found = []
-    for name, asked, side in zip(("rows", "columns"), ranges, shape, strict=True):
-        first, last = asked if asked is not None else (0, side)
-        if not 0 <= first < last <= side:
-            raise UserError(
-                f"the crop takes {name} {first} to {last} of a detector of {side}",
-                where,
-                f"give {name} as [first, one after the last]",
-            )
-        found.append(slice(first, last))
-    return found[0], found[1]
 
 
 @dataclass(frozen=True)
