@@ -32,6 +32,14 @@ ASSUMED = {
     "integrate_chunk": Rate(3, 400, 0),
     "assemble_result": Rate(3, 300, 0),
     "analyse_profiles": Rate(2, 200, 0),
+    "prepare_qmap": Rate(3, 300, 0),
+    "sort_chunk": Rate(60, 1000, 0),
+    "summarise_frames": Rate(3, 300, 0),
+    "correlate_block": Rate(60, 1000, 0),
+    "correlate_twotime": Rate(60, 1000, 0),
+    "count_photons": Rate(20, 1000, 0),
+    "merge_correlation": Rate(10, 1000, 0),
+    "fit_correlation": Rate(5, 300, 0),
 }
 ASSUMED_PLOT = Rate(3, 200, 0)
 

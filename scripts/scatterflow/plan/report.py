@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.rates import Rate, measured_pixel_rate, measured_rate
+from scatterflow.plan.report_xpcs import xpcs_jobs, xpcs_memory_mb, xpcs_raw_bytes
 from scatterflow.plan.targets import chunk_name, result_files
 
 # Compressed results take about half of their arrays.
@@ -39,7 +40,7 @@ def plan_costs(plan: Plan, folder: str | Path = ".") -> list[RuleCost]:
             continue
         rate = measured_rate(rule, folder / "logs")
         core_seconds = rate.seconds * len(outputs)
-        memory = rate.memory_mb or 0.0
+        memory = max(rate.memory_mb or 0.0, xpcs_memory_mb(rule, list(plan.xpcs.values())))
         if rule == "integrate_chunk":
             memory = max(memory, *(item.memory_mb for item in plan.reductions.values()))
             core_seconds = sum(
@@ -79,6 +80,7 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         return [path for path in targets if path.endswith(endings)]
 
     used_masks = {key for item in reductions for key in item.masks.values()}
+    used_masks |= {item.mask for item in plan.xpcs.values()}
     used_weights = {task.weights for item in reductions for task in item.tasks}
     return {
         "simulate_raw": [plan.configuration.raw] if plan.configuration.demo else [],
@@ -111,6 +113,7 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         "structure_map": plots("/map.nxs"),
         "plot_map": plots("/plots/map.png"),
         "plot_map_quantity": [path for path in targets if "/plots/map/" in path],
+        **xpcs_jobs(list(plan.xpcs.values())),
     }
 
 
@@ -129,7 +132,8 @@ def _bytes(rule: str, plan: Plan) -> tuple[float, float]:
     # signal, variance and normalisation become intensity and error.
     results = sums * 2 / 3 * RESULT_COMPRESSION
     return {
-        "simulate_raw": (0.0, raw),
+        "simulate_raw": (0.0, raw + xpcs_raw_bytes(list(plan.xpcs.values()))),
+        "sort_chunk": (xpcs_raw_bytes(list(plan.xpcs.values())), 0.0),
         "integrate_chunk": (raw, sums * RESULT_COMPRESSION),
         "assemble_result": (sums * RESULT_COMPRESSION, results),
         "analyse_profiles": (results, 0.0),
