@@ -386,6 +386,20 @@ def test_a_missing_frame_is_an_error_unless_it_may_be_missing(tmp_path, sparse):
 
 
 @pytest.mark.parametrize(
+    ("given_by", "message"),
+    [
+        (Preprocessing({**NO_LIMIT, "minimum": 1.0}), "the valid range begins at 1"),
+        (Preprocessing(NO_LIMIT, dark=np.full((3, 3), -0.5)), "the dark image has negative values"),
+    ],
+)
+def test_what_would_make_pixels_without_an_event_count_is_refused(tmp_path, given_by, message):
+    source = MemorySource(np.ones((2, 3, 3), np.uint16), sparse=True)
+    qmap = small_qmap(np.ones((3, 3), int), np.ones((3, 3), int))
+    with pytest.raises(UserError, match=message):
+        sort_run(tmp_path, source, FrameRange(0, 2), qmap, [0, 2], preprocessing=given_by)
+
+
+@pytest.mark.parametrize(
     ("asked", "dark", "message"),
     [
         ({"dark_frames": [0, 3]}, np.zeros((2, 2)), "both given"),

@@ -82,7 +82,7 @@ def as_events(block: Block) -> Block:
     if block.form == "events":
         return block
     valid = np.ones(block.frames, bool)
-    return _events([_Part(0, valid, block)], block.first, block.last, block.frames)
+    return _events([(0, block)], block.first, block.last, block.frames, valid)
 
 
 def read_positions(
@@ -111,11 +111,11 @@ def read_positions(
     if form == "frames":
         return _read_frames(chunks, first, last, frames, valid)
     parts = [
-        _Part(head.start, valid[head.start : head.stop], part)
+        (head.start, piece)
         for path, head in chunks
-        for part in chunk_blocks(path, head, first, last)
+        for piece in chunk_blocks(path, head, first, last)
     ]
-    return _events(parts, first, last, frames)
+    return _events(parts, first, last, frames, valid)
 
 
 @dataclass(frozen=True)
@@ -128,15 +128,6 @@ class ChunkHead:
     positions: int
     blocks: int
     dtype: np.dtype
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Positions of one chunk; start: its first frame, valid: (its frames,) bool, block: counted from 0."""
-
-    start: int
-    valid: np.ndarray
-    block: Block
 
 
 def read_head(path: str | Path) -> ChunkHead:
@@ -199,27 +190,25 @@ def _occupied(path: str | Path, first: int, last: int) -> float:
 
 
 def chunk_blocks(path: str | Path, head: ChunkHead, first: int, last: int) -> list[Block]:
-    """The chunk's positions first..last-1, block by block, frames counted from its start."""
+    """The chunk's positions first..last-1, block by block; frames of events are numbered as in the run."""
     pieces = []
-    frames = head.stop - head.start
     with reading(path) as file:
         for block, begin, low, high in _overlaps(head, first, last):
             group = file[f"blocks/{block}"]
             if head.form == "frames":
                 values = group["values"][:, low - begin : high - begin]
-                pieces.append(Block(low, high, frames, "frames", values=values))
+                pieces.append(Block(low, high, len(values), "frames", values=values))
                 continue
             starts = group["first"][low - begin : high - begin + 1]
             part = slice(starts[0], starts[-1])
-            frame = group["frame"][part]
             pieces.append(
                 Block(
                     low,
                     high,
-                    frames,
+                    head.stop,
                     "events",
                     starts=starts - starts[0],
-                    frame=frame - np.int32(head.start),
+                    frame=group["frame"][part],
                     count=group["count"][part],
                 )
             )
@@ -243,34 +232,36 @@ def _read_frames(
             if piece.form == "frames":
                 target[:] = piece.values
             else:
-                fill_frames(piece.starts, piece.frame, piece.count, 0, target)
+                fill_frames(piece.starts, piece.frame, piece.count, head.start, target)
     values[~valid] = 0
     return Block(first, last, frames, "frames", values=values)
 
 
-def _events(parts: list[_Part], first: int, last: int, frames: int) -> Block:
-    """Lists of events out of parts in the order of their frames."""
+def _events(
+    parts: list[tuple[int, Block]], first: int, last: int, frames: int, valid: np.ndarray
+) -> Block:
+    """Lists of events out of parts in the order of their frames, each with the number of its first frame."""
     from scatterflow.kernels import event_lists
 
     number = np.zeros(last - first, np.int64)
-    for part in parts:
-        own, block = number[part.block.first - first : part.block.last - first], part.block
-        if block.form == "events":
-            if not part.valid.all():
-                event_lists.keep_valid(block.starts, block.frame, block.count, part.valid)
-            own += np.diff(block.starts)
-        else:
-            event_lists.count_occupied(block.values, part.valid, own)
+    for start, block in parts:
+        own = number[block.first - first : block.last - first]
+        if block.form == "frames":
+            here = valid[start : start + len(block.values)]
+            event_lists.count_occupied(block.values, here, own)
+            continue
+        if not valid.all():
+            event_lists.keep_valid(block.starts, block.frame, block.count, valid)
+        own += np.diff(block.starts)
     starts = np.concatenate(([0], np.cumsum(number)))
     frame = np.empty(starts[-1], np.int32)
-    count = np.empty(starts[-1], np.result_type(np.uint8, *(part.block.dtype for part in parts)))
+    count = np.empty(starts[-1], np.result_type(np.uint8, *(block.dtype for _, block in parts)))
     free = starts[:-1].copy()
-    for part in parts:
-        block = part.block
+    for start, block in parts:
         own = free[block.first - first : block.last - first]
-        if block.form == "events":
-            moved = block.frame + np.int32(part.start)
-            event_lists.append_events(block.starts, moved, block.count, own, frame, count)
+        if block.form == "frames":
+            here = valid[start : start + len(block.values)]
+            event_lists.append_occupied(block.values, here, start, own, frame, count)
         else:
-            event_lists.append_occupied(block.values, part.valid, part.start, own, frame, count)
+            event_lists.append_events(block.starts, block.frame, block.count, own, frame, count)
     return Block(first, last, frames, "events", starts=starts, frame=frame, count=count)

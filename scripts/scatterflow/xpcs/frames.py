@@ -341,12 +341,13 @@ def _sums_of(
 ) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
     """(first, last, sum, sum of squares) over the chosen frames of a chunk, for each of its blocks."""
     found = []
-    for block in chunk_blocks(path, read_head(path), 0, positions):
+    head = read_head(path)
+    for block in chunk_blocks(path, head, 0, positions):
         if block.form == "frames":
             values = _wide(block.values[chosen])
             total, squares = values.sum(axis=0), (values**2).sum(axis=0)
         else:
-            kept = chosen[block.frame]
+            kept = chosen[block.frame - head.start]
             pixel = np.repeat(np.arange(block.pixels), np.diff(block.starts))[kept]
             values = _wide(block.count[kept])
             total = np.zeros(block.pixels, values.dtype)

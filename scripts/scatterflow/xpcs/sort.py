@@ -28,6 +28,7 @@ from scatterflow.xpcs.preprocess import Preprocessing, pixel_order
 from scatterflow.xpcs.raw_blocks import RawBlock, dense_blocks, event_blocks, read_ahead
 from scatterflow.xpcs.sort_events import (
     SortedEvents,
+    check_zeros,
     count_type,
     deal_events,
     deal_frames,
@@ -77,6 +78,7 @@ def sort_chunk(
             )
             events = None
         else:
+            check_zeros(chunk.limits[0], chunk.corrections, where)
             made = event_blocks(source, detector, frames, start, stop, skip_missing)
             pixels = info.shape[0] * info.shape[1]
             deal_blocks(chunk, read_ahead(made) if threads > 1 else made, bar, pixels)

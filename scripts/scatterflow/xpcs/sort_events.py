@@ -63,6 +63,22 @@ def count_type(largest: int, where: str = "") -> np.dtype:
     )
 
 
+def check_zeros(low: float, given: Corrections | None, where: str) -> None:
+    """Raise UserError if pixels without an event, which are not listed, would not count 0."""
+    if low > 0:
+        raise UserError(
+            f"the valid range begins at {low}, but the raw files list only what counted: all else is 0",
+            where,
+            "set detectors.NAME.valid.minimum to 0; preprocessing.lower_level drops small counts",
+        )
+    if given is not None and (given.dark < 0).any():
+        raise UserError(
+            "the dark image has negative values, but the raw files list only what counted",
+            where,
+            "leave out the dark image: such detectors count no dark",
+        )
+
+
 def deal_events(
     events: Events,
     frame_of_raw: np.ndarray,
