@@ -60,11 +60,20 @@ def add_cells(tile, row, column, step, sums, counts):
     """Sums of step x step cells; of cells on the diagonal the elements above it alone."""
     for i in range(tile.shape[0]):
         t1 = row + i
-        for j in range(max(0, t1 + 1 - column), tile.shape[1]):
-            value = tile[i, j] - 1.0
-            if value == value:
-                sums[t1 // step, (column + j) // step] += value
-                counts[t1 // step, (column + j) // step] += 1
+        cell_row = t1 // step
+        begin = max(0, t1 + 1 - column)
+        while begin < tile.shape[1]:
+            cell = (column + begin) // step
+            end = min(tile.shape[1], (cell + 1) * step - column)
+            total, number = 0.0, 0
+            for j in range(begin, end):
+                value = tile[i, j] - 1.0
+                if value == value:
+                    total += value
+                    number += 1
+            sums[cell_row, cell] += total
+            counts[cell_row, cell] += number
+            begin = end
 
 
 @compiled
