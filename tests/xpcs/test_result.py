@@ -175,6 +175,10 @@ def test_maps_of_cells_are_not_shown_as_maps_of_frames(tmp_path):
     with h5py.File(tmp_path / "r.nxs") as file:
         assert "twotime" not in file["xpcs"]
         assert "twotime" not in file["entry"]
+        own = file["entry/correlation/c2_00004"]
+        assert own["c2"].shape == (120, 120)
+        # The middle of frames 0 and 1, 2 and 3, ...
+        np.testing.assert_allclose(own["time_1"][:3], np.array([0.5, 2.5, 4.5]) * 0.06)
     found = read_result(tmp_path / "r.nxs")
     assert [item.step for item in found.twotime] == [2, 2]
     np.testing.assert_array_equal(found.twotime[0].c2, coarse[0].c2)
