@@ -128,6 +128,12 @@ def test_stability_shows_ratios_and_bad_frames(correlation):
     assert np.isnan(good.get_ydata()).sum() == 2
     assert bad.get_xdata().tolist() == pytest.approx([17 * 0.06, 90 * 0.06])
     assert "2 of them bad" in figure.get_suptitle()
+    # A frame far off does not hide the others.
+    total = frames.total.copy()
+    total[17] *= 50
+    again = stability_figure(replace(correlation, frames=replace(frames, total=total))).axes[1]
+    assert again.get_ylim() == time.get_ylim()
+    assert again.get_lines()[1].get_ydata()[0] == again.get_ylim()[1]
 
 
 def test_sectors_of_a_ring_are_drawn_as_one(sectors, counts):

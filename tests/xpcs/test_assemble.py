@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,36 @@ def test_pixels_are_not_saved_unless_asked(assemble):
     settings = {**SETTINGS, "multitau": {**SETTINGS["multitau"], "save_pixels": False}}
     with h5py.File(assemble(settings={**settings, "frame_time_s": 1.0})) as file:
         assert "unnormalized_G2" not in file["xpcs/multitau"]
+
+
+def test_delays_that_no_valid_frames_have_are_left_out(assemble, counts, tmp_path):
+    """With frames 10 and 60 bad no pair of samples of 32 frames is left."""
+    qmap, frames = made_qmap(), len(counts)
+    values = counts.reshape(frames, -1)[:, qmap.pixels].astype(np.uint16)
+    valid = np.ones(frames, bool)
+    valid[[10, 60]] = False
+    lags = multitau_lags(frames, 4)
+    block = Block(0, values.shape[1], frames, "frames", values=np.ascontiguousarray(values))
+    sums = correlate_block(block, valid, None, lags, 1)
+    write_block_sums(tmp_path / "block.h5", sums, {})
+    summary = made_correlation().frames
+    write_frames(tmp_path / "f.h5", replace(summary, valid=valid), {})
+    path = assemble(blocks=[tmp_path / "block.h5"], frames_path=tmp_path / "f.h5")
+    found = read_result(path).g2
+    assert found.delay.tolist() == lags.delay[sums.pairs > 0].tolist()
+    assert 0 < found.delay.size < lags.delay.size
+    assert np.isfinite(found.g2).all()
+    with h5py.File(path) as file:
+        saved = file["xpcs/multitau/unnormalized_G2"]
+        assert len(saved) == found.delay.size
+        # The last delay that is left, from its pairs one by one.
+        length, lag = 2 ** int(found.level[-1]), int(found.delay[-1] >> found.level[-1])
+        samples = counts[: frames // length * length].reshape(-1, length, *counts.shape[1:])
+        good = valid[: frames // length * length].reshape(-1, length).all(axis=1)
+        mean = samples.mean(axis=1)
+        pairs = [t for t in range(len(mean) - lag) if good[t] and good[t + lag]]
+        expected = np.mean([mean[t] * mean[t + lag] for t in pairs], axis=0) * qmap.mask
+        np.testing.assert_allclose(saved[-1, 0], expected, rtol=1e-12)
 
 
 def test_two_time_and_photons_of_all_parts(assemble, counts):

@@ -45,7 +45,14 @@ def test_silx_draws_g2_with_errors_by_default(result):
         assert plot.signal.shape == (file["xpcs/qmap/dynamic_index_mapping"].shape[0], 25)
         assert plot.errors is not None
         assert plot.axes_names == ["dynamic bin", "delay"]
-        for name in ("data", "twotime", "mean_frame", "scattering", "intensity"):
+        for name in (
+            "data",
+            "twotime",
+            "mean_frame",
+            "scattering",
+            "intensity",
+            "correlation/c2_00002",
+        ):
             other = get_default(file[f"entry/{name}"])
             assert other is not None, name
             assert other.is_valid, (name, other.issues)

@@ -54,7 +54,7 @@ def speckle_statistics_figure(correlation: Correlation) -> Figure:
     for place, number in enumerate(shown):
         axes = figure.add_subplot(grid[0, place])
         _draw_probabilities(axes, found, number)
-        axes.set_title(bin_label(qmap, number), loc="left", fontsize=10)
+        axes.set_title(bin_label(qmap, number).replace(", ", "\n"), loc="left", fontsize=10)
         if place == 0:
             axes.set_ylabel("probability P(K)")
             figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)

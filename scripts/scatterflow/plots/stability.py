@@ -83,13 +83,16 @@ def _draw_intensity(axes: Axes, correlation: Correlation) -> None:
     axes.plot(seconds, good, color=BLUE, linewidth=0.8, rasterized=mean.size > 5000)
     bad = ~frames.valid
     if bad.any():
-        values = np.nan_to_num(mean[bad])
+        # Those far off stand at the edge: the good ones are what is to be seen.
+        low, high = _limits(mean[frames.valid] if frames.valid.any() else mean)
+        axes.set_ylim(low, high)
         axes.plot(
             seconds[bad],
-            values,
+            np.clip(np.nan_to_num(mean[bad]), low, high),
             "x",
             color=RED,
             markersize=6,
+            clip_on=False,
             label=f"bad frames ({int(bad.sum())})",
             rasterized=int(bad.sum()) > MOST_MARKED,
         )
@@ -98,6 +101,12 @@ def _draw_intensity(axes: Axes, correlation: Correlation) -> None:
         no_data_note(axes, "no valid frame")
     axes.set_xlabel("time (s)")
     axes.set_ylabel("mean counts\nper pixel")
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    room = 0.15 * (high - low) or 0.1 * abs(high) or 1.0
+    return low - room, high + room
 
 
 def intensity_spectrum(

@@ -67,7 +67,7 @@ def assemble_result(
     correlation = Correlation(
         qmap=qmap,
         frames=frames,
-        g2=_merged(blocks, qmap, frames, settings["multitau"], threads),
+        g2=_merged(blocks, qmap, frames, settings["multitau"], threads, where),
         acquisition=acquisition,
         settings=settings,
         description={key: value for key, value in description.items() if key != "parameters"},
@@ -115,9 +115,10 @@ def _check_bins(frames: Frames, qmap: QMap, where: str) -> None:
 
 
 def _merged(
-    blocks: Paths, qmap: QMap, frames: Frames, settings: Mapping[str, Any], threads: int
+    blocks: Paths, qmap: QMap, frames: Frames, settings: Mapping[str, Any], threads: int, where: str
 ) -> G2Result:
-    return merge_blocks(
+    """g2 at the delays that pairs of valid frames have."""
+    merged = merge_blocks(
         blocks,
         qmap,
         settings["normalisation"],
@@ -126,6 +127,25 @@ def _merged(
         frames.static_sums,
         threads,
     )
+    kept = merged.pairs > 0
+    if not kept.any():
+        raise UserError(
+            "no delay has a pair of valid frames",
+            where,
+            "check frames.bad and frames.automatic_bad",
+        )
+    by_delay = ("delay", "level", "pairs", "g2", "empty", "error", "error_time")
+    cut: dict[str, Any] = {
+        name: _rows(getattr(merged, name), kept) for name in (*by_delay, "independent_pixels")
+    }
+    for name in ("partial", "partial_error"):
+        values = getattr(merged, name)
+        cut[name] = None if values is None else values[:, kept]
+    return replace(merged, **cut)
+
+
+def _rows(values: np.ndarray | None, kept: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[kept]
 
 
 def _all_maps(paths: Paths) -> list[TwoTimeResult]:
@@ -141,12 +161,13 @@ def _all_photons(paths: Paths) -> PhotonHistograms | None:
 def _pixel_means(paths: Paths, qmap: QMap) -> PixelMeans:
     """Means per pair of frames out of the sums: samples of level l are sums of 2**l frames."""
     blocks = open_blocks(paths, qmap.static_bins)
+    delays = np.flatnonzero(blocks.pairs > 0)
 
     def means(number: int) -> np.ndarray:
-        length = 2.0 ** blocks.lags.level[number]
-        pairs = max(int(blocks.pairs[number]), 1)
-        divisor = pairs * np.array([length**2, length, length])
-        return blocks.of_delay(number) / divisor[:, None]
+        delay = int(delays[number])
+        length = 2.0 ** blocks.lags.level[delay]
+        divisor = blocks.pairs[delay] * np.array([length**2, length, length])
+        return blocks.of_delay(delay) / divisor[:, None]
 
     return means
 

@@ -73,12 +73,12 @@ class Correlation:
 
 
 def g2_error(correlation: Correlation) -> np.ndarray:
-    """The standard error of g2 that the configuration chose, (T, Nd) float64."""
+    """The standard error of g2 that the configuration chose, (T, Nd) float64; that from speckles at delays
+    that too few blocks of time have."""
     g2 = correlation.g2
     assert g2 is not None
-    chosen = correlation.settings["multitau"]["errors"]
-    if chosen == "time_blocks" and g2.error_time is not None:
-        return g2.error_time
+    if correlation.settings["multitau"]["errors"] == "time_blocks" and g2.error_time is not None:
+        return np.where(np.isfinite(g2.error_time), g2.error_time, g2.error)
     return g2.error
 
 

@@ -8,7 +8,8 @@
         instrument                incident_beam, detector_1 (names of APS 8-ID's metadata), masks
         sample, user_N, process_N_*
         provenance                NXcollection of NXnote
-        correlation               NXcollection: everything, field by field, as scatterflow calls it
+        correlation               NXcollection: everything, field by field, as scatterflow calls it;
+                                  c2_NNNNN is an NXdata, with its map in cells where runs are long
 
 Arrays that stand in /xpcs too are the same datasets under a second name (hard links).
 """
@@ -293,7 +294,13 @@ def _write_fields(entry: h5py.Group, file: h5py.File, correlation: Correlation) 
     for item in correlation.twotime:
         name = map_name(item)
         linked = {"c2": file[f"xpcs/twotime/correlation_map/{name}"]} if whole else None
-        write_fields(add_group(group, name, "NXcollection"), item, UNITS, linked=linked)
+        own = add_group(group, name, "NXdata", signal="c2", axes=["time_1", "time_2"])
+        own.attrs["interpretation"] = "image"
+        write_fields(own, item, UNITS, linked)
+        # Of the middle of each cell.
+        cells = np.arange(item.c2.shape[0]) * item.step + (item.step - 1) / 2
+        for axis in ("time_1", "time_2"):
+            write_array(own, axis, cells * correlation.frame_step_s, units="s")
     if correlation.photons is not None:
         write_fields(add_group(group, "photons", "NXcollection"), correlation.photons, UNITS)
 
