@@ -222,22 +222,22 @@ rule plot_g2_fits:
         "../scripts/plot_g2_fits.py"
 
 
-rule plot_fit_parameters:
+rule plot_diffusion:
     """Parameters of a fit over q."""
     input:
         analysis="results/{run}/{xpcs}/analysis.nxs",
     output:
         png=report(
             "results/{run}/{xpcs}/plots/parameters_{fit}.png",
-            caption="report/fit_parameters.rst",
+            caption="report/diffusion.rst",
             category="{run} / {xpcs}",
             labels={"plot": "fitted parameters", "of": "{fit}"},
         ),
         svg="results/{run}/{xpcs}/plots/parameters_{fit}.svg",
     log:
-        "logs/plot_fit_parameters/{run}/{xpcs}/{fit}.log",
+        "logs/plot_diffusion/{run}/{xpcs}/{fit}.log",
     benchmark:
-        "logs/benchmarks/plot_fit_parameters/{run}/{xpcs}/{fit}.tsv"
+        "logs/benchmarks/plot_diffusion/{run}/{xpcs}/{fit}.tsv"
     conda:
         "../envs/plots.yaml"
     threads: 1
@@ -245,6 +245,6 @@ rule plot_fit_parameters:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code_digest("plot_fit_parameters"),
+        code=code_digest("plot_diffusion"),
     script:
-        "../scripts/plot_fit_parameters.py"
+        "../scripts/plot_diffusion.py"

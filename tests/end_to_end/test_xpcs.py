@@ -40,7 +40,7 @@ SOURCES = {
     "frames": ("hdf5", "frames_master.h5"),
 }
 PLOTS = {"plot_qmap", "plot_scattering", "plot_stability", "plot_g2", "plot_partial_g2"}
-PLOTS |= {"plot_twotime", "plot_speckle_statistics", "plot_g2_fits", "plot_fit_parameters"}
+PLOTS |= {"plot_twotime", "plot_speckle_statistics", "plot_g2_fits", "plot_diffusion"}
 COUNTED = {"correlate_block", "correlate_twotime", "count_photons"}
 MERGED = {"merge_correlation", "fit_correlation"} | PLOTS - {"plot_qmap"}
 SORTED = {"sort_chunk", "summarise_frames"}
@@ -213,7 +213,7 @@ def test_another_fit_correlates_nothing_anew(done):
     done.config["reductions"]["dynamics"]["fits"]["simple"]["baseline"] = "free"
     done.write()
     planned = done.plan().rules()
-    assert planned <= {"fit_correlation", "plot_g2_fits", "plot_fit_parameters"}
+    assert planned <= {"fit_correlation", "plot_g2_fits", "plot_diffusion"}
     assert "fit_correlation" in planned
 
 

@@ -48,7 +48,7 @@ def xpcs_jobs(reductions: list[PlannedXpcs]) -> dict[str, list[str]]:
         "fit_correlation": [path for path in targets if path.endswith("/analysis.nxs")],
         **{rule: [path for path in targets if path.endswith(end)] for rule, end in PLOTS.items()},
         "plot_g2_fits": _of_fits(targets, "g2", fits),
-        "plot_fit_parameters": _of_fits(targets, "parameters", fits),
+        "plot_diffusion": _of_fits(targets, "parameters", fits),
     }
 
 
