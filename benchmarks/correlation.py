@@ -6,7 +6,7 @@ file as the workflow does; both end with g2 and its errors. scikit-beam takes th
 gives g2 alone; of long runs it is given the first frames only. The peer is read from
 benchmarks/cache/peers, beside the packages of .venv:
 
-    uv pip install --python .venv/bin/python --target benchmarks/cache/peers --no-deps scikit-beam
+    uv pip install --python .venv/bin/python --target benchmarks/cache/peers scikit-beam
 
 Without it (or with one that does not run) its rows are left out. boost_corr needs Python 3.12 and torch,
 whose wheels from the package index bring a GPU's libraries: it is not measured here.
