@@ -1,15 +1,15 @@
 """Multi-tau: dense runs of two sizes and a sparse one, against scikit-beam and the memory.
 
 `python benchmarks/correlation.py [NAME ...]` runs these alone. Seconds are per frame. Ours begins with raw
-frames (or events) in memory: `correlate` has them sorted already, `sort, correlate` goes through the chunk's file as the
-workflow does; both end with g2 and its errors. scikit-beam takes the frames from memory and gives g2 alone; of
-long runs it is given the first frames only. The peer is read from benchmarks/cache/peers, beside the
-packages of .venv:
+frames (or events) in memory: `correlate` has them sorted already, `sort, correlate` goes through the chunk's
+file as the workflow does; both end with g2 and its errors. scikit-beam takes the frames from memory and
+gives g2 alone; of long runs it is given the first frames only. The peer is read from
+benchmarks/cache/peers, beside the packages of .venv:
 
-    uv pip install --python .venv/bin/python --target benchmarks/cache/peers --no-deps scikit-beam
+    uv pip install --python .venv/bin/python --target benchmarks/cache/peers scikit-beam
 
-Without it (or with one that does not run) its rows are left out. boost_corr needs Python 3.12 and torch, whose
-wheels from the package index bring a GPU's libraries: it is not measured here.
+Without it (or with one that does not run) its rows are left out. boost_corr needs Python 3.12 and torch,
+whose wheels from the package index bring a GPU's libraries: it is not measured here.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from benchmarks.data import FULL, Size
 from benchmarks.measure import Contestant, Timing, measure
 from benchmarks.results import Row, command_line, compare
 from scatterflow.detectors.qmap import Partition, QMap, make_qmap
+from scatterflow.frame_range import FrameRange
 from scatterflow.kernels.lags import multitau_lags
 from scatterflow.sources.base import DetectorInfo
 from scatterflow.sources.events import Events
 from scatterflow.xpcs.blocks import read_positions
 from scatterflow.xpcs.correlate import correlate_block
-from scatterflow.xpcs.frame_range import FrameRange
 from scatterflow.xpcs.merge import merge_blocks
 from scatterflow.xpcs.multitau_file import write_block_sums
 from scatterflow.xpcs.preprocess import Preprocessing
@@ -129,7 +129,7 @@ def sort(source: InMemory, qmap: QMap, folder: Path, threads: int) -> Path:
     """The whole run as one sorted chunk."""
     path, frames = folder / "sorted.h5", source.case.frames
     sort_chunk(
-        source, "area", FrameRange(0, frames, 1, 1), 0, frames, qmap, Preprocessing(), path,
+        source, "area", FrameRange(0, frames, 1, 1), 0, frames, qmap, Preprocessing({}), path,
         blocks=8, threads=threads,
     )  # fmt: skip
     return path
@@ -148,10 +148,9 @@ def correlate(path: Path, qmap: QMap, frames: int, folder: Path, threads: int) -
     return merge_blocks(paths, qmap, "dynamic_bins", valid, threads=threads).g2
 
 
-def ours(case: Case, threads: int, with_sort: bool) -> Callable[[], np.ndarray]:
+def ours(case: Case, threads: int, folder: Path, with_sort: bool) -> Callable[[], np.ndarray]:
     """From raw (or sorted) data to g2."""
     source, qmap = InMemory(case), rings(case.shape)
-    folder = Path(tempfile.mkdtemp(dir=FULL.cache, prefix=".correlation-"))
     path = sort(source, qmap, folder, threads)
 
     def work() -> np.ndarray:
@@ -161,13 +160,12 @@ def ours(case: Case, threads: int, with_sort: bool) -> Callable[[], np.ndarray]:
     return work
 
 
-def kernel(case: Case, threads: int) -> Callable[[], None]:
+def kernel(case: Case, threads: int, folder: Path) -> Callable[[], None]:
     """The kernel alone, over all sorted blocks in memory."""
     source, qmap = InMemory(case), rings(case.shape)
-    with tempfile.TemporaryDirectory(dir=FULL.cache) as name:
-        path = sort(source, qmap, Path(name), threads)
-        edges = np.linspace(0, qmap.pixels.size, 9).astype(int)
-        blocks = [read_positions([path], edges[b], edges[b + 1]) for b in range(8)]
+    path = sort(source, qmap, folder, threads)
+    edges = np.linspace(0, qmap.pixels.size, 9).astype(int)
+    blocks = [read_positions([path], edges[b], edges[b + 1]) for b in range(8)]
     valid, lags = np.ones(case.frames, bool), multitau_lags(case.frames, 4)
 
     def work() -> None:
@@ -227,19 +225,27 @@ def has_peer() -> bool:
     return True
 
 
-def compared(case: Case, goal: float, size: Size) -> list[Row]:
-    """All rows of one case."""
-    size.cache.mkdir(parents=True, exist_ok=True)
-    mine = {"case": case, "threads": THREADS}
+def _contestants(case: Case, folders: list[Path]) -> list[Contestant]:
+    mine = [{"case": case, "threads": THREADS, "folder": folder} for folder in folders]
     contestants = [
-        Contestant("correlate", ours, {**mine, "with_sort": False}, case.frames, THREADS),
-        Contestant("sort, correlate", ours, {**mine, "with_sort": True}, case.frames, THREADS),
-        Contestant("kernel", kernel, mine, case.frames, THREADS),
+        Contestant("correlate", ours, {**mine[0], "with_sort": False}, case.frames, THREADS),
+        Contestant("sort, correlate", ours, {**mine[1], "with_sort": True}, case.frames, THREADS),
+        Contestant("kernel", kernel, mine[2], case.frames, THREADS),
         Contestant("read", memory, {"case": case}, case.frames, 1),
     ]
     if has_peer():
         contestants.append(Contestant("peer", scikit_beam, {"case": case}, case.peer_frames, 1))
-    found = measure(contestants, size.rounds, processes=size.processes)
+    return contestants
+
+
+def compared(case: Case, goal: float, size: Size) -> list[Row]:
+    """All rows of one case."""
+    size.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=size.cache, prefix=".correlation-") as name:
+        folders = [Path(name) / str(number) for number in range(3)]
+        for folder in folders:
+            folder.mkdir()
+        found = measure(_contestants(case, folders), size.rounds, processes=size.processes)
     np.testing.assert_array_equal(found["correlate"].result, found["sort, correlate"].result)
     rows = []
     if "peer" in found:
@@ -248,7 +254,15 @@ def compared(case: Case, goal: float, size: Size) -> list[Row]:
         for name, own_goal in (("correlate", None), ("sort, correlate", goal)):
             title = f"{case.title} ({name})"
             rows.append(
-                compare(title, PEER, found[name], found["peer"], times="faster", goal=own_goal, note=note)
+                compare(
+                    title,
+                    PEER,
+                    found[name],
+                    found["peer"],
+                    times="faster",
+                    goal=own_goal,
+                    note=note,
+                )
             )
     for name in ("kernel", "correlate", "sort, correlate"):
         title, against = f"{case.title} ({name})", "numpy sum of the same bytes (memory read)"

@@ -84,6 +84,7 @@ def test_past_and_future_of_a_window_differ():
 def test_windows_cover_all_frames():
     assert time_windows(10, 3) == [(0, 3), (3, 6), (6, 10)]
     assert time_windows(2, 3) == []
+    assert time_windows(10, 0) == []
 
 
 def test_the_file_gives_back_what_was_written(tmp_path):

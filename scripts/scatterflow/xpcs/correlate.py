@@ -81,8 +81,8 @@ def correlate_block(
 
 
 def time_windows(frames: int, number: int) -> list[Window]:
-    """Windows of (nearly) equal length that cover all frames; none where a window would have none."""
-    if number > frames:
+    """Windows of (nearly) equal length that cover all frames; none of none, nor where one would be empty."""
+    if not 0 < number <= frames:
         return []
     edges = [frames * i // number for i in range(number + 1)]
     return list(pairwise(edges))
