@@ -12,7 +12,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from benchmarks import correlation, integration, memory, registry, workflow
+from benchmarks import (
+    correlation,
+    correlation_twotime,
+    integration,
+    memory,
+    registry,
+    workflow,
+)
 from benchmarks.results import command_line
 
 BENCHMARKS = {
@@ -21,6 +28,7 @@ BENCHMARKS = {
     **workflow.BENCHMARKS,
     **registry.BENCHMARKS,
     **correlation.BENCHMARKS,
+    **correlation_twotime.BENCHMARKS,
 }
 
 if __name__ == "__main__":

@@ -116,9 +116,15 @@ def make_project(folder: Path, names: tuple[str, ...] = tuple(SOURCES)) -> Proje
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A complete run of all formats; tests work on copies."""
+    """A complete run of one format, and the results of the others; tests work on copies."""
     project = make_project(tmp_path_factory.mktemp("xpcs") / "project")
+    rows = project.rows
+    project.rows = rows[:1]
+    project.write()
     project.run()
+    project.rows = rows
+    project.write()
+    project.run(*(f"results/{name}/dynamics/result.nxs" for name in list(SOURCES)[1:]))
     return project
 
 
@@ -180,15 +186,13 @@ def test_the_known_dynamics_are_found(finished):
 
 def test_delays_are_counted_in_seconds(finished):
     with h5py.File(finished.path("results/sparse/dynamics/analysis.nxs")) as file:
-        found = []
-        file.visititems(lambda name, item: found.append(name) if name.endswith("/tau") else None)
-        assert found
-        values = file[found[0]]
+        values = file["entry/fit_simple/parameters/tau"]
         assert values.attrs["units"] == "s"
-        tau = values[()]
+        tau, error = values[()], file["entry/fit_simple/parameters/tau_errors"][()]
     q = np.linspace(5e-4, 2.2e-3, 7)[1::2]
     expected = SPECKLES.tau_frames * SPECKLES.q_reference / q * FRAME_TIME
-    assert np.allclose(tau, expected, rtol=0.35)
+    # Of a few hundred speckles; q varies within a bin.
+    assert np.all(np.abs(tau - expected) < 3 * error + 0.1 * expected)
 
 
 def test_the_aps_file_is_the_result(finished):
