@@ -68,16 +68,30 @@ def test_a_result_is_analysed_into_a_file(correlation, tmp_path):
     assert found.decay.tau == pytest.approx(truth, rel=0.6)
 
 
-def test_frames_made_of_several_are_taken_into_account(correlation):
-    several = replace(
-        correlation, settings={**correlation.settings, "frames": {"stride": 2, "average": 3}}
+def first_times(correlation, average, count_time_s):
+    """Delays, and times that the first one averages over, s."""
+    made = replace(
+        correlation,
+        settings={**correlation.settings, "frames": {**MADE["frames"], "average": average}},
+        acquisition=replace(correlation.acquisition, count_time_s=count_time_s),
     )
-    one, three = (measured_g2(own)["multitau"].delays for own in (correlation, several))
-    assert three.seconds == pytest.approx(3 * one.seconds)
+    delays = measured_g2(made)["multitau"].delays
+    return delays.seconds, delays.times[0][delays.weights[0] > 0]
+
+
+def test_frames_made_of_several_and_their_exposure_are_taken_into_account(correlation):
+    step = FRAME_TIME_S * STRIDE
+    one, alone = first_times(correlation, 1, None)
+    three, several = first_times(correlation, 3, None)
+    assert three == pytest.approx(3 * one)
+    assert alone == pytest.approx([step])
     # The first delay, 3 raw frames, averages over -2 to 2 of them.
-    own = three.times[0][three.weights[0] > 0]
-    assert own == pytest.approx(FRAME_TIME_S * STRIDE * np.arange(1, 6))
-    assert one.times[0][one.weights[0] > 0] == pytest.approx([FRAME_TIME_S * STRIDE])
+    assert several == pytest.approx(step * np.arange(1, 6))
+    # Each pair of frames averages over -1 to 1 exposures, which cannot be longer than the step.
+    for count_time_s, reach in ((0.004, 0.004), (1.0, step)):
+        exposed = first_times(correlation, 1, count_time_s)[1]
+        assert exposed.mean() == pytest.approx(step)
+        assert 0.9 * reach < np.ptp(exposed) / 2 < reach
 
 
 def test_the_place_of_a_mistake_is_named(correlation, tmp_path):

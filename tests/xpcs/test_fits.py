@@ -13,6 +13,7 @@ from scatterflow.xpcs.delays import delays_of
 from scatterflow.xpcs.fits import (
     AT_BOUND,
     DRIFT,
+    FAILED,
     LEFT_OUT,
     NO_DATA,
     OUTSIDE,
@@ -286,3 +287,30 @@ def test_settings_that_make_no_sense_are_refused(setting, message):
     g2 = np.ones((DELAY.size, 1))
     with pytest.raises(UserError, match=message):
         fit_g2(setting, DELAYS, g2, g2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(sorted(DECAYS)),
+    st.booleans(),
+    st.lists(
+        st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, 1.2, 1e6, -3.0]),
+        min_size=DELAY.size,
+        max_size=DELAY.size,
+    ),
+    st.sampled_from([0.0, np.nan, 1e-3, 1e6]),
+)
+def test_junk_is_flagged_and_nothing_else(name, heterodyne, values, error):
+    g2 = np.array(values)[:, None]
+    fit = fit_g2(
+        {"model": name, "heterodyne": heterodyne},
+        DELAYS,
+        g2,
+        np.full(g2.shape, error),
+        covariance_of_windows(np.full(g2.shape, error), np.stack([g2, g2 + 0.1, g2])),
+    )
+    failed = (fit.flags & FAILED) > 0
+    assert np.isnan(fit.values[failed]).all()
+    assert np.isfinite(fit.values[~failed]).all()
+    if not np.isfinite(g2).all() or not error > 0:
+        assert fit.flags[0] & LEFT_OUT

@@ -241,3 +241,21 @@ def test_counts_that_are_no_photons_are_refused():
     full = np.full((30, 2), 2**32 - 1, np.uint32)
     with pytest.raises(UserError, match="photons in a frame"):
         count_photons(block_of(full), valid, static, 1, SETTINGS)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.001, 0.05, 2.0, 50.0]))
+def test_few_photons_or_many_end_in_numbers_or_nothing(seed, rate):
+    random = np.random.default_rng(seed)
+    frames, pixels = int(random.integers(15, 40)), int(random.integers(3, 30))
+    values = random.poisson(rate * random.random((frames, pixels))).astype(np.uint16)
+    static = np.sort(random.integers(0, 3, pixels)).astype(np.int32)
+    valid = random.random(frames) > 0.2
+    counted = count_photons(block_of(values), valid, static, 3, SETTINGS)
+    found = speckle_statistics(counted, np.array([0, 0, 1]))
+    paired = np.array([[counted.pairs[e, own].any() for own in ([0, 1], [2])] for e in range(3)])
+    assert np.array_equal(np.isfinite(found.contrast), paired)
+    assert np.array_equal(np.isfinite(found.moment_contrast), paired)
+    assert not (found.contrast_error < 0).any()
+    decay = fit_contrast_decay(found, 1.0, 1.0)
+    assert np.array_equal(np.isfinite(decay.tau), np.isfinite(decay.contrast))

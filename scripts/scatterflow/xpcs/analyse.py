@@ -1,4 +1,8 @@
-"""Analyse the result of an xpcs reduction: fits of g2, tau over q, speckle statistics."""
+"""Analyse the result of an xpcs reduction: fits of g2, tau over q, speckle statistics.
+
+What a value of g2 averages over is part of the model: the levels of multi-tau, the raw frames that were added
+up, and the exposure, as far as the metadata tell. The contrast is therefore that of an instant.
+"""
 
 from __future__ import annotations
 
@@ -56,38 +60,38 @@ def analyse(correlation: Correlation, settings: Mapping[str, Any]) -> Analysis:
     if correlation.photons is not None:
         statistics = speckle_statistics(correlation.photons, qmap.parent)
     if statistics is not None and statistics.exposures.size > 1:
-        step, average = _raw_step(correlation)
-        # The contrast falls with the whole time of a sum, which the exposure makes up in part.
-        exposure = min(correlation.acquisition.count_time_s or 0.0, step)
-        decay = fit_contrast_decay(statistics, step, exposure, average)
+        decay = fit_contrast_decay(statistics, *_timing(correlation))
     return Analysis(bins, fits, diffusion, chosen, statistics, decay)
 
 
 def measured_g2(correlation: Correlation) -> dict[str, Measured]:
     """g2 to be fitted, by kind: `multitau`, `twotime`."""
-    step, average = _raw_step(correlation)
+    timing = _timing(correlation)
     measured = {}
     g2 = correlation.g2
     if g2 is not None:
-        delays = delays_of(g2.delay, g2.level, step, average=average)
+        delays = delays_of(g2.delay, g2.level, *timing)
         bins = np.arange(g2.g2.shape[1])
         measured["multitau"] = Measured(bins, delays, g2.g2, g2_error(correlation), g2.partial)
     if correlation.twotime:
-        measured["twotime"] = _measured_twotime(correlation.twotime, step, average)
+        measured["twotime"] = _measured_twotime(correlation.twotime, timing)
     return measured
 
 
-def _raw_step(correlation: Correlation) -> tuple[float, int]:
-    """Time between the raw frames that are used, s, and how many of them make a frame."""
+def _timing(correlation: Correlation) -> tuple[float, float, int]:
+    """Time between the raw frames that are used, s, exposure of one, s, and how many of them make a frame."""
     average = int(correlation.settings["frames"]["average"])
-    return correlation.frame_step_s / average, average
+    step = correlation.frame_step_s / average
+    # Some metadata hold a placeholder; no frame gathers photons for longer than to the next one.
+    exposure = min(correlation.acquisition.count_time_s or 0.0, step)
+    return step, exposure, average
 
 
-def _measured_twotime(maps: Sequence[TwoTimeResult], step: float, average: int) -> Measured:
+def _measured_twotime(maps: Sequence[TwoTimeResult], timing: tuple[float, float, int]) -> Measured:
     lags = min(own.g2.size for own in maps)
     # Lag 0 holds the photons' own noise.
     chosen = np.unique(np.geomspace(1, max(lags - 1, 1), TWOTIME_DELAYS).round().astype(np.int64))
-    delays = delays_of(chosen, np.zeros_like(chosen), step, average=average)
+    delays = delays_of(chosen, np.zeros_like(chosen), *timing)
     windows = None
     if all(len(own.partial) for own in maps):
         reach = max(own.partial.shape[1] for own in maps)

@@ -296,7 +296,10 @@ def _result(
     best, derivatives = model.values(parameters, part)
     if covariance is not None:
         own = np.nan_to_num(covariance[:, inside][:, :, inside])  # of delays without weight
-        spread = sandwich(derivatives * free, weights, own, spread)
+        correlated = sandwich(derivatives * free, weights, own, spread)
+        # Of parameters that are all but inseparable rounding may leave nothing positive.
+        sound = (np.diagonal(correlated, axis1=1, axis2=2) >= 0).all(axis=1)
+        spread = np.where(sound[:, None, None], correlated, spread)
     flags = _flags(model, found, part, valid, g2[inside].T, free)
     failed = (flags & FAILED) > 0
     values, spread = _in_seconds(model, parameters, spread)
