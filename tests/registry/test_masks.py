@@ -106,6 +106,7 @@ def test_reasons_are_kept(good):
         (np.ones(SHAPE[::-1], bool), "look swapped"),
         ([[True, False]], "13 x 21"),
         ("mask.npy", "not bool"),
+        (np.ma.masked_array(np.ones(SHAPE, bool), ~some_mask()), "two masks"),
     ],
 )
 def test_what_is_no_mask_of_this_detector_is_refused(mask, message, good, registry):

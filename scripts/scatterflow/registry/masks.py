@@ -89,6 +89,10 @@ def register_mask(
 
 
 def _checked(mask: Any, where: str) -> np.ndarray:
+    if isinstance(mask, np.ma.MaskedArray):
+        raise UserError(
+            "a masked array holds two masks", where, "give ~array.mask, or what its values say"
+        )
     good = np.asarray(mask)
     if good.dtype != bool:
         raise UserError(
