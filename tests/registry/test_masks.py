@@ -106,6 +106,7 @@ def test_reasons_are_kept(good):
         (np.ones(SHAPE[::-1], bool), "look swapped"),
         ([[True, False]], "13 x 21"),
         ("mask.npy", "not bool"),
+        (np.ma.masked_array(np.ones(SHAPE, bool), ~some_mask()), "two masks"),
     ],
 )
 def test_what_is_no_mask_of_this_detector_is_refused(mask, message, good, registry):
@@ -181,6 +182,26 @@ def test_a_composite_is_the_and_of_its_members_and_names_them(good):
     np.testing.assert_array_equal(newest.compute(), good & some_mask(2))
     assert [member["version"] for member in newest.members] == [1, 2]
     np.testing.assert_array_equal(get_composite_mask("d", ["a"]).compute(), good)
+
+
+def test_a_registered_composite_fits_where_all_of_its_members_do(good):
+    day = "2026-01-{:02d}T00:00:00+00:00".format
+    register_mask("d", "a", good, orientation=2, energy_from_keV=8.0, valid_to=day(20))
+    register_mask("d", "b", some_mask(1), valid_from=day(2), energy_to_keV=12.0)
+    register_mask("d", "c", some_mask(2), energy_from_keV=9.0, valid_from=day(5), valid_to=day(25))
+    record = register_composite("d", "all", ["a", "b", "c"])
+    assert record.orientation == 2
+    assert (record.valid_from, record.valid_to) == (day(5), day(20))
+    assert (record.energy_from_keV, record.energy_to_keV) == (9.0, 12.0)
+    assert register_composite("d", "all", ["a", "b"], energy_to_keV=10.0).energy_to_keV == 10.0
+
+
+def test_masks_for_different_orientations_are_not_combined(good):
+    register_mask("d", "a", good, orientation=2)
+    register_mask("d", "b", some_mask(1), orientation=3)
+    for combine in (get_composite_mask, lambda d, names: register_composite(d, "all", names)):
+        with pytest.raises(UserError, match="the orientations 2 and 3"):
+            combine("d", ["a", "b"])
 
 
 @pytest.mark.parametrize("names", [[], "a", ["nothing"], [("a", 9)]])

@@ -89,6 +89,10 @@ def register_mask(
 
 
 def _checked(mask: Any, where: str) -> np.ndarray:
+    if isinstance(mask, np.ma.MaskedArray):
+        raise UserError(
+            "a masked array holds two masks", where, "give ~array.mask, or what its values say"
+        )
     good = np.asarray(mask)
     if good.dtype != bool:
         raise UserError(
@@ -247,7 +251,11 @@ def register_composite(
     registry: RegistryLike = None,
     **metadata: Any,
 ) -> Record:
-    """Register the AND of several masks, with their reasons, as a mask whose recipe names them."""
+    """Register the AND of several masks, with their reasons, as a mask whose recipe names them.
+
+    Unless `metadata` says otherwise it fits the frames of its members' orientation, and is valid where all of
+    them are.
+    """
     store = open_registry(registry)
     members = _members(detector, names, store)
     reasons = np.zeros(members[0].shape or (), np.uint32)
@@ -260,8 +268,22 @@ def register_composite(
         reasons=reasons,
         recipe={"operation": "and", "members": [record.identity for record in members]},
         registry=store,
-        **metadata,
+        **{**_common_limits(members), **metadata},
     )
+
+
+def _common_limits(members: list[Record]) -> dict[str, Any]:
+    """Orientation of all members, and the times and energies at which all of them are valid."""
+    found: dict[str, Any] = {}
+    for key, choose in (
+        ("orientation", max),  # they agree
+        *(("valid_from", max), ("energy_from_keV", max)),
+        *(("valid_to", min), ("energy_to_keV", min)),
+    ):
+        stated = [value for record in members if (value := getattr(record, key)) is not None]
+        if stated:  # times are all UTC in one form, so that their texts sort as they do
+            found[key] = choose(stated)
+    return found
 
 
 def _members(detector: str, names: Sequence[Wanted], store: Any) -> list[Record]:
@@ -276,6 +298,13 @@ def _members(detector: str, names: Sequence[Wanted], store: Any) -> list[Record]
     for record in members:
         if record.shape != members[0].shape:
             raise _wrong_shape(record.shape or (), members[0].shape or (), record.title)
+    orientations = {record.orientation for record in members if record.orientation is not None}
+    if len(orientations) > 1:
+        raise UserError(
+            f"the masks fit frames of the orientations {' and '.join(map(str, sorted(orientations)))}",
+            f"masks of detector {detector}: {', '.join(record.name for record in members)}",
+            "register them for one orientation",
+        )
     return members
 
 

@@ -64,9 +64,8 @@ def renew_pins(wanted: Wanted, where: Any, folder: str = FOLDER, check: bool = F
 
 def _serves(pin: dict[str, Any], record: Record, item: dict[str, Any]) -> bool:
     """Whether a pin says what jobs need to know of a record, maybe of an earlier version that is equal."""
-    compared = ("detector", "name", "sha256", *_LIMITS)
-    if item["version"] is not None:
-        compared += ("version", "uid")
+    chosen = ("version", "uid") if item["version"] is not None else ()
+    compared = ("detector", "name", "sha256", *_LIMITS, *chosen)
     return all(pin[key] == getattr(record, key) for key in compared)
 
 

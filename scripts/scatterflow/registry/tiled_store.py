@@ -14,6 +14,8 @@ it has the SHA-256 of its record. The key to the server comes from the environme
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
@@ -167,10 +169,11 @@ class TiledRegistry:
     def shape(self, detector: str) -> tuple[int, int] | None:
         """(rows, columns) of a detector's frames; None if no one has stated it."""
         if detector not in self._shapes:
-            try:
-                metadata = self.client[f"detector~{detector}"].metadata
-            except KeyError:
-                return None
+            with self._answering():
+                try:
+                    metadata = self.client[f"detector~{detector}"].metadata
+                except KeyError:
+                    return None
             rows, columns = metadata["shape"]
             self._shapes[detector] = int(rows), int(columns)
         return self._shapes[detector]
@@ -231,7 +234,8 @@ class TiledRegistry:
         if record.kind in ("mask", "proposal") and only_reason(record) is None:
             reasons = objects.decode_reasons(content)
             self._create(f"{key}~reasons", {"spec": "reasons", "uid": record.uid}, reasons)
-        node.update_metadata({"state": "complete"}, drop_revision=True)
+        with self._answering():
+            node.update_metadata({"state": "complete"}, drop_revision=True)
         return True
 
     def _create(self, key: str, metadata: dict[str, Any], data: np.ndarray | None) -> Any:
@@ -260,17 +264,31 @@ class TiledRegistry:
     def _last_version(self, record: Record) -> int:
         """The highest version of a name that exists or is being written, 0 if there is none."""
         found = self._searched(kind=record.kind, detector=record.detector, name=record.name)
-        # By key: SQLite would compare the versions in the metadata as text.
-        for _, node in found.sort(("id", -1)).items().head(1):
-            return int(node.metadata["version"])
+        with self._answering():
+            # By key: SQLite would compare the versions in the metadata as text.
+            for _, node in found.sort(("id", -1)).items().head(1):
+                return int(node.metadata["version"])
         return 0
 
     def _nodes(self, **wanted: Any) -> list[tuple[str, dict[str, Any]]]:
-        return [
-            (key, dict(node.metadata))
-            for key, node in self._searched(**wanted).items()
-            if _VERSION.search(key) and "version" in node.metadata
-        ]
+        with self._answering():
+            return [
+                (key, dict(node.metadata))
+                for key, node in self._searched(**wanted).items()
+                if _VERSION.search(key) and "version" in node.metadata
+            ]
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """A server that goes away, or refuses, is no bug of the program."""
+        try:
+            yield
+        except _tiled().HTTPError as error:
+            raise UserError(
+                f"the Tiled server does not answer as it should ({_first_line(error)})",
+                self.location,
+                "check server, network and TILED_API_KEY, then try again; what was not finished is not seen",
+            ) from error
 
     def _searched(self, **wanted: Any) -> Any:
         found = self.client
@@ -280,12 +298,17 @@ class TiledRegistry:
         return found
 
     def _array(self, key: str, place: str) -> np.ndarray:
-        try:
-            return np.asarray(self.client[key].read())
-        except KeyError:
-            raise UserError("the node is missing", place, "restore the database") from None
-        except (_tiled().HTTPError, ValueError) as error:
-            raise objects.damaged(_first_line(error), place) from error
+        with self._answering():
+            try:
+                return np.asarray(self.client[key].read())
+            except KeyError:
+                raise UserError("the node is missing", place, "restore the database") from None
+            except (_tiled().HTTPError, ValueError) as error:
+                # The server fails inside on data that it cannot unpack.
+                response = getattr(error, "response", None)
+                if isinstance(error, ValueError) or (response and response.status_code >= 500):
+                    raise objects.damaged(_first_line(error), place) from error
+                raise
 
 
 def key_of(record: Record) -> str:
