@@ -298,7 +298,7 @@ def _result(
         own = np.nan_to_num(covariance[:, inside][:, :, inside])  # of delays without weight
         correlated = sandwich(derivatives * free, weights, own, spread)
         # Of parameters that are all but inseparable rounding may leave nothing positive.
-        sound = (np.diagonal(correlated, axis1=1, axis2=2) >= 0).all(axis=1)
+        sound = np.diagonal(correlated, axis1=1, axis2=2).min(axis=1) >= 0
         spread = np.where(sound[:, None, None], correlated, spread)
     flags = _flags(model, found, part, valid, g2[inside].T, free)
     failed = (flags & FAILED) > 0
