@@ -145,7 +145,7 @@ class SpeckleStatistics(Model):
     exposures: Annotated[list[Count], Field(min_length=1)] = Field(default=[1, 2, 4, 8])
     """Exposures, frames that are added up."""
     most_photons: Annotated[int, Field(ge=2, le=1000)] = 20
-    """Counts above this are taken together."""
+    """Counts from this on are taken together."""
     segments: Annotated[int, Field(ge=2, le=1000)] = 10
     """Parts of the run that are also counted by themselves, for the error."""
 
@@ -154,14 +154,14 @@ class CorrelationFit(Model):
     """A model fitted to g2 of each dynamic bin."""
 
     model: Literal["single", "stretched", "double"] = "single"
-    """`single`: contrast exp(-2 t / tau) + baseline; `stretched`: contrast exp(-2 (t / tau)^beta) + baseline;
-    `double`: contrast (f exp(-t / tau1) + (1 - f) exp(-t / tau2))^2 + baseline."""
+    """baseline + contrast |g1|^2 with g1: `single`, exp(-t / tau); `stretched`, exp(-(t / tau)^stretching);
+    `double`, fraction exp(-t / tau) + (1 - fraction) exp(-t / tau_slow)."""
     of: Literal["multitau", "twotime"] = "multitau"
     """The g2 that is fitted."""
     baseline: Literal["free", "fixed"] = "free"
     """`fixed`: 1."""
     heterodyne: bool = False
-    """Let a static part interfere: a mixing fraction is fitted, too."""
+    """Let a part of the intensity that does not fluctuate interfere: `dynamic_fraction` is fitted, too."""
     range: Pair | None = None
     """Shortest and longest delay, s; left out: all."""
     start: dict[Name, Number] = Field(default={})
