@@ -16,10 +16,11 @@ import numpy as np
 from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.sources.base import DetectorInfo, RunLocation
 from scatterflow.sources.events import Events
-from scatterflow.sources.tables import resolve_scalars, table_getter, table_path
+from scatterflow.sources.own_files import OwnFiles
+from scatterflow.sources.tables import table_path
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 class EventReader(Protocol):
@@ -58,7 +59,7 @@ class EventReader(Protocol):
         """Close the files; they open again when needed."""
 
 
-class EventSource:
+class EventSource(OwnFiles):
     """Events of one run; see `scatterflow.sources.base.Source`."""
 
     def __init__(
@@ -124,23 +125,6 @@ class EventSource:
         table = table_path(self.location)
         firsts = [reader.paths[0] for reader in self._readers.values()]
         return ([table] if table else []) + firsts
-
-    def shared_files(self) -> list[Path]:
-        """None: no file of these formats is shared by runs."""
-        return []
-
-    def fingerprint(self, *, scalars: bool) -> str | None:
-        """None: the files of a run stand for themselves."""
-        return None
-
-    def scalars(self) -> pd.DataFrame:
-        """One row per frame; see `resolve_scalars`."""
-        return resolve_scalars(
-            self.location.recipe.get("scalars", {}),
-            self.frames,
-            {"column": table_getter(self.location)},
-            f"run {self.location.run}",
-        )
 
     def metadata(self) -> dict[str, Any]:
         """Per detector what its files say of the run, where they say anything."""

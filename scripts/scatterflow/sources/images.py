@@ -23,13 +23,14 @@ from scatterflow.sources.image_files import (
     KeptImages,
     open_image_file,
 )
+from scatterflow.sources.own_files import OwnFiles
 from scatterflow.sources.patterns import has_frame, run_path
 from scatterflow.sources.raw_faults import missing_file_advice, system_errors_reported
-from scatterflow.sources.tables import resolve_scalars, table_getter, table_path
+from scatterflow.sources.tables import table_path
 from scatterflow.sources.times import header_time
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 GONE = (FileNotFoundError, NotADirectoryError)
 COUNT_HINT = "put the missing files back, or correct the column `frames` of the run table"
@@ -37,7 +38,7 @@ WORD_BYTES = 8  # no detector stores more per pixel
 HEADER_BYTES = 1 << 20  # generous room for the text headers of a frame
 
 
-class ImageSource:
+class ImageSource(OwnFiles):
     """Frames of one run in image files; see `scatterflow.sources.base.Source`."""
 
     def __init__(self, location: RunLocation) -> None:
@@ -79,23 +80,6 @@ class ImageSource:
         table = table_path(self.location)
         firsts = [self._path(name, 0) for name in self.patterns]
         return ([table] if table else []) + firsts
-
-    def shared_files(self) -> list[Path]:
-        """None: no file of this format is shared by runs."""
-        return []
-
-    def fingerprint(self, *, scalars: bool) -> str | None:
-        """None: the files of a run stand for themselves."""
-        return None
-
-    def scalars(self) -> pd.DataFrame:
-        """One row per frame; see `resolve_scalars`."""
-        return resolve_scalars(
-            self.location.recipe.get("scalars", {}),
-            self.frames,
-            {"column": table_getter(self.location)},
-            f"run {self.location.run}",
-        )
 
     def metadata(self) -> dict[str, Any]:
         """Per detector the header of its first readable frame, keys as in the file.
