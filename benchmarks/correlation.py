@@ -77,8 +77,11 @@ class InMemory:
             drawn = rng.poisson(case.mean, (UNIQUE_FRAMES, *case.shape)).astype(np.uint16)
             self.raw = drawn[rng.integers(0, UNIQUE_FRAMES, case.frames)]
             return
-        number = rng.poisson(case.frames * pixels * case.mean)
-        self.places = np.unique(rng.integers(0, case.frames * pixels, number))
+        drawn = [
+            np.unique(rng.integers(0, pixels, number)) + frame * pixels
+            for frame, number in enumerate(rng.poisson(pixels * case.mean, case.frames))
+        ]
+        self.places = np.concatenate(drawn)
 
     def read(self, detector: str, start: int, stop: int) -> np.ndarray:
         """Dense frames."""
