@@ -20,7 +20,11 @@ from scatterflow.files.hdf5 import reading
 Form = Literal["events", "frames"]
 
 DENSE_OCCUPANCY = 0.02
-"""Fraction of values that are not 0 from which on dense values are correlated faster than events."""
+"""Fraction of values that are not 0 from which on dense values are correlated faster than events.
+
+Measured over 20 000 pixels and 5000 frames of an EPYC with AVX-512, ns per pixel and frame: events 0.7 at
+0.01, 1.6 at 0.03, 3.8 at 0.1; dense 0.6 at any, and the time and memory to expand the events.
+"""
 
 FORMAT = "scatterflow sorted chunk 1"
 
