@@ -184,7 +184,7 @@ def register_often(address, process, rounds, barrier, answers) -> None:
 
 @pytest.mark.parametrize("processes", [2, 8])
 def test_processes_racing_for_one_name(container, processes):
-    """Two processes 100 times, eight 13 times, as a round of eight takes the server a quarter of a second to
+    """Two processes 100 times, eight 6 times, as a round of eight takes the server a quarter of a second to
     sort out; SCATTERFLOW_RACES=100 lets each process register 100 times."""
     rounds = int(os.environ.get("SCATTERFLOW_RACES", 100 if processes == 2 else 6))
     barrier, answers = CONTEXT.Barrier(processes), CONTEXT.Queue()
