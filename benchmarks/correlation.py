@@ -1,9 +1,10 @@
 """Multi-tau: dense runs of two sizes and a sparse one, against scikit-beam and the memory.
 
 `python benchmarks/correlation.py [NAME ...]` runs these alone. Seconds are per frame. Ours begins with raw
-frames (or events) in memory: `correlate` has them sorted already, `sort, correlate` goes through the chunk's
-file as the workflow does; both end with g2 and its errors. scikit-beam takes the frames from memory and
-gives g2 alone; of long runs it is given the first frames only. The peer is read from
+frames (or events) in memory: `kernel` makes the sums of all pixels from sorted blocks in memory, `correlate`
+reads these and goes on to g2 with its errors, `sort, correlate` goes through the chunk's file as the
+workflow does. scikit-beam takes the frames from memory and gives g2 without errors; of long runs it is given
+the first frames only. The peer is read from
 benchmarks/cache/peers, beside the packages of .venv:
 
     uv pip install --python .venv/bin/python --target benchmarks/cache/peers scikit-beam
@@ -256,7 +257,7 @@ def compared(case: Case, goal: float, size: Size) -> list[Row]:
     if "peer" in found:
         check(found["peer"], case)
         note = f"peer over {case.peer_frames} of {case.frames} frames"
-        for name, own_goal in (("correlate", None), ("sort, correlate", goal)):
+        for name, own_goal in (("kernel", goal), ("correlate", None), ("sort, correlate", goal)):
             title = f"{case.title} ({name})"
             rows.append(
                 compare(
