@@ -45,8 +45,8 @@ class Droplets(NamedTuple):
 class Workspace(NamedTuple):
     """Lists of the pixels above the low threshold, while droplets are made of them.
 
-    Of each pixel: its number, whether it is marked, the pixel above it in the list (-1: none), and its parent in
-    the tree of its group, later its droplet. Of each row: where its pixels begin.
+    Of each pixel: its number, whether it is marked, the pixel above it in the list (-1: none), and its
+    parent in the tree of its group, later its droplet. Of each row: where its pixels begin.
     """
 
     pixel: np.ndarray
@@ -57,7 +57,7 @@ class Workspace(NamedTuple):
 
 
 def new_droplets(pixels: int, dtype: np.dtype) -> Droplets:
-    """Memory for the droplets of a frame of so many pixels of a floating type; pages not written cost nothing."""
+    """Memory for the droplets of a frame of so many pixels; what is not written costs nothing."""
     return Droplets(
         adu=np.empty(pixels, np.float64),
         npix=np.empty(pixels, np.int32),
@@ -98,9 +98,9 @@ def pixel_limits(threshold: np.ndarray, good: np.ndarray, dtype: np.dtype) -> np
 def find_droplets(frame, tile_rows, low, high, maximum, least, space, droplets):
     """Find the droplets of a frame; returns (droplets before the cut by `least`, after it, their pixels).
 
-    frame: (rows, columns) float32 or float64, of several tiles one below the other, tile_rows each. low, high:
-    `pixel_limits`, like frame. maximum: greatest intensity that counts; NaN never counts. least: droplets of
-    a lower sum are left out. space, droplets: memory, the latter filled.
+    frame: (rows, columns) float32 or float64, of several tiles one below the other, tile_rows each. low,
+    high: `pixel_limits`, like frame. maximum: greatest intensity that counts; NaN never counts. least:
+    droplets of a lower sum are left out. space, droplets: memory, the latter filled.
     """
     _mark(frame, low, maximum, space)
     _link(frame, tile_rows, high, space)
