@@ -33,7 +33,7 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.kernels.photon_pairs import PairSpace, new_pair_space, pair_photons
-from scatterflow.shots.droplet_frames import DropletFinder, as_tiles, positive
+from scatterflow.shots.droplet_frames import CLASSES, DropletFinder, as_tiles, positive
 from scatterflow.shots.ragged import joined, unsparsify
 
 M = TypeVar("M")
@@ -60,7 +60,8 @@ def droplets(
     pixels²).
     With photons: nPhotons (n,) int64, photons: `Ragged` of row, col (float64), tile, data (always 1), and
     prob (n, 12): share of good pixels with 0..10 photons, and photons per good pixel.
-    Raises UserError for settings that cannot be, constants of another shape, frames that are no photons.
+    Raises UserError for settings that cannot be, constants of another shape, damaged pixels that would
+    hold millions of photons.
     """
     finder = DropletFinder(frames, good, settings, noise)
     found = _by_frame(finder.memory, finder.find, len(frames), threads)
@@ -76,7 +77,7 @@ def droplets(
     results |= {"nPhotons": lists.lengths, "photons": lists}
     if finder.photons.probabilities:
         rows = [one.probabilities for one in found]
-        results["prob"] = np.array(rows, np.float64).reshape(len(frames), -1)
+        results["prob"] = np.array(rows, np.float64).reshape(len(frames), CLASSES + 1)
     return results
 
 
