@@ -1,0 +1,80 @@
+"""Lists of different lengths, one a shot: droplets, photons; and what goes into a file of them.
+
+`sparsify` and `unsparsify` are those of SLAC's smalldata_tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scatterflow.errors import UserError
+from scatterflow.kernels.photon_pairs import MOST
+from scatterflow.kernels.photons import add_photons
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Lists of different lengths, one a shot, one behind the other.
+
+    lengths: (n,) int64; values: (sum of lengths, ...) each, by name.
+    """
+
+    lengths: np.ndarray
+    values: dict[str, np.ndarray]
+
+
+def joined(lists: Sequence[Mapping[str, np.ndarray]], empty: Mapping[str, np.ndarray]) -> Ragged:
+    """Lists of shot after shot; empty: names, dtypes and shapes where there is none."""
+    return Ragged(
+        np.array([len(next(iter(one.values()))) for one in lists], np.int64),
+        {
+            name: np.concatenate([none, *(one[name] for one in lists)])
+            for name, none in empty.items()
+        },
+    )
+
+
+def sparsify(lists: Ragged, number: int | None) -> dict[str, np.ndarray] | Ragged:
+    """Lists for a file: as they are for None, else the first `number` entries of each shot in (n, number).
+
+    Padded with 0, and positions cut to whole pixels as in smalldata_tools; how many there were is in
+    lists.lengths. Raises UserError for a number below 1.
+    """
+    if number is None:
+        return lists
+    if number < 1:
+        raise UserError(
+            f"{number} entries a shot", "sparsify: number", "give 1 or more, or null for all"
+        )
+    starts = np.cumsum(lists.lengths) - lists.lengths
+    shot = np.repeat(np.arange(lists.lengths.size), lists.lengths)
+    place = np.arange(shot.size) - starts[shot]
+    kept = place < number
+    padded = {}
+    for name, values in lists.values.items():
+        dtype = np.dtype(np.int32) if name in ("row", "col") else values.dtype
+        padded[name] = np.zeros((lists.lengths.size, number, *values.shape[1:]), dtype)
+        padded[name][shot[kept], place[kept]] = values[kept].astype(dtype)
+    return padded
+
+
+def unsparsify(lists: Ragged, shape: Sequence[int]) -> np.ndarray:
+    """Photon maps (n, *shape) uint16 of lists with row, col, tile and data, the photons of each entry.
+
+    shape: of a frame. 65535 is 65535 or more; photons outside of the frame are in no map.
+    """
+    tiles = (1, *shape) if len(shape) == 2 else tuple(shape)
+    maps = np.empty((lists.lengths.size, *tiles), np.uint16)
+    exact = np.empty(tiles, np.int64)
+    row, col = (np.ascontiguousarray(lists.values[name], np.float64) for name in ("row", "col"))
+    tile = np.ascontiguousarray(lists.values["tile"], np.int32)
+    counts = np.ascontiguousarray(lists.values["data"], np.int64)
+    ends = np.cumsum(lists.lengths)
+    for shot, (begin, end) in enumerate(zip(ends - lists.lengths, ends, strict=True)):
+        exact[:] = 0
+        add_photons(row, col, tile, counts, begin, end, exact)
+        maps[shot] = np.minimum(exact, MOST)
+    return maps.reshape(lists.lengths.size, *shape)
