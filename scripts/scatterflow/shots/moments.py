@@ -226,5 +226,8 @@ class Mean(Moments):
 
 def only_cell(statistics: Statistics) -> Statistics:
     """Statistics of cell 0."""
-    values: list[Any] = [getattr(statistics, field.name) for field in fields(statistics)]
-    return Statistics(*(None if value is None else value[0] for value in values))
+
+    def first(value: Any) -> Any:
+        return None if value is None else value[0]
+
+    return Statistics(*(first(getattr(statistics, field.name)) for field in fields(statistics)))
