@@ -34,7 +34,6 @@ from scatterflow.kernels.photon_fits import (
 from scatterflow.kernels.photons import (
     Fractions,
     Photons,
-    add_photons,
     count_guessed,
     count_pixels,
     guess_photons,
@@ -106,7 +105,8 @@ class DropletFinder:
         self._shapes = bool(settings.get("shapes", False))
         given = settings.get("photons")
         self.photons = None if given is None else photon_settings(given)
-        if not self.good.any():
+        self._good_pixels = int(self.good.sum())
+        if not self._good_pixels:
             raise UserError("no pixel is good", "droplets", "check the masks of the detector")
 
     def memory(self) -> Memory:
@@ -121,7 +121,7 @@ class DropletFinder:
             new_placed(0),
             None if photons is None or fitted else new_fractions(pixels),
             new_fit_space(self.good, photons.cloud) if photons and photons.cloud else None,
-            np.empty(self.good.shape, np.int64),
+            np.zeros(self.good.shape, np.int32),
         )
 
     def find(self, memory: Memory, shot: int) -> FrameDroplets:
@@ -140,9 +140,7 @@ class DropletFinder:
         one = replace(one, photons={"row": row, "col": col, "tile": tile, "data": data})
         if not self.photons.probabilities:
             return one
-        memory.map[:] = 0
-        add_photons(row, col, tile, data, 0, number, memory.map)
-        return replace(one, probabilities=self._probabilities(memory.map))
+        return replace(one, probabilities=self._probabilities(memory, number))
 
     def empty(self) -> FrameDroplets:
         """What is found in a frame without droplets."""
@@ -187,16 +185,17 @@ class DropletFinder:
             )
         if number > memory.placed.pixel.size:
             memory.placed = new_placed(int(1.5 * number))
-        density = settings.density or lists.adu[:kept].sum() / adu / self.good.sum()
+        density = settings.density or lists.adu[:kept].sum() / adu / self._good_pixels
         return fit_photons(
             frame, self._flat_good, self.rows, self._maximum, lists, pixels, adu, settings.noise,
             min(max(density, LEAST_DENSITY), 1.0), settings.cloud, memory.fit, memory.placed, memory.photons,
         )  # fmt: skip
 
-    def _probabilities(self, photon_map: np.ndarray) -> np.ndarray:
+    def _probabilities(self, memory: Memory, number: int) -> np.ndarray:
         pixels = np.zeros(CLASSES, np.int64)
-        photons = count_pixels(photon_map, self.good, pixels)
-        return np.append(pixels, photons) / self.good.sum()
+        pixels[0] = self._good_pixels
+        photons = count_pixels(memory.photons, number, self.good, memory.map, pixels)
+        return np.append(pixels, photons) / self._good_pixels
 
 
 def as_tiles(frames: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
