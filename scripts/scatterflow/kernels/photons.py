@@ -197,9 +197,9 @@ def add_photons(row, col, tile, counts, first, last, photon_map):
 def count_pixels(photons, found, good, photon_map, pixels):
     """Count the good pixels with k photons in pixels[k]; returns the photons in good pixels.
 
-    Of the first `found` photons. good: (tiles, rows, columns) bool; photon_map: like it, integers, 0 before
-    and after; pixels: (classes,) int64, before: the number of good pixels, then 0. Pixels of more photons than
-    there are classes are in none.
+    Of the first `found` photons. good: (tiles, rows, columns) bool; photon_map: like it, integers, 0
+    before and after; pixels: (classes,) int64, before: the number of good pixels, then 0. Pixels of more
+    photons than there are classes are in none.
     """
     _, rows, columns = photon_map.shape
     total = np.int64(0)
