@@ -51,7 +51,9 @@ def droplets_of(frame, low, high, least):
     lists = new_droplets(flat.size, flat.dtype)
     most = np.finfo(flat.dtype).max
     space = new_workspace(*flat.shape)
-    _, kept, _ = find_droplets(flat, tiles.shape[1], *limits, most, least, space, lists)
+    _, kept, _ = find_droplets(
+        flat, tiles.shape[1], limits[0].min(axis=1), *limits, most, least, space, lists
+    )
     return lists, kept
 
 

@@ -95,10 +95,11 @@ class DropletFinder:
         _, self.tiles, self.rows, self.columns = self.frames.shape
         flat = (self.tiles * self.rows, self.columns)
         self._flat_good = self.good.reshape(flat)
-        low, high = _thresholds(settings, frames.shape[1:], noise)
+        low, high = _thresholds(settings, self.good.shape, frames.shape[1:], noise)
         dtype = self.frames.dtype
-        self._low = pixel_limits(low.reshape(flat), self._flat_good, dtype)
-        self._high = pixel_limits(high.reshape(flat), self._flat_good, dtype)
+        self._low = pixel_limits(low, self.good, dtype).reshape(flat)
+        self._lowest = self._low.min(axis=1)
+        self._high = pixel_limits(high, np.array(True), dtype).reshape(-1, high.shape[-1])
         self._least = _optional(settings, "least_adu", -np.inf)
         largest = float(np.finfo(dtype).max)
         self._maximum = min(_optional(settings, "most_adu", largest), largest)
@@ -129,7 +130,15 @@ class DropletFinder:
         frame = self.frames[shot].reshape(self._flat_good.shape)
         lists = memory.droplets
         found, kept, pixels = find_droplets(
-            frame, self.rows, self._low, self._high, self._maximum, self._least, memory.space, lists
+            frame,
+            self.rows,
+            self._lowest,
+            self._low,
+            self._high,
+            self._maximum,
+            self._least,
+            memory.space,
+            lists,
         )
         one = FrameDroplets(found, self._droplet_lists(lists, kept), {}, np.empty(0))
         if self.photons is None:
@@ -235,9 +244,12 @@ def photon_settings(given: Mapping[str, Any]) -> PhotonSettings:
 
 
 def _thresholds(
-    settings: Mapping[str, Any], shape: tuple[int, ...], noise: np.ndarray | None
+    settings: Mapping[str, Any],
+    tiles: tuple[int, ...],
+    shape: tuple[int, ...],
+    noise: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high threshold of each pixel in ADU, float64."""
+    """Low and high threshold in ADU, float64: of each pixel (tiles, rows, columns), or (1, 1, 1)."""
     high = positive({"threshold": THRESHOLD, **settings}, "threshold", "droplets")
     given = settings.get("threshold_low")
     low = high if given is None else positive(settings, "threshold_low", "droplets")
@@ -248,7 +260,7 @@ def _thresholds(
             "the pixels beside a droplet's bright ones need a lower threshold, or the same",
         )
     if not settings.get("in_noise", True):
-        return np.full(shape, low), np.full(shape, high)
+        return np.full((1, 1, 1), low), np.full((1, 1, 1), high)
     if noise is None:
         raise UserError(
             "thresholds are in units of the pixels' noise, which is not known",
@@ -256,7 +268,7 @@ def _thresholds(
             "give the detector a dark run, or in_noise: false and thresholds in ADU",
         )
     _same_shape("the noise of the pixels", noise, shape)
-    exact = np.asarray(noise, np.float64)
+    exact = np.asarray(noise, np.float64).reshape(tiles)
     return low * exact, high * exact
 
 
