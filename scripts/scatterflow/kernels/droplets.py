@@ -101,8 +101,8 @@ def find_droplets(frame, tile_rows, lowest, low, high, maximum, least, space, dr
 
     frame: (rows, columns) float32 or float64, of several tiles one below the other, tile_rows each. low:
     `pixel_limits`, like frame; lowest: (rows,), its minimum in each row; high: like low, or (1, 1) if it is
-    the same for all pixels. maximum: greatest intensity that counts; NaN never counts. least: droplets of a lower
-    sum are left out. space, droplets: memory, the latter filled.
+    the same for all pixels. maximum: greatest intensity that counts; NaN never counts. least: droplets of
+    a lower sum are left out. space, droplets: memory, the latter filled.
     """
     _mark(frame, lowest, low, maximum, space)
     _link(frame, tile_rows, high, space)
@@ -125,15 +125,15 @@ def _mark(frame, lowest, low, maximum, space):
         limit = lowest[row]
         for column in range(columns):
             # Written always, kept or overwritten: a branch would be mispredicted at every photon.
-            value = frame[row, column]
             pixel[found] = begin + column
-            found += (value >= limit) & (value <= maximum)
+            found += frame[row, column] >= limit
         # Only now the limits of single pixels: few are read, and memory is what a frame waits for.
         last, found = found, first
         for at in range(first, last):
             column = pixel[at] - begin
+            value = frame[row, column]
             pixel[found] = pixel[at]
-            found += frame[row, column] >= low[row, column]
+            found += (value >= low[row, column]) & (value <= maximum)
     space.row_start[rows] = found
 
 

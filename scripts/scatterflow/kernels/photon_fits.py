@@ -11,11 +11,11 @@ Of the frame v in photons, with noise sigma and mean density k photons a pixel, 
 
     E = sum over good pixels (v - sum of T)²  -  2 sigma² sum over photons ln(k p_x p_y)
 
-least. It is looked for from the rounded pixels on: each photon in turn, unless it leaves nothing to explain
-where it is, is taken out and put back at the best of its pixel and the eight around it, in the best
-class, or left out if the frame is more probable without it; then a photon is added wherever that makes the
-frame more probable; all this `SWEEPS` times. Starting from whole pixels matters: photons added one by one, best
-first, settle on edges between pixels.
+least. It is looked for from the rounded pixels on: each photon in turn, unless it leaves nothing to
+explain where it is, is taken out and put back at the best of its pixel and the eight around it, in the best
+class, or left out if the frame is more probable without it; then a photon is added wherever that makes
+the frame more probable; all this `SWEEPS` times. Starting from whole pixels matters: photons added one by
+one, best first, settle on edges between pixels.
 
 Every step depends on the frame alone, in the order of the droplets' pixels.
 """
