@@ -18,6 +18,7 @@ from benchmarks import (
     integration,
     memory,
     registry,
+    shots,
     workflow,
 )
 from benchmarks.results import command_line
@@ -29,6 +30,7 @@ BENCHMARKS = {
     **registry.BENCHMARKS,
     **correlation.BENCHMARKS,
     **correlation_twotime.BENCHMARKS,
+    **shots.BENCHMARKS,
 }
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ def found_droplets(frame, good, high, low, maximum=np.inf, least=-np.inf):
     ]
     space, lists = new_workspace(*flat.shape), new_droplets(flat.size, frame.dtype)
     top = min(maximum, np.finfo(frame.dtype).max)
-    total, kept, pixels = find_droplets(flat, tiles.shape[1], *limits, top, least, space, lists)
+    total, kept, pixels = find_droplets(
+        flat, tiles.shape[1], limits[0].min(axis=1), *limits, top, least, space, lists
+    )
     assert lists.start[kept] == pixels
     own = [getattr(lists, name)[:kept].copy() for name in ("adu", "npix", "row", "col", "tile")]
     members = np.split(lists.pixel[:pixels], lists.start[1:kept])
@@ -144,7 +146,9 @@ def test_memory_of_the_frame_before_leaves_no_trace():
     space, lists = new_workspace(*shape), new_droplets(good.size, np.dtype("f4"))
     frames = random.gamma(0.3, 2.0, (5, *shape)).astype(np.float32)
     for frame in [*frames, np.zeros(shape, np.float32), frames[0]]:
-        total, kept, _ = find_droplets(frame, 30, low, high, 1e30, 0.0, space, lists)
+        total, kept, _ = find_droplets(
+            frame, 30, low.min(axis=1), low, high, 1e30, 0.0, space, lists
+        )
         true_total, true = defined_droplets(frame, good, 2.0, 1.0)
         assert total == kept == true_total
         assert np.array_equal(lists.adu[:kept], np.array(true[0]).reshape(-1))
@@ -175,7 +179,9 @@ def test_shapes_are_moments_and_boxes():
     good = np.ones(flat.shape, bool)
     low, high = (pixel_limits(np.full(flat.shape, t), good, frame.dtype) for t in (0.5, 2.0))
     lists = new_droplets(flat.size, frame.dtype)
-    _, kept, _ = find_droplets(flat, 20, low, high, 1e30, 0.0, new_workspace(*flat.shape), lists)
+    _, kept, _ = find_droplets(
+        flat, 20, low.min(axis=1), low, high, 1e30, 0.0, new_workspace(*flat.shape), lists
+    )
     box, moments = np.empty((kept, 4), np.int32), np.empty((kept, 3))
     droplet_shapes(lists, 0, kept, 20, 25, box, moments)
     assert kept > 20

@@ -54,7 +54,7 @@ def fitted(frame, good=None, density=0.05, cloud=CLOUD, adu=160.0, thresholds=(0
     )
     lists, space = new_droplets(flat.size, flat.dtype), new_workspace(*flat.shape)
     _, _, pixels = find_droplets(
-        flat, tiles.shape[1], low, high, 1e30, thresholds[2] * adu, space, lists
+        flat, tiles.shape[1], low.min(axis=1), low, high, 1e30, thresholds[2] * adu, space, lists
     )
     model = charge_cloud(cloud, NOISE)
     number = int(count_fitted(lists, pixels, adu))
@@ -183,7 +183,7 @@ def test_photons_are_in_the_right_pixel_more_often_than_by_guess_or_rounding(den
         low, high = (pixel_limits(np.full(shape, t * 160), good, flat.dtype) for t in (0.22, 0.35))
         lists = new_droplets(flat.size, flat.dtype)
         _, kept, _ = find_droplets(
-            flat, shape[0], low, high, 1e30, 80.0, new_workspace(*shape), lists
+            flat, shape[0], low.min(axis=1), low, high, 1e30, 80.0, new_workspace(*shape), lists
         )
         guessed = new_photons(int(count_guessed(lists, kept, 160.0)))
         guess_photons(lists, kept, 160.0, *shape, new_fractions(flat.size), guessed)

@@ -51,7 +51,9 @@ def droplets_of(frame, low, high, least):
     lists = new_droplets(flat.size, flat.dtype)
     most = np.finfo(flat.dtype).max
     space = new_workspace(*flat.shape)
-    _, kept, _ = find_droplets(flat, tiles.shape[1], *limits, most, least, space, lists)
+    _, kept, _ = find_droplets(
+        flat, tiles.shape[1], limits[0].min(axis=1), *limits, most, least, space, lists
+    )
     return lists, kept
 
 
@@ -159,11 +161,22 @@ def test_maps_count_photons_at_rounded_positions():
     expected[0, 0, 0], expected[0, 1, 0], expected[1, 2, 2] = 2, 2, 3
     assert np.array_equal(photon_map, expected)
     assert outside == 3
+
+
+def test_pixels_are_counted_by_their_photons():
+    row = np.array([0.0, 0.49, 0.5, 1.5, 1.6, 1.7, -0.51, 2.6])
+    col = np.array([0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 1.0, 1.0])
+    tile = np.array([0, 0, 0, 1, 1, 1, 0, 0], np.int32)
+    photon_map = np.zeros((2, 3, 4), np.int32)
     good = np.ones((2, 3, 4), bool)
-    good[1, 2, 2] = False
-    pixels = np.zeros(3, np.int64)
-    assert count_pixels(photon_map, good, pixels) == 4
-    assert pixels.tolist() == [21, 0, 2]
+    good[0, 1, 0] = False
+    for classes, expected in ((5, [21, 0, 1, 1, 0]), (3, [21, 0, 1])):
+        pixels = np.zeros(classes, np.int64)
+        pixels[0] = good.sum()
+        photons = new_photons(0)._replace(row=row, col=col, tile=tile)
+        assert count_pixels(photons, 8, good, photon_map, pixels) == 5
+        assert pixels.tolist() == expected
+        assert not photon_map.any()
 
 
 def reference_maxima(line):

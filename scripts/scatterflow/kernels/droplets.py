@@ -85,7 +85,8 @@ def new_workspace(rows: int, columns: int) -> Workspace:
 def pixel_limits(threshold: np.ndarray, good: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Least intensities of a frame's type that reach `threshold` (float64), infinite in bad pixels.
 
-    Rounded up, so that I >= limit for just those I of `dtype` (float32 or float64) that are >= threshold.
+    threshold and good: arrays that broadcast. Rounded up, so that I >= limit for just those I of `dtype`
+    (float32 or float64) that are >= threshold.
     """
     with np.errstate(over="ignore"):
         limits = threshold.astype(dtype)
@@ -95,14 +96,15 @@ def pixel_limits(threshold: np.ndarray, good: np.ndarray, dtype: np.dtype) -> np
 
 
 @compiled
-def find_droplets(frame, tile_rows, low, high, maximum, least, space, droplets):
+def find_droplets(frame, tile_rows, lowest, low, high, maximum, least, space, droplets):
     """Find the droplets of a frame; returns (droplets before the cut by `least`, after it, their pixels).
 
-    frame: (rows, columns) float32 or float64, of several tiles one below the other, tile_rows each. low,
-    high: `pixel_limits`, like frame. maximum: greatest intensity that counts; NaN never counts. least:
-    droplets of a lower sum are left out. space, droplets: memory, the latter filled.
+    frame: (rows, columns) float32 or float64, of several tiles one below the other, tile_rows each. low:
+    `pixel_limits`, like frame; lowest: (rows,), its minimum in each row; high: like low, or (1, 1) if it is
+    the same for all pixels. maximum: greatest intensity that counts; NaN never counts. least: droplets of
+    a lower sum are left out. space, droplets: memory, the latter filled.
     """
-    _mark(frame, low, maximum, space)
+    _mark(frame, lowest, low, maximum, space)
     _link(frame, tile_rows, high, space)
     _unite(space)
     found = _measure(frame, tile_rows, space, droplets)
@@ -112,17 +114,25 @@ def find_droplets(frame, tile_rows, low, high, maximum, least, space, droplets):
 
 
 @compiled
-def _mark(frame, low, maximum, space):
+def _mark(frame, lowest, low, maximum, space):
+    """Pixels above the low threshold, row by row."""
     rows, columns = frame.shape
     pixel = space.pixel
     found = 0
     for row in range(rows):
         space.row_start[row] = found
-        begin = row * columns
+        begin, first = row * columns, found
+        limit = lowest[row]
         for column in range(columns):
             # Written always, kept or overwritten: a branch would be mispredicted at every photon.
-            value = frame[row, column]
             pixel[found] = begin + column
+            found += frame[row, column] >= limit
+        # Only now the limits of single pixels: few are read, and memory is what a frame waits for.
+        last, found = found, first
+        for at in range(first, last):
+            column = pixel[at] - begin
+            value = frame[row, column]
+            pixel[found] = pixel[at]
             found += (value >= low[row, column]) & (value <= maximum)
     space.row_start[rows] = found
 
@@ -132,6 +142,7 @@ def _link(frame, tile_rows, high, space):
     """Neighbours above, and which pixels are marked."""
     columns = frame.shape[1]
     pixel, marked, above, strong = space.pixel, space.marked, space.above, space.parent
+    step = 0 if high.size == 1 else 1
     for row in range(frame.shape[0]):
         begin, end = space.row_start[row], space.row_start[row + 1]
         # No pixel of the last tile is above those of a tile's first row.
@@ -140,7 +151,8 @@ def _link(frame, tile_rows, high, space):
             upper = upper_end
         for at in range(begin, end):
             number = pixel[at]
-            strong[at] = frame[row, number - row * columns] >= high[row, number - row * columns]
+            column = number - row * columns
+            strong[at] = frame[row, column] >= high[row * step, column * step]
             marked[at] = strong[at]
             while upper < upper_end and pixel[upper] < number - columns:
                 upper += 1

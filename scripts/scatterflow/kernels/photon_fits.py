@@ -11,10 +11,11 @@ Of the frame v in photons, with noise sigma and mean density k photons a pixel, 
 
     E = sum over good pixels (v - sum of T)²  -  2 sigma² sum over photons ln(k p_x p_y)
 
-least. It is looked for from the rounded pixels on: each photon in turn is taken out and put back at the
-best of its pixel and the eight around it, in the best class, or left out if the frame is more probable
-without it; then a photon is added wherever that makes the frame more probable; all this `SWEEPS` times.
-Starting from whole pixels matters: photons added one by one, best first, settle on edges between pixels.
+least. It is looked for from the rounded pixels on: each photon in turn, unless it leaves nothing to
+explain where it is, is taken out and put back at the best of its pixel and the eight around it, in the best
+class, or left out if the frame is more probable without it; then a photon is added wherever that makes
+the frame more probable; all this `SWEEPS` times. Starting from whole pixels matters: photons added one by
+one, best first, settle on edges between pixels.
 
 Every step depends on the frame alone, in the order of the droplets' pixels.
 """
@@ -34,6 +35,8 @@ SWEEPS = 2
 _FINE = 2000
 # A photon that was absorbed here leaves more than this behind, in photons and in noise.
 _LEAST_SHARE, _LEAST_NOISE = 0.2, 1.0
+# Residuals, in noise, at which a photon that shares next to nothing stays where it is.
+_QUIET = 1.5
 
 
 class Cloud(NamedTuple):
@@ -154,6 +157,7 @@ def fit_photons(
     _fill_residual(frame, good, tile_rows, maximum, adu_per_photon, space.residual)
     width = columns + 2
     penalty = np.float32(-2 * noise**2 * np.log(density))
+    quiet = np.float32(_QUIET * noise)
     least = np.float32(max(_LEAST_SHARE, _LEAST_NOISE * noise))
     for at in range(pixels):
         row = droplets.pixel[at] // columns
@@ -161,7 +165,9 @@ def fit_photons(
     found = _round(pixels, cloud, space, width, placed)
     for _ in range(SWEEPS):
         for photon in range(found):
-            if placed.pixel[photon] >= 0:
+            if placed.pixel[photon] >= 0 and not _settled(
+                photon, quiet, cloud, space, width, placed
+            ):
                 _move(photon, penalty, least, cloud, space, width, placed)
         found = _add(pixels, penalty, least, cloud, space, width, placed, found)
     return _list(tile_rows, width, cloud, placed, found, photons)
@@ -194,6 +200,19 @@ def _round(pixels, cloud, space, width, placed):
     for photon in range(found):
         _deposit(photon, np.float32(-1), cloud, space, width, placed)
     return found
+
+
+@compiled
+def _settled(photon, quiet, cloud, space, width, placed):
+    """Whether a photon in the middle of its pixel leaves nothing to explain there and beside it."""
+    if placed.row_class[photon] != cloud.centre or placed.column_class[photon] != cloud.centre:
+        return False
+    residual, pixel = space.residual, placed.pixel[photon]
+    return (
+        residual[pixel] > -quiet
+        and max(residual[pixel - width], residual[pixel + width]) < quiet
+        and max(residual[pixel - 1], residual[pixel + 1]) < quiet
+    )
 
 
 @compiled

@@ -194,18 +194,29 @@ def add_photons(row, col, tile, counts, first, last, photon_map):
 
 
 @compiled
-def count_pixels(photon_map, good, pixels):
-    """Count good pixels with k photons in pixels[k] (int64, zero before); returns the photons in good pixels.
+def count_pixels(photons, found, good, photon_map, pixels):
+    """Count the good pixels with k photons in pixels[k]; returns the photons in good pixels.
 
-    photon_map: integers, good: bool, both (tiles, rows, columns). Pixels of more photons than there are
-    classes are in none.
+    Of the first `found` photons. good: (tiles, rows, columns) bool; photon_map: like it, integers, 0
+    before and after; pixels: (classes,) int64, before: the number of good pixels, then 0. Pixels of more
+    photons than there are classes are in none.
     """
-    photons = np.int64(0)
-    flat, usable = photon_map.ravel(), good.ravel()
-    for i in range(flat.size):
-        if usable[i]:
-            count = np.int64(flat[i])
-            photons += count
-            if count < pixels.size:
-                pixels[count] += 1
-    return photons
+    _, rows, columns = photon_map.shape
+    total = np.int64(0)
+    for adding in (True, False):
+        for at in range(found):
+            r, c = np.floor(photons.row[at] + 0.5), np.floor(photons.col[at] + 0.5)
+            if not (0 <= r < rows and 0 <= c < columns):
+                continue
+            place = photons.tile[at], np.int64(r), np.int64(c)
+            if adding:
+                photon_map[place] += 1
+                continue
+            count = np.int64(photon_map[place])
+            photon_map[place] = 0
+            if count > 0 and good[place]:
+                total += count
+                pixels[0] -= 1
+                if count < pixels.size:
+                    pixels[count] += 1
+    return total

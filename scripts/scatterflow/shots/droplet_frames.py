@@ -34,7 +34,6 @@ from scatterflow.kernels.photon_fits import (
 from scatterflow.kernels.photons import (
     Fractions,
     Photons,
-    add_photons,
     count_guessed,
     count_pixels,
     guess_photons,
@@ -96,17 +95,19 @@ class DropletFinder:
         _, self.tiles, self.rows, self.columns = self.frames.shape
         flat = (self.tiles * self.rows, self.columns)
         self._flat_good = self.good.reshape(flat)
-        low, high = _thresholds(settings, frames.shape[1:], noise)
+        low, high = _thresholds(settings, self.good.shape, frames.shape[1:], noise)
         dtype = self.frames.dtype
-        self._low = pixel_limits(low.reshape(flat), self._flat_good, dtype)
-        self._high = pixel_limits(high.reshape(flat), self._flat_good, dtype)
+        self._low = pixel_limits(low, self.good, dtype).reshape(flat)
+        self._lowest = self._low.min(axis=1)
+        self._high = pixel_limits(high, np.array(True), dtype).reshape(-1, high.shape[-1])
         self._least = _optional(settings, "least_adu", -np.inf)
         largest = float(np.finfo(dtype).max)
         self._maximum = min(_optional(settings, "most_adu", largest), largest)
         self._shapes = bool(settings.get("shapes", False))
         given = settings.get("photons")
         self.photons = None if given is None else photon_settings(given)
-        if not self.good.any():
+        self._good_pixels = int(self.good.sum())
+        if not self._good_pixels:
             raise UserError("no pixel is good", "droplets", "check the masks of the detector")
 
     def memory(self) -> Memory:
@@ -121,7 +122,7 @@ class DropletFinder:
             new_placed(0),
             None if photons is None or fitted else new_fractions(pixels),
             new_fit_space(self.good, photons.cloud) if photons and photons.cloud else None,
-            np.empty(self.good.shape, np.int64),
+            np.zeros(self.good.shape, np.int32),
         )
 
     def find(self, memory: Memory, shot: int) -> FrameDroplets:
@@ -129,7 +130,15 @@ class DropletFinder:
         frame = self.frames[shot].reshape(self._flat_good.shape)
         lists = memory.droplets
         found, kept, pixels = find_droplets(
-            frame, self.rows, self._low, self._high, self._maximum, self._least, memory.space, lists
+            frame,
+            self.rows,
+            self._lowest,
+            self._low,
+            self._high,
+            self._maximum,
+            self._least,
+            memory.space,
+            lists,
         )
         one = FrameDroplets(found, self._droplet_lists(lists, kept), {}, np.empty(0))
         if self.photons is None:
@@ -140,9 +149,7 @@ class DropletFinder:
         one = replace(one, photons={"row": row, "col": col, "tile": tile, "data": data})
         if not self.photons.probabilities:
             return one
-        memory.map[:] = 0
-        add_photons(row, col, tile, data, 0, number, memory.map)
-        return replace(one, probabilities=self._probabilities(memory.map))
+        return replace(one, probabilities=self._probabilities(memory, number))
 
     def empty(self) -> FrameDroplets:
         """What is found in a frame without droplets."""
@@ -187,16 +194,17 @@ class DropletFinder:
             )
         if number > memory.placed.pixel.size:
             memory.placed = new_placed(int(1.5 * number))
-        density = settings.density or lists.adu[:kept].sum() / adu / self.good.sum()
+        density = settings.density or lists.adu[:kept].sum() / adu / self._good_pixels
         return fit_photons(
             frame, self._flat_good, self.rows, self._maximum, lists, pixels, adu, settings.noise,
             min(max(density, LEAST_DENSITY), 1.0), settings.cloud, memory.fit, memory.placed, memory.photons,
         )  # fmt: skip
 
-    def _probabilities(self, photon_map: np.ndarray) -> np.ndarray:
+    def _probabilities(self, memory: Memory, number: int) -> np.ndarray:
         pixels = np.zeros(CLASSES, np.int64)
-        photons = count_pixels(photon_map, self.good, pixels)
-        return np.append(pixels, photons) / self.good.sum()
+        pixels[0] = self._good_pixels
+        photons = count_pixels(memory.photons, number, self.good, memory.map, pixels)
+        return np.append(pixels, photons) / self._good_pixels
 
 
 def as_tiles(frames: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -236,9 +244,12 @@ def photon_settings(given: Mapping[str, Any]) -> PhotonSettings:
 
 
 def _thresholds(
-    settings: Mapping[str, Any], shape: tuple[int, ...], noise: np.ndarray | None
+    settings: Mapping[str, Any],
+    tiles: tuple[int, ...],
+    shape: tuple[int, ...],
+    noise: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high threshold of each pixel in ADU, float64."""
+    """Low and high threshold in ADU, float64: of each pixel (tiles, rows, columns), or (1, 1, 1)."""
     high = positive({"threshold": THRESHOLD, **settings}, "threshold", "droplets")
     given = settings.get("threshold_low")
     low = high if given is None else positive(settings, "threshold_low", "droplets")
@@ -249,7 +260,7 @@ def _thresholds(
             "the pixels beside a droplet's bright ones need a lower threshold, or the same",
         )
     if not settings.get("in_noise", True):
-        return np.full(shape, low), np.full(shape, high)
+        return np.full((1, 1, 1), low), np.full((1, 1, 1), high)
     if noise is None:
         raise UserError(
             "thresholds are in units of the pixels' noise, which is not known",
@@ -257,7 +268,7 @@ def _thresholds(
             "give the detector a dark run, or in_noise: false and thresholds in ADU",
         )
     _same_shape("the noise of the pixels", noise, shape)
-    exact = np.asarray(noise, np.float64)
+    exact = np.asarray(noise, np.float64).reshape(tiles)
     return low * exact, high * exact
 
 
