@@ -1,8 +1,8 @@
 """Variance and quantiles of every pixel over shots, frames of 704 x 768 in memory, one thread.
 
-`python benchmarks/accumulators.py` runs these alone. Peers: numpy on all frames at once and frame by frame, the
-faster counts; and generatorpipeline's accumulators, whose figures were measured on float64 frames of the
-same size on two such cores, and are not measured again here.
+`python benchmarks/accumulators.py` runs these alone. Peers: numpy on all frames at once and frame by
+frame, the faster counts; and generatorpipeline's accumulators, whose figures were measured on float64
+frames of the same size on two such cores, and are not measured again here.
 """
 
 from __future__ import annotations
@@ -99,8 +99,12 @@ def numpy_quantiles(shape: tuple[int, int], frames: int, dtype: str) -> Callable
 
 def figure(name: str, rate: float, rounds: int) -> Timing:
     """A rate in frames per second that was measured elsewhere."""
-    return Timing(Contestant(name, _nothing, threads=1, arguments={}), None, [1 / rate] * rounds,
-                  [1 / rate] * rounds)  # fmt: skip
+    return Timing(
+        Contestant(name, _nothing, threads=1, arguments={}),
+        None,
+        [1 / rate] * rounds,
+        [1 / rate] * rounds,
+    )
 
 
 def _nothing() -> None:
@@ -111,20 +115,34 @@ def variance(size: Size = FULL) -> list[Row]:
     """Variance of every pixel."""
     rows = []
     for dtype in ("float64", "float32", "uint16"):
-        found = _measured(size, {"ours": our_variance, "whole": numpy_variance,
-                                 "stream": numpy_stream}, dtype)  # fmt: skip
+        found = _measured(
+            size, {"ours": our_variance, "whole": numpy_variance, "stream": numpy_stream}, dtype
+        )
         np.testing.assert_allclose(found["ours"].result, found["whole"].result, rtol=1e-9)
         title = f"Variance of every pixel over shots, 704 x 768 {dtype}"
         peers = [found["whole"], found["stream"]]
         rows.append(
-            compare(title, "numpy, whole or frame by frame", found["ours"], peers, times="faster",
-                    goal=3)  # fmt: skip
+            compare(
+                title,
+                "numpy, whole or frame by frame",
+                found["ours"],
+                peers,
+                times="faster",
+                goal=3,
+            )
         )
         if dtype == "float64":
             peer = figure("generatorpipeline", PEER_VARIANCE, size.rounds)
             rows.append(
-                compare(title, "generatorpipeline Variance (its figure)", found["ours"], peer,
-                        times="faster", goal=10, note="256 frames/s, measured earlier")  # fmt: skip
+                compare(
+                    title,
+                    "generatorpipeline Variance (its figure)",
+                    found["ours"],
+                    peer,
+                    times="faster",
+                    goal=10,
+                    note="256 frames/s, measured earlier",
+                )
             )
     return rows
 
@@ -140,9 +158,15 @@ def quantiles(size: Size = FULL) -> list[Row]:
     rows = [compare(title, "numpy.quantile", found["ours"], found["numpy"], times="faster", goal=3)]
     for what, rate in (("median", PEER_MEDIAN), ("11-point CDF", PEER_CDF)):
         rows.append(
-            compare(title, f"generatorpipeline P2 {what} (its figure)", found["ours"],
-                    figure(what, rate, size.rounds), times="faster", goal=10,
-                    note=f"{rate:g} frames/s, measured earlier")  # fmt: skip
+            compare(
+                title,
+                f"generatorpipeline P2 {what} (its figure)",
+                found["ours"],
+                figure(what, rate, size.rounds),
+                times="faster",
+                goal=10,
+                note=f"{rate:g} frames/s, measured earlier",
+            )
         )
     return rows
 
