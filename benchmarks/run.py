@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from benchmarks import integration, memory, registry, workflow
+from benchmarks import accumulators, integration, memory, registry, workflow
 from benchmarks.results import command_line
 
 BENCHMARKS = {
@@ -20,6 +20,7 @@ BENCHMARKS = {
     **memory.BENCHMARKS,
     **workflow.BENCHMARKS,
     **registry.BENCHMARKS,
+    **accumulators.BENCHMARKS,
 }
 
 if __name__ == "__main__":

@@ -166,15 +166,14 @@ def _product(a, b):
 
 
 @compiled
-def mean_and_deviations(count, start, stop, high, rest, square_high, square_rest, mean, deviations):
-    """Mean and sum of squared deviations from it, (n S2 - S1^2) / n in doubled precision; NaN for n = 0.
+def finish_moments(count, start, stop, high, rest, square_high, square_rest, found):
+    """Statistics from sums; those that so few shots do not define are NaN.
 
-    count: (pixels,) int64; the rest: (pixels,) float64.
+    count: (pixels,) int64; sums: (pixels,) float64. found: (6, pixels) float64: sum, mean, variance divided
+    by count - 1 and by count, root of the first, the same over the root of count. The sum of squared
+    deviations is (n S2 - S1^2) / n, in doubled precision.
     """
     for i in range(start, stop):
-        if count[i] == 0:
-            mean[i] = deviations[i] = np.nan
-            continue
         n = float(count[i])
         total, total_rest = _two_sum(high[i], rest[i])
         square, rest_of_square = _two_sum(square_high[i], square_rest[i])
@@ -182,8 +181,15 @@ def mean_and_deviations(count, start, stop, high, rest, square_high, square_rest
         second, second_error = _product(total, total)
         change, error = _two_sum(first, -second)
         error += first_error - second_error + n * rest_of_square - 2.0 * total * total_rest
-        mean[i] = total / n
-        deviations[i] = max((change + error) / n, 0.0)
+        some, several = max(n, 1.0), max(n - 1.0, 1.0)
+        deviations = max(change + error, 0.0) / some
+        sample = deviations / several if n > 1.0 else np.nan
+        found[0, i] = total
+        found[1, i] = total / some if n > 0.0 else np.nan
+        found[2, i] = sample
+        found[3, i] = deviations / some if n > 0.0 else np.nan
+        found[4, i] = np.sqrt(sample)
+        found[5, i] = np.sqrt(sample / some)
 
 
 @compiled

@@ -20,7 +20,7 @@ from scatterflow.kernels.accumulate import (
     add_short_squares,
     add_squares,
     add_values,
-    mean_and_deviations,
+    finish_moments,
 )
 from scatterflow.shots.accumulators import (
     Accumulator,
@@ -111,27 +111,17 @@ class Moments(Accumulator):
         """Statistics of each cell. Raises UserError if nothing was ever added, not even an empty chunk."""
         missing, high, rest, *square = self._parts()
         count = self.shots.reshape(-1, *(1,) * (missing.ndim - 1)) - missing
-        total = high + rest
         if not self.squares:
+            total = high + rest
             return Statistics(count, missing.copy(), total, ratio(total, count))
-        mean, deviations = np.empty(total.shape), np.empty(total.shape)
-        sums = [array.reshape(-1) for array in (high, rest, *square, mean, deviations)]
+        found = np.empty((6, count.size))
+        sums = [array.reshape(-1) for array in (high, rest, *square)]
 
         def work(start: int, stop: int) -> None:
-            mean_and_deviations(count.reshape(-1), start, stop, *sums)
+            finish_moments(count.reshape(-1), start, stop, *sums, found)
 
         over_pixels(work, count.size, threads)
-        sample = ratio(deviations, count - 1)
-        return Statistics(
-            count,
-            missing.copy(),
-            total,
-            mean,
-            sample,
-            ratio(deviations, count),
-            np.sqrt(sample),
-            np.sqrt(ratio(sample, count)),
-        )
+        return Statistics(count, missing.copy(), *found.reshape(6, *count.shape))
 
     def combined(self, groups: Sequence[Sequence[int]]) -> Moments:
         """Cells put together: cell g of the result holds the shots of all cells of groups[g]."""
