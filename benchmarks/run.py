@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from benchmarks import (
+    accumulators,
     correlation,
     correlation_twotime,
     integration,
@@ -31,6 +32,7 @@ BENCHMARKS = {
     **correlation.BENCHMARKS,
     **correlation_twotime.BENCHMARKS,
     **shots.BENCHMARKS,
+    **accumulators.BENCHMARKS,
 }
 
 if __name__ == "__main__":

@@ -20,7 +20,29 @@ LARGEST = 1e100
 """Largest size of a value: products of its sums stay finite."""
 TILE = 512
 """Pixels whose sums stay in the first cache while the shots pass."""
+EXACT_ROWS = 2**20
+"""Shots whose squares of 16 bits add up to less than 2^53."""
 _SPLIT = 134217729.0  # 2^27 + 1
+
+
+@compiled
+def _two_sum(total, x):
+    """total + x rounded, and the error, exactly (Knuth)."""
+    rounded = total + x
+    part = rounded - total
+    return rounded, (total - (rounded - part)) + (x - part)
+
+
+@compiled
+def _square_error(x, square):
+    """x * x - square, exactly (Dekker)."""
+    scaled = _SPLIT * x
+    front = scaled - (scaled - x)
+    back = x - front
+    return ((front * front - square) + 2.0 * front * back) + back * back
+
+
+# Two shots at a time: loading and storing the sums costs more than adding to them.
 
 
 @compiled
@@ -29,17 +51,19 @@ def add_values(frames, rows, start, stop, high, rest, missing):
     for first in range(start, stop, TILE):
         last = min(first + TILE, stop)
         totals, rests, absent = high[first:last], rest[first:last], missing[first:last]
-        for row in rows:
-            values = frames[row, first:last]
-            for i in range(values.size):
-                value = np.float64(values[i])
-                known = abs(value) <= LARGEST
-                x = value if known else 0.0
-                absent[i] += 0 if known else 1
-                total = totals[i] + x
-                part = total - totals[i]
-                rests[i] += (totals[i] - (total - part)) + (x - part)
-                totals[i] = total
+        for j in range(0, rows.size, 2):
+            pair = j + 1 < rows.size
+            one = frames[rows[j], first:last]
+            two = frames[rows[j + 1 if pair else j], first:last]
+            for i in range(one.size):
+                x_value, y_value = np.float64(one[i]), np.float64(two[i])
+                x_known, y_known = abs(x_value) <= LARGEST, abs(y_value) <= LARGEST
+                x = x_value if x_known else 0.0
+                y = y_value if y_known and pair else 0.0
+                absent[i] += (0 if x_known else 1) + (0 if y_known or not pair else 1)
+                total, error = _two_sum(totals[i], x)
+                totals[i], more = _two_sum(total, y)
+                rests[i] += error + more
 
 
 @compiled
@@ -49,22 +73,55 @@ def add_squares(frames, rows, start, stop, high, rest, square_high, square_rest,
         last = min(first + TILE, stop)
         totals, rests, absent = high[first:last], rest[first:last], missing[first:last]
         squares, square_rests = square_high[first:last], square_rest[first:last]
-        for row in rows:
-            values = frames[row, first:last]
-            for i in range(values.size):
-                value = np.float64(values[i])
-                known = abs(value) <= LARGEST
-                x = value if known else 0.0
-                absent[i] += 0 if known else 1
-                total = totals[i] + x
-                part = total - totals[i]
-                rests[i] += (totals[i] - (total - part)) + (x - part)
-                totals[i] = total
-                square = x * x
-                total = squares[i] + square
-                part = total - squares[i]
-                square_rests[i] += (squares[i] - (total - part)) + (square - part)
-                squares[i] = total
+        for j in range(0, rows.size, 2):
+            pair = j + 1 < rows.size
+            one = frames[rows[j], first:last]
+            two = frames[rows[j + 1 if pair else j], first:last]
+            for i in range(one.size):
+                x_value, y_value = np.float64(one[i]), np.float64(two[i])
+                x_known, y_known = abs(x_value) <= LARGEST, abs(y_value) <= LARGEST
+                x = x_value if x_known else 0.0
+                y = y_value if y_known and pair else 0.0
+                absent[i] += (0 if x_known else 1) + (0 if y_known or not pair else 1)
+                total, error = _two_sum(totals[i], x)
+                totals[i], more = _two_sum(total, y)
+                rests[i] += error + more
+                total, error = _two_sum(squares[i], x * x)
+                squares[i], more = _two_sum(total, y * y)
+                square_rests[i] += error + more
+
+
+@compiled
+def add_short_squares(frames, rows, start, stop, high, rest, square_high, square_rest):
+    """Add values and squares of integers of up to 16 bits: plain sums of EXACT_ROWS of them are exact."""
+    sums, squares = np.empty(TILE), np.empty(TILE)
+    for first in range(start, stop, TILE):
+        last = min(first + TILE, stop)
+        for begin in range(0, rows.size, EXACT_ROWS):
+            end = min(begin + EXACT_ROWS, rows.size)
+            sums[:] = 0.0
+            squares[:] = 0.0
+            by_fours = begin + (end - begin) // 4 * 4
+            for j in range(begin, by_fours, 4):
+                one, two = frames[rows[j], first:last], frames[rows[j + 1], first:last]
+                three, four = frames[rows[j + 2], first:last], frames[rows[j + 3], first:last]
+                for i in range(one.size):
+                    a, b = np.float64(one[i]), np.float64(two[i])
+                    c, d = np.float64(three[i]), np.float64(four[i])
+                    sums[i] += (a + b) + (c + d)
+                    squares[i] += (a * a + b * b) + (c * c + d * d)
+            for j in range(by_fours, end):
+                one = frames[rows[j], first:last]
+                for i in range(one.size):
+                    value = np.float64(one[i])
+                    sums[i] += value
+                    squares[i] += value * value
+            for i in range(last - first):
+                pixel = first + i
+                high[pixel], error = _two_sum(high[pixel], sums[i])
+                rest[pixel] += error
+                square_high[pixel], error = _two_sum(square_high[pixel], squares[i])
+                square_rest[pixel] += error
 
 
 @compiled
@@ -74,26 +131,65 @@ def add_long_squares(frames, rows, start, stop, high, rest, square_high, square_
         last = min(first + TILE, stop)
         totals, rests, absent = high[first:last], rest[first:last], missing[first:last]
         squares, square_rests = square_high[first:last], square_rest[first:last]
-        for row in rows:
-            values = frames[row, first:last]
-            for i in range(values.size):
-                value = np.float64(values[i])
-                known = abs(value) <= LARGEST
-                x = value if known else 0.0
-                absent[i] += 0 if known else 1
-                total = totals[i] + x
-                part = total - totals[i]
-                rests[i] += (totals[i] - (total - part)) + (x - part)
-                totals[i] = total
-                square = x * x
-                total = squares[i] + square
-                part = total - squares[i]
-                scaled = _SPLIT * x
-                front = scaled - (scaled - x)
-                back = x - front
-                cut = ((front * front - square) + 2.0 * front * back) + back * back
-                square_rests[i] += ((squares[i] - (total - part)) + (square - part)) + cut
-                squares[i] = total
+        for j in range(0, rows.size, 2):
+            pair = j + 1 < rows.size
+            one = frames[rows[j], first:last]
+            two = frames[rows[j + 1 if pair else j], first:last]
+            for i in range(one.size):
+                x_value, y_value = np.float64(one[i]), np.float64(two[i])
+                x_known, y_known = abs(x_value) <= LARGEST, abs(y_value) <= LARGEST
+                x = x_value if x_known else 0.0
+                y = y_value if y_known and pair else 0.0
+                absent[i] += (0 if x_known else 1) + (0 if y_known or not pair else 1)
+                total, error = _two_sum(totals[i], x)
+                totals[i], more = _two_sum(total, y)
+                rests[i] += error + more
+                x_square, y_square = x * x, y * y
+                total, error = _two_sum(squares[i], x_square)
+                squares[i], more = _two_sum(total, y_square)
+                cut = _square_error(x, x_square) + _square_error(y, y_square)
+                square_rests[i] += (error + more) + cut
+
+
+@compiled
+def _product(a, b):
+    """a * b rounded, and the error, exactly (Dekker)."""
+    rounded = a * b
+    scaled = _SPLIT * a
+    a_front = scaled - (scaled - a)
+    a_back = a - a_front
+    scaled = _SPLIT * b
+    b_front = scaled - (scaled - b)
+    b_back = b - b_front
+    error = ((a_front * b_front - rounded) + a_front * b_back + a_back * b_front) + a_back * b_back
+    return rounded, error
+
+
+@compiled
+def finish_moments(count, start, stop, high, rest, square_high, square_rest, found):
+    """Statistics from sums; those that so few shots do not define are NaN.
+
+    count: (pixels,) int64; sums: (pixels,) float64. found: (6, pixels) float64: sum, mean, variance divided
+    by count - 1 and by count, root of the first, the same over the root of count. The sum of squared
+    deviations is (n S2 - S1^2) / n, in doubled precision.
+    """
+    for i in range(start, stop):
+        n = float(count[i])
+        total, total_rest = _two_sum(high[i], rest[i])
+        square, rest_of_square = _two_sum(square_high[i], square_rest[i])
+        first, first_error = _product(n, square)
+        second, second_error = _product(total, total)
+        change, error = _two_sum(first, -second)
+        error += first_error - second_error + n * rest_of_square - 2.0 * total * total_rest
+        some, several = max(n, 1.0), max(n - 1.0, 1.0)
+        deviations = max(change + error, 0.0) / some
+        sample = deviations / several if n > 1.0 else np.nan
+        found[0, i] = total
+        found[1, i] = total / some if n > 0.0 else np.nan
+        found[2, i] = sample
+        found[3, i] = deviations / some if n > 0.0 else np.nan
+        found[4, i] = np.sqrt(sample)
+        found[5, i] = np.sqrt(sample / some)
 
 
 @compiled
@@ -215,20 +311,21 @@ def count_logarithmic(frames, rows, start, stop, smallest, step, counts, missing
 
 
 @compiled
-def find_ranks(counts, start, stop, fraction, place):
-    """The bin of the ceil(fraction * total)-th count of a pixel, of the first at least; -1: no counts."""
+def find_ranks(counts, start, stop, shots, missing, fractions, place):
+    """The bins of the ceil(fraction * total)-th counts of a pixel, of the first at least; -1: no counts.
+
+    shots: all; missing: (pixels,), of those; fractions: (k,) ascending; place: (k, pixels) int64.
+    """
     for pixel in range(start, stop):
-        total = 0
-        for number in counts[pixel]:
-            total += int(number)
-        wanted = max(int(np.ceil(fraction * total)), 1)
-        place[pixel] = -1
+        total = shots - missing[pixel]
         seen = 0
-        for i in range(counts.shape[1]):
-            seen += int(counts[pixel, i])
-            if seen >= wanted:
-                place[pixel] = i
-                break
+        i = -1
+        for k in range(fractions.size):
+            wanted = max(int(np.ceil(fractions[k] * total)), 1)
+            while seen < wanted <= total:
+                i += 1
+                seen += int(counts[pixel, i])
+            place[k, pixel] = i
 
 
 @compiled

@@ -15,7 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.kernels.accumulate import add_long_squares, add_squares, add_values
+from scatterflow.kernels.accumulate import (
+    add_long_squares,
+    add_short_squares,
+    add_squares,
+    add_values,
+    finish_moments,
+)
 from scatterflow.shots.accumulators import (
     Accumulator,
     Later,
@@ -77,23 +83,13 @@ class Moments(Accumulator):
         cell = np.zeros(len(rows), dtype=np.int64) if cell is None else np.asarray(cell)
         if cell.shape != (len(rows),):
             raise ValueError(f"{len(rows)} shots, cells for {cell.shape}")
-        # The square of a number of up to 26 bits is exact.
-        short = rows.dtype.itemsize <= 2 or rows.dtype == np.float32
-        add = add_squares if short else add_long_squares
         for number, chosen in rows_by_cell(cell, self.cells):
             self.shots[number] += len(chosen)
-            missing, high, rest, *square = (
-                part[number : number + 1].reshape(-1) for part in self._parts()
-            )
+            own = [part[number : number + 1].reshape(-1) for part in self._parts()]
 
-            def work(
-                start: int, stop: int, own: Any = (chosen, missing, high, rest, square)
-            ) -> None:
-                chosen, missing, high, rest, square = own
-                if self.squares:
-                    add(rows, chosen, start, stop, high, rest, *square, missing)
-                else:
-                    add_values(rows, chosen, start, stop, high, rest, missing)
+            def work(start: int, stop: int, chosen: np.ndarray = chosen, own: Any = own) -> None:
+                missing, *sums = own
+                _add(rows, chosen, start, stop, sums, missing)
 
             over_pixels(work, rows.shape[1], threads)
 
@@ -111,27 +107,21 @@ class Moments(Accumulator):
                 self.square_high, self.square_rest, other.square_high, other.square_rest
             )
 
-    def finalize(self) -> Statistics:
+    def finalize(self, *, threads: int = 1) -> Statistics:
         """Statistics of each cell. Raises UserError if nothing was ever added, not even an empty chunk."""
         missing, high, rest, *square = self._parts()
-        shots = self.shots.reshape(-1, *(1,) * (missing.ndim - 1))
-        count = shots - missing
-        total = high + rest
-        mean = ratio(total, count)
+        count = self.shots.reshape(-1, *(1,) * (missing.ndim - 1)) - missing
         if not self.squares:
-            return Statistics(count, missing.copy(), total, mean)
-        deviations = _squared_deviations(count, high, rest, *square)
-        sample = ratio(deviations, count - 1)
-        return Statistics(
-            count,
-            missing.copy(),
-            total,
-            mean,
-            sample,
-            ratio(deviations, count),
-            np.sqrt(sample),
-            np.sqrt(ratio(sample, count)),
-        )
+            total = high + rest
+            return Statistics(count, missing.copy(), total, ratio(total, count))
+        found = np.empty((6, count.size))
+        sums = [array.reshape(-1) for array in (high, rest, *square)]
+
+        def work(start: int, stop: int) -> None:
+            finish_moments(count.reshape(-1), start, stop, *sums, found)
+
+        over_pixels(work, count.size, threads)
+        return Statistics(count, missing.copy(), *found.reshape(6, *count.shape))
 
     def combined(self, groups: Sequence[Sequence[int]]) -> Moments:
         """Cells put together: cell g of the result holds the shots of all cells of groups[g]."""
@@ -174,17 +164,19 @@ def _two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return total, (a - (total - part)) + (b - part)
 
 
-def _product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """a b as rounded product and its error, exactly (Dekker)."""
-    rounded = a * b
-    (a1, a2), (b1, b2) = _halves(a), _halves(b)
-    return rounded, ((a1 * b1 - rounded) + a1 * b2 + a2 * b1) + a2 * b2
-
-
-def _halves(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    scaled = 134217729.0 * a  # 2^27 + 1
-    front = scaled - (scaled - a)
-    return front, a - front
+def _add(
+    rows: np.ndarray, chosen: np.ndarray, start: int, stop: int, sums: Any, missing: np.ndarray
+) -> None:
+    """Add the chosen rows to sums (high, rest, and those of the squares if there are four)."""
+    where = rows, chosen, start, stop
+    if len(sums) == 2:
+        add_values(*where, *sums, missing)
+    elif rows.dtype.kind in "iu" and rows.dtype.itemsize <= 2:
+        add_short_squares(*where, *sums)  # none is missing
+    elif rows.dtype == np.float32:
+        add_squares(*where, *sums, missing)
+    else:
+        add_long_squares(*where, *sums, missing)
 
 
 def _pair_sum(high: Any, rest: Any, more: Any, more_rest: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -192,26 +184,12 @@ def _pair_sum(high: Any, rest: Any, more: Any, more_rest: Any) -> tuple[np.ndarr
     return total, (rest + more_rest) + error
 
 
-def _squared_deviations(
-    count: np.ndarray, high: np.ndarray, rest: np.ndarray, square: np.ndarray, square_rest: Any
-) -> np.ndarray:
-    """Sum of squared deviations from the mean, (n S2 - S1^2) / n in doubled precision."""
-    number = count.astype(np.float64)
-    high, rest = _two_sum(high, rest)
-    square, square_rest = _two_sum(square, square_rest)
-    first, first_error = _product(number, square)
-    second, second_error = _product(high, high)
-    difference, error = _two_sum(first, -second)
-    error += first_error - second_error + number * square_rest - 2 * high * rest
-    return np.maximum(ratio(difference + error, count), 0.0)
-
-
 @dataclass
 class Variance(Moments):
     """Count, mean, variances and standard error of every pixel over all shots."""
 
-    def finalize(self) -> Statistics:
-        return only_cell(super().finalize())
+    def finalize(self, *, threads: int = 1) -> Statistics:
+        return only_cell(super().finalize(threads=threads))
 
 
 @dataclass
@@ -220,8 +198,8 @@ class Mean(Moments):
 
     squares: bool = False
 
-    def finalize(self) -> Statistics:
-        return only_cell(super().finalize())
+    def finalize(self, *, threads: int = 1) -> Statistics:
+        return only_cell(super().finalize(threads=threads))
 
 
 def only_cell(statistics: Statistics) -> Statistics:

@@ -104,16 +104,17 @@ class QuantileSketch(Accumulator):
             raise UserError(f"quantiles for {wanted.tolist()}", "quantiles", "from 0 to 1")
         shape = self.missing.shape[1:]
         counts = self.counts.reshape(-1, self.counts.shape[-1])
-        place = np.empty(len(counts), dtype=np.int64)
+        order = np.argsort(wanted)
+        place = np.empty((len(wanted), len(counts)), dtype=np.int64)
+        absent = self.missing.reshape(-1)
+
+        def work(start: int, stop: int) -> None:
+            find_ranks(counts, start, stop, self.shots, absent, wanted[order], place)
+
+        over_pixels(work, len(counts), threads)
         values = np.append(self.representatives(), np.nan)  # place -1: no values
         quantile = np.empty((len(wanted), *shape))
-        for i, fraction in enumerate(wanted):
-
-            def work(start: int, stop: int, fraction: float = float(fraction)) -> None:
-                find_ranks(counts, start, stop, fraction, place)
-
-            over_pixels(work, len(counts), threads)
-            quantile[i] = values[place].reshape(shape)
+        quantile[order] = values[place].reshape(quantile.shape)
         missing = self.missing[0].copy()
         beyond = [counts[:, edge].astype(np.int64).reshape(shape) for edge in (0, -1)]
         return Quantiles(wanted, quantile, self.shots - missing, missing, *beyond)
