@@ -173,6 +173,19 @@ def test_bright_frames_whose_products_exceed_float32():
         assert found.c2[0] == pytest.approx(expected, rel=1e-7)
 
 
+def test_counts_at_the_end_of_uint32_do_not_overflow():
+    values = counts_of(3, dtype=np.uint32)
+    values[:, 4] = 2**32 - 2
+    valid, scale = np.ones(len(values), bool), np.ones(len(values))
+    u = values.astype(np.float64)
+    expected = len(GROUPS) * (u @ u.T) / np.outer(u.sum(axis=1), u.sum(axis=1))
+    for form in ("events", "frames"):
+        found = correlate_bin(
+            block_of(values), GROUPS, valid, scale, TwoTimeSettings("none", form=form)
+        )
+        np.testing.assert_allclose(found.c2, np.triu(expected), rtol=1e-6)
+
+
 def test_fractions_keep_float64():
     values = (counts_of(4, mean=3.0) / np.float32(7)).astype(np.float32)
     valid, scale = np.ones(len(values), bool), np.ones(len(values))

@@ -107,7 +107,7 @@ class MultiTau(Model):
     where bins hold few photons."""
     errors: Literal["speckles", "time_blocks"] = "speckles"
     """The error that is shown first and used in fits: from the scatter of independent speckles, or over
-    blocks of time. The result holds both where blocks of time suffice."""
+    blocks of time where that is larger. The result holds both where blocks of time suffice."""
     partial: Annotated[int, Field(ge=0, le=1000)] = 10
     """Windows of time that are also correlated by themselves: g2 as it ages, and errors over blocks of time;
     0: none."""

@@ -73,12 +73,15 @@ class Correlation:
 
 
 def g2_error(correlation: Correlation) -> np.ndarray:
-    """The standard error of g2 that the configuration chose, (T, Nd) float64; that from speckles at delays
-    that too few blocks of time have."""
+    """The standard error of g2 that the configuration chose, (T, Nd) float64.
+
+    Blocks of time see the beam, but blocks that are shorter than the dynamics are not independent of one
+    another, and at long delays there are none: the error from speckles is then the larger, or the only one.
+    """
     g2 = correlation.g2
     assert g2 is not None
     if correlation.settings["multitau"]["errors"] == "time_blocks" and g2.error_time is not None:
-        return np.where(np.isfinite(g2.error_time), g2.error_time, g2.error)
+        return np.fmax(g2.error_time, g2.error)
     return g2.error
 
 

@@ -278,7 +278,7 @@ class _EventPairs:
         self._dtype: type = np.int32 if largest < 2**31 else np.int64
         self._add_pairs = sparse.add_pairs
         self._events: tuple = ()
-        if counts.integers:
+        if counts.integers and largest < 2**63:
             self._events = sparse.packed(block.frame, block.count)
         else:
             self._dtype, self._add_pairs = np.float64, sparse.add_pairs_of_fractions
