@@ -139,8 +139,9 @@ def _draw_map(figure: Figure, axes: Axes, item: TwoTimeResult, seconds: float) -
         interpolation="nearest",
         aspect="equal",
     )
+    # The labels of short times are long: more than three run into each other.
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(nbins=4))
+        axis.set_major_locator(MaxNLocator(nbins=2))
     bar = figure.colorbar(image, ax=axes, extend="both", pad=0.03, aspect=18, label="C₂")
     bar.locator = MaxNLocator(nbins=5)
     bar.update_ticks()
