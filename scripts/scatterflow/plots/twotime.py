@@ -26,7 +26,7 @@ from scatterflow.plots.style import (
 )
 from scatterflow.xpcs.correlation import Correlation, bin_number
 from scatterflow.xpcs.result import read_result
-from scatterflow.xpcs.twotime import TwoTimeResult
+from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 MOST_BINS = 4
 """Dynamic bins that are drawn."""
