@@ -142,6 +142,11 @@ def sort_code(wildcards):
     return source_code("sort_chunk", [planned_xpcs(wildcards)])
 
 
+def merge_code(wildcards):
+    """Code of the job that makes the result, which lists the raw files through their reader."""
+    return source_code("merge_correlation", [planned_xpcs(wildcards)])
+
+
 def chunk_minutes(wildcards):
     """Time to allow for a job, minutes."""
     return max(10, int(4 * planned_xpcs(wildcards).configuration.chunks.minutes))

@@ -195,7 +195,7 @@ rule merge_correlation:
         location=lambda wildcards: planned_xpcs(wildcards).location(scalars=False),
         settings=lambda wildcards: planned_xpcs(wildcards).parameters,
         description=xpcs_description,
-        code=code_digest("merge_correlation"),
+        code=merge_code,
     script:
         "../scripts/merge_correlation.py"
 

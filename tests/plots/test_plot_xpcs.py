@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.xpcs.made_results import made_correlation, made_counts, made_qmap
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from tests.xpcs.made_results import AVERAGE, STRIDE, made_correlation, made_counts, made_qmap
 
 from scatterflow.errors import UserError
-from scatterflow.plots.correlation_panels import all_panels, bin_label, chosen_panels
+from scatterflow.plots.axes import few_log_labels
+from scatterflow.plots.correlation_panels import (
+    all_panels,
+    bin_label,
+    chosen_panels,
+    coordinates_label,
+    g2_limits,
+)
 from scatterflow.plots.g2 import g2_figure, plot_g2
 from scatterflow.plots.partial_g2 import partial_g2_figure, plot_partial_g2
 from scatterflow.plots.scattering import plot_scattering, scattering_figure
@@ -69,6 +79,50 @@ def test_g2_has_a_panel_per_ring_with_values_and_errors(correlation):
         low, high = axes.get_ylim()
         assert low < np.percentile(g2, 2)
         assert high > g2.max()
+
+
+def test_the_first_delay_of_a_fast_decay_is_seen():
+    g2 = np.ones((40, 1))
+    g2[0], g2[-1] = 1.5, 3.0
+    errors = np.full((40, 1), 0.01)
+    errors[-1] = 1.0
+    axes = Figure().subplots()
+    g2_limits(axes, g2, errors)
+    low, high = axes.get_ylim()
+    assert low < 1 < 1.5 < high < 2
+
+
+def test_a_coordinate_that_all_bins_share_is_not_told():
+    values = np.array([[0.001, 0.0], [0.002, 0.0]])
+    names, units = ("q", "phi"), ("1/angstrom", "degree")
+    assert coordinates_label(names, values, units, 1) == "q = 0.002 Å⁻¹"
+    values[1, 1] = 90.0
+    assert coordinates_label(names, values, units, 1) == "q = 0.002 Å⁻¹, φ = 90°"
+
+
+def test_labels_of_a_log_axis_are_few():
+    for values, labels in (([2e-3, 6e-3], 2), ([1e-5, 3e-4], 5), ([1e-4, 10.0], 6)):
+        axes = Figure().subplots()
+        axes.plot(values, values)
+        axes.set_xscale("log")
+        few_log_labels(axes.xaxis, np.array(values))
+        low, high = axes.get_xlim()
+        ticks = axes.xaxis.get_majorticklocs()
+        assert np.count_nonzero((ticks >= low) & (ticks <= high)) == labels
+
+
+def test_labels_of_short_times_do_not_run_into_each_other(correlation):
+    fast = replace(correlation.acquisition, frame_time_s=20e-6 / STRIDE / AVERAGE)
+    figure = stability_figure(replace(correlation, acquisition=fast))
+    FigureCanvasAgg(figure).draw()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        boxes = [
+            label.get_window_extent()
+            for label, place in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True)
+            if low <= place <= high
+        ]
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_bins_of_phi_lie_over_each_other(sectors):

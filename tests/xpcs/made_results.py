@@ -12,7 +12,7 @@ from scatterflow.xpcs.acquisition import Acquisition
 from scatterflow.xpcs.correlation import Correlation
 from scatterflow.xpcs.frames import Frames
 from scatterflow.xpcs.g2 import G2Result
-from scatterflow.xpcs.twotime import TwoTimeResult
+from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 FRAME_TIME_S, STRIDE, AVERAGE = 0.01, 2, 3
 RUN = SpeckleRun(

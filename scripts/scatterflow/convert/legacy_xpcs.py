@@ -35,7 +35,8 @@ from scatterflow.xpcs.frames import Frames
 from scatterflow.xpcs.g2 import G2Result
 from scatterflow.xpcs.result import write_result
 from scatterflow.xpcs.result_aps import PixelMeans
-from scatterflow.xpcs.twotime import TwoTimeResult, TwoTimeSettings, analyse_map
+from scatterflow.xpcs.twotime import TwoTimeSettings, analyse_map
+from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 TRANSLATED = {
     *("tau", "norm-0-g2", "norm-0-stderr", "G2", "IP", "IF", "pixelSum", "frameSum"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.rates import Rate, measured_pixel_rate, measured_rate
-from scatterflow.plan.report_xpcs import xpcs_jobs, xpcs_memory_mb, xpcs_raw_bytes
+from scatterflow.plan.report_xpcs import lasting, xpcs_jobs, xpcs_memory_mb, xpcs_raw_bytes
 from scatterflow.plan.targets import chunk_name, result_files
 
 # Compressed results take about half of their arrays.
@@ -47,7 +47,7 @@ def plan_costs(plan: Plan, folder: str | Path = ".") -> list[RuleCost]:
                 _chunk_core_seconds(item, rate, pixel_rate) for item in plan.reductions.values()
             )
         read, written = _bytes(rule, plan)
-        done = sum((folder / path).exists() for path in outputs)
+        done = sum((folder / path).exists() for path in map(lasting, outputs))
         costs.append(
             RuleCost(rule, len(outputs), done, read, written, core_seconds / 3600, memory, rate)
         )

@@ -52,6 +52,14 @@ def xpcs_jobs(reductions: list[PlannedXpcs]) -> dict[str, list[str]]:
     }
 
 
+def lasting(path: str) -> str:
+    """The file that tells whether an output was made: of sorted chunks, which are deleted then, the result."""
+    parts = path.split("/")
+    if parts[-2:-1] != ["sorted"]:
+        return path
+    return f"results/{parts[1]}/{parts[2]}/result.nxs"
+
+
 def _of_fits(targets: list[str], what: str, fits: set[str]) -> list[str]:
     ends = tuple(f"/plots/{what}_{name}.png" for name in fits)
     return [path for path in targets if path.endswith(ends)] if ends else []

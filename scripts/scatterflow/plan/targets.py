@@ -63,7 +63,7 @@ def xpcs_files(planned: PlannedXpcs) -> list[str]:
     reduction = planned.reduction
     files = [result_path(planned), f"{folder}/{planned.row.run}_results.hdf"]
     plots = ["qmap", "scattering", "stability", "g2"]
-    if reduction.multitau.partial:
+    if 0 < reduction.multitau.partial <= planned.range.frames:
         plots.append("partial_g2")
     if reduction.twotime is not None:
         plots.append("twotime")

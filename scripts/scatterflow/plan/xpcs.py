@@ -136,6 +136,7 @@ def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) 
             f"run {row.run}, reduction {name}",
             f"set reductions.{name}.frame_time_s, or name the file that tells: sources.{row.source}.metadata",
         )
+    _check_length(reduction, used.frames, f"run {row.run}, key reductions.{name}")
     mask = plan_mask(plan, configuration, detector)
     pixels = math.prod(configuration.detectors[detector].shape)
     together = reduction.frames.average
@@ -185,6 +186,35 @@ def _detector(reduction: Any, row: RunRow, name: str, configuration: Configurati
             suggestion(reduction.detector, available),
         )
     return reduction.detector
+
+
+def _check_length(reduction: Any, frames: int, where: str) -> None:
+    """Refuse what a run of so many frames cannot give."""
+    multitau, statistics = reduction.multitau, reduction.speckle_statistics
+    if multitau.most_delay is not None and multitau.most_delay >= frames:
+        raise UserError(
+            f"there is no delay of {multitau.most_delay} frames among {frames} frames",
+            f"{where}.multitau.most_delay",
+            f"give {frames - 1} or less, or leave it out",
+        )
+    # Short runs go without the windows that nobody asked for.
+    needed = "partial" in multitau.model_fields_set or multitau.errors == "time_blocks"
+    if needed and multitau.partial > frames:
+        raise UserError(
+            f"{frames} frames cannot be cut into {multitau.partial} windows",
+            f"{where}.multitau.partial",
+            "lower it",
+        )
+    if statistics is None:
+        return
+    longest, held = max(statistics.exposures), frames // statistics.segments
+    if longest > held:
+        raise UserError(
+            f"an exposure of {longest} frames does not fit into a segment, which has {held} "
+            f"({frames} frames in {statistics.segments} segments)",
+            f"{where}.speckle_statistics",
+            "leave out long exposures, or lower segments",
+        )
 
 
 def _plan_qmap(

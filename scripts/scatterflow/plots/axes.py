@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from scatterflow.plots.results import PlotAxis
 from scatterflow.plots.style import MASKED, axis_label, is_log_radial
@@ -29,6 +30,8 @@ of another range."""
 FULL, SLOPE = 0.95, 1.03
 """Nor are the bins beside them, one at least, and on up to this part of the median while the next
 bin has this times as many pixels: the range is cut there as well, if not by as many pixels."""
+MOST_LABELLED = 1e3
+"""Of a log axis that spans more than this, only powers of ten are labelled."""
 NEARBY = 5
 """Bins on either side that count as nearby."""
 
@@ -155,6 +158,15 @@ def draw_x_axis(axes: Axes, x: PlotAxis) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         return
     axes.set_xlim(*(x.values[[0, -1]] if x.values.size > 1 else (None, None)))
+
+
+def few_log_labels(axis: Axis, values: np.ndarray) -> None:
+    """Labels at 1, 2 and 5 of each decade of a log axis, at 1 alone where the values span many."""
+    positive = values[values > 0]
+    many = positive.size == 0 or positive.max() > MOST_LABELLED * positive.min()
+    axis.set_major_locator(LogLocator(subs=(1,) if many else (1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _few_minor_labels(value: float, _: int | None = None) -> str:

@@ -18,6 +18,8 @@ from scatterflow.plots.style import STYLE, WIDTH, pretty_unit
 COLUMNS = 3
 MOST_PANELS = 12
 MOST_IN_LEGEND = 8
+WILD = 5.0
+"""Values whose error is this many times the usual one set no limits."""
 COLOURS = STYLE["axes.prop_cycle"].by_key()["color"]
 _SYMBOLS = {"phi": "φ"}
 
@@ -43,9 +45,17 @@ def value_label(name: str, value: float, unit: str) -> str:
 
 
 def bin_label(qmap: QMap, dynamic_bin: int) -> str:
-    """A dynamic bin (from 0) by the values of its coordinates."""
-    parts = zip(qmap.names, qmap.dynamic_values[dynamic_bin], qmap.units, strict=True)
-    return ", ".join(value_label(name, value, unit) for name, value, unit in parts)
+    """A dynamic bin (from 0) by its coordinates."""
+    return coordinates_label(qmap.names, qmap.dynamic_values, qmap.units, dynamic_bin)
+
+
+def coordinates_label(
+    names: Sequence[str], values: np.ndarray, units: Sequence[str], number: int
+) -> str:
+    """One of the bins, values (bins, coordinates), by its coordinates; a second one that all bins share is
+    left out."""
+    told = [place for place in range(len(names)) if place == 0 or np.ptp(values[:, place]) > 0]
+    return ", ".join(value_label(names[n], values[number, n], units[n]) for n in told)
 
 
 def all_panels(qmap: QMap) -> list[Panel]:
@@ -126,13 +136,17 @@ def delay_axis(axes: Axes, delay_s: np.ndarray) -> None:
 
 
 def g2_limits(axes: Axes, values: np.ndarray, errors: np.ndarray | None) -> None:
-    """Limits that show all values but lone outliers of the noise at the longest delays."""
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
+    """Limits that show all values but those that are known much worse than most, as at the longest delays;
+    without errors all but the outermost hundredths."""
+    shown = np.isfinite(values)
+    if not shown.any():
         return
-    low, high = np.percentile(finite, (1, 99)) if finite.size > 30 else (finite.min(), finite.max())
     typical = 0.0
-    if errors is not None and np.isfinite(errors).any():
-        typical = float(np.median(errors[np.isfinite(errors)]))
+    if errors is not None and (shown & np.isfinite(errors)).any():
+        typical = float(np.median(errors[shown & np.isfinite(errors)]))
+        usual = shown & (errors <= WILD * typical)
+        shown = usual if usual.any() else shown
+    outermost = (0, 100) if errors is not None else (1, 99)
+    low, high = np.percentile(values[shown], outermost)
     room = 0.08 * (high - low) + 1.5 * typical or 0.01
     axes.set_ylim(low - room, high + room)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
-from scatterflow.plots.g2_fits import fit_of, heading
+from scatterflow.plots.axes import few_log_labels
+from scatterflow.plots.correlation_panels import WILD
+from scatterflow.plots.g2_fits import fit_of, heading, value_with_error
 from scatterflow.plots.style import (
     BLUE,
     GREY,
@@ -36,8 +37,6 @@ LABELS = {
     "reduced_chi_square": "reduced χ²",
 }
 EXPECTED = {"stretching": 1.0, "baseline": 1.0, "reduced_chi_square": 1.0}
-WILD = 5.0
-"""Bins whose error is this many times the usual one set no limits."""
 
 
 def plot_diffusion(analysis: str | Path, fit: str, png: str | Path, svg: str | Path) -> None:
@@ -71,8 +70,7 @@ def diffusion_figure(run: str, analysis: Analysis, name: str) -> Figure:
         _draw_law(panels[0, 1], law, x)
     if "q" in analysis.bins.names and (x > 0).all() and x.max() > 3 * x.min():
         panels[0, 0].set_xscale("log")
-        # Labels of 1, 2 and 5: more run into each other.
-        panels[0, 0].xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        few_log_labels(panels[0, 0].xaxis, x)
     for axes in panels[1]:
         axes.set_xlabel(label)
     return figure
@@ -86,7 +84,7 @@ def _summary(name: str, law: Diffusion | None) -> str:
         f"D = {law.diffusion_m2_per_s:.3g} ± {law.diffusion_error:.1g} m²/s",
     ]
     if law.radius_m is not None and law.radius_error is not None:
-        parts.append(f"radius {law.radius_m * 1e9:.4g} ± {law.radius_error * 1e9:.2g} nm")
+        parts.append(f"radius {value_with_error(law.radius_m * 1e9, law.radius_error * 1e9)} nm")
     return ", ".join(parts)
 
 

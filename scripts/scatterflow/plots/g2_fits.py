@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from scatterflow.errors import UserError, suggestion
 from scatterflow.plots.correlation_panels import (
     MOST_PANELS,
+    coordinates_label,
     delay_axis,
     g2_limits,
     panel_grid,
-    value_label,
 )
 from scatterflow.plots.style import (
     BLUE,
@@ -108,15 +108,8 @@ def _draw(axes: Axes, bins: Bins, fitted: FittedG2, place: int) -> None:
     axes.plot(fitted.delay_s, curve, color=RED, zorder=3)
     delay_axis(axes, fitted.delay_s)
     g2_limits(axes, g2, error)
-    if np.isfinite(curve).any():
-        # The first delays of a fast decay are no outliers.
-        low, high = axes.get_ylim()
-        axes.set_ylim(low, max(high, np.nanmax(curve) + 0.05 * (high - low)))
     number = int(fitted.bins[place])
-    label = ", ".join(
-        value_label(name, value, unit)
-        for name, value, unit in zip(bins.names, bins.values[number], bins.units, strict=True)
-    )
+    label = coordinates_label(bins.names, bins.values, bins.units, number)
     axes.set_title(label, loc="left", fontsize=10)
     if not np.isfinite(g2).any():
         no_data_note(axes, "no value")
@@ -147,11 +140,15 @@ def _numbers(fitted: FittedG2, place: int) -> list[str]:
 def seconds(value: float, error: float) -> str:
     """A time with its error in the unit that reads best, `12.34 ± 0.42 ms`."""
     factor, unit = next((part for part in SECONDS if value >= part[0]), SECONDS[-1])
-    scaled, spread = value / factor, error / factor
-    if not np.isfinite(spread) or spread <= 0:
-        return f"{scaled:.3g} {unit}"
-    digits = int(np.clip(1 - np.floor(np.log10(spread)), 0, 6))
-    return f"{scaled:.{digits}f} ± {spread:.{digits}f} {unit}"
+    return f"{value_with_error(value / factor, error / factor)} {unit}"
+
+
+def value_with_error(value: float, error: float) -> str:
+    """A value with two digits of its error, `12.34 ± 0.42`; alone where the error is not known."""
+    if not np.isfinite(error) or error <= 0:
+        return f"{value:.3g}"
+    digits = int(np.clip(1 - np.floor(np.log10(error)), 0, 6))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def _flag_texts(flags: int) -> list[str]:

@@ -29,6 +29,7 @@ from scatterflow.plots.style import (
 # Neighbours differ: two shades along the one coordinate, three colours along the other.
 _COLOURS = ("#0072B2", "#7FB8D8", "#E69F00", "#F2CF7F", "#009E73", "#7FCEB9")
 _SMALLEST_NUMBERED = 0.002  # of all used pixels
+_MOST_NUMBERED = 12
 
 
 def plot_qmap(qmap_path: str | Path, png: str | Path, svg: str | Path) -> None:
@@ -90,9 +91,11 @@ def _mark_beam(axes: Axes, qmap: QMap) -> None:
 
 
 def _number_bins(axes: Axes, qmap: QMap) -> None:
-    """The number of each dynamic bin at one of its pixels, where it is large enough to bear it."""
+    """The number of dynamic bins, or of some of them, at one of their pixels, where they are large enough."""
     starts = np.searchsorted(qmap.dynamic_of_position, np.arange(qmap.dynamic_bins + 1))
-    for number in np.flatnonzero(np.diff(starts) >= _SMALLEST_NUMBERED * len(qmap.pixels)):
+    large = np.flatnonzero(np.diff(starts) >= _SMALLEST_NUMBERED * len(qmap.pixels))
+    # Rings are numbered along a line; more numbers lie over each other.
+    for number in large[:: -(-len(large) // _MOST_NUMBERED) or 1]:
         pixels = np.sort(qmap.pixels[starts[number] : starts[number + 1]])
         row, column = np.divmod(pixels[len(pixels) // 2], qmap.shape[1])
         axes.text(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scatterflow.errors import UserError
+from scatterflow.plots.axes import few_log_labels
 from scatterflow.plots.correlation_panels import bin_label, ramp
 from scatterflow.plots.style import BLUE, RED, WIDTH, house_style, no_data_note, save, title
 from scatterflow.xpcs.correlation import Correlation
@@ -105,6 +106,7 @@ def _draw_contrast(axes: Axes, found: SpeckleStatistics, correlation: Correlatio
             label=bin_label(correlation.qmap, number),
         )
     axes.set_xscale("log")
+    few_log_labels(axes.xaxis, exposure)
     axes.set_ylim(bottom=min(0.0, float(np.nanmin(found.contrast, initial=0.0)) * 1.1))
     axes.set_xlabel("exposure (s)")
     axes.set_ylabel("contrast")

@@ -72,7 +72,7 @@ def _draw_segments(axes: Axes, correlation: Correlation) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7))
     axes.set_ylabel("mean of the part /\nmean of the run")
     if count <= 12:
-        axes.legend(ncols=2 if count > 6 else 1, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes.legend(ncols=min(count, 6), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
 
 
 def _draw_intensity(axes: Axes, correlation: Correlation) -> None:
@@ -99,6 +99,7 @@ def _draw_intensity(axes: Axes, correlation: Correlation) -> None:
         axes.legend(loc="upper right")
     if not frames.valid.any():
         no_data_note(axes, "no valid frame")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7))
     axes.set_xlabel("time (s)")
     axes.set_ylabel("mean counts\nper pixel")
 

@@ -26,7 +26,7 @@ from scatterflow.plots.style import (
 )
 from scatterflow.xpcs.correlation import Correlation, bin_number
 from scatterflow.xpcs.result import read_result
-from scatterflow.xpcs.twotime import TwoTimeResult
+from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 MOST_BINS = 4
 """Dynamic bins that are drawn."""
@@ -139,8 +139,9 @@ def _draw_map(figure: Figure, axes: Axes, item: TwoTimeResult, seconds: float) -
         interpolation="nearest",
         aspect="equal",
     )
+    # The labels of short times are long: more than three run into each other.
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(nbins=4))
+        axis.set_major_locator(MaxNLocator(nbins=2))
     bar = figure.colorbar(image, ax=axes, extend="both", pad=0.03, aspect=18, label="C₂")
     bar.locator = MaxNLocator(nbins=5)
     bar.update_ticks()

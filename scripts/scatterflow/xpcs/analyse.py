@@ -22,7 +22,7 @@ from scatterflow.xpcs.delays import delays_of
 from scatterflow.xpcs.fits import FAILED, FLAGS
 from scatterflow.xpcs.result import read_result
 from scatterflow.xpcs.speckle_statistics import speckle_statistics
-from scatterflow.xpcs.twotime import TwoTimeResult
+from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 logger = logging.getLogger(__name__)
 

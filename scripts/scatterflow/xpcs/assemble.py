@@ -28,8 +28,8 @@ from scatterflow.xpcs.multitau_file import open_blocks
 from scatterflow.xpcs.photon_histograms import PhotonHistograms, merge_histograms, read_histograms
 from scatterflow.xpcs.result import write_result
 from scatterflow.xpcs.result_aps import PixelMeans
-from scatterflow.xpcs.twotime import TwoTimeResult
 from scatterflow.xpcs.twotime_file import read_twotime
+from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 logger = logging.getLogger(__name__)
 

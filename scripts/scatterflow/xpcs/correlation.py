@@ -14,7 +14,7 @@ from scatterflow.xpcs.acquisition import Acquisition
 from scatterflow.xpcs.frames import Frames
 from scatterflow.xpcs.g2 import G2Result
 from scatterflow.xpcs.photon_histograms import PhotonHistograms
-from scatterflow.xpcs.twotime import TwoTimeResult
+from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.files.hdf5 import reading, write_array, writing
-from scatterflow.kernels.photon_counts import count_events, count_frames
 from scatterflow.xpcs.blocks import Block
 
 MOST_PHOTONS = 63
@@ -140,6 +139,9 @@ def _counted(
     threads: int,
 ) -> tuple[np.ndarray, ...]:
     """Counts, photons and pairs of one exposure, pixels shared among threads."""
+    # What reads a result needs no kernels.
+    from scatterflow.kernels.photon_counts import count_events, count_frames
+
     totals = np.zeros(block.pixels, dtype=np.int64)
 
     def count(first: int, last: int) -> tuple[np.ndarray, ...]:

@@ -25,7 +25,7 @@ from scatterflow.xpcs.g2 import G2Result
 from scatterflow.xpcs.photon_histograms import PhotonHistograms
 from scatterflow.xpcs.result_aps import PixelMeans, write_aps
 from scatterflow.xpcs.result_nexus import write_nexus
-from scatterflow.xpcs.twotime import TwoTimeResult
+from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 OWN_NOTES = ("settings", "description", "software")
 

@@ -15,7 +15,7 @@ from scatterflow.errors import UserError
 from scatterflow.files.hdf5 import reading, write_array, writing
 from scatterflow.files.hdf5_fields import read_fields, write_fields
 from scatterflow.files.json import to_json
-from scatterflow.xpcs.twotime import TwoTimeResult
+from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 FORMAT = "scatterflow two-time 1"
 
