@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -68,10 +69,18 @@ class ShotSource(Protocol):
         a detector that the run lacks.
         """
 
-    def scalars(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
+    @property
+    def scalar_names(self) -> list[str]:
+        """Stored names of all scalars that can be read per shot."""
+
+    def scalars(
+        self, start: int = 0, stop: int | None = None, names: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """One row per shot start..stop-1, one column per scalar, NaN where a shot has none.
 
-        Indexed by tag; `attrs["units"]` = {column: unit}.
+        names: which ones, of the recipe's `scalars` or stored; None: all of the recipe, or without any
+        all stored ones. Indexed by tag; `attrs["units"]` = {column: unit}. Raises UserError for a
+        name that the run lacks.
         """
 
     def metadata(self) -> dict[str, Any]:
@@ -128,9 +137,7 @@ def as_tags(tags: np.ndarray, what: str) -> np.ndarray:
     return np.ascontiguousarray(tags, np.uint64 if tags.dtype == np.uint64 else np.int64)
 
 
-def aligned_rows(
-    tags: np.ndarray, stored: np.ndarray, what: str
-) -> tuple[np.ndarray, list[str]]:
+def aligned_rows(tags: np.ndarray, stored: np.ndarray, what: str) -> tuple[np.ndarray, list[str]]:
     """The row of every shot in a dataset with tags of its own.
 
     tags: (n,) of the shots, unique and increasing. stored: (m,) tags of the rows, in any order.
@@ -181,8 +188,7 @@ def contiguous_spans(rows: np.ndarray) -> list[tuple[int, int]]:
         return []
     breaks = np.flatnonzero((np.diff(rows) != 1) | (rows[:-1] == ABSENT)) + 1
     edges = [0, *breaks.tolist(), len(rows)]
-    pairs = zip(edges[:-1], edges[1:], strict=True)
-    return [(start, stop) for start, stop in pairs if rows[start] != ABSENT]
+    return [(start, stop) for start, stop in pairwise(edges) if rows[start] != ABSENT]
 
 
 def read_rows(
