@@ -60,7 +60,7 @@ from scatterflow.sources.shots import (
 if TYPE_CHECKING:
     import pandas as pd
 
-BUILT_IN = {"trainId": "", "pulseId": "", "timestamp": "ns"}
+BUILT_IN = ("trainId", "pulseId")
 _XTDF = re.compile(r"(?P<id>.+)/(?:DET|CORR)/(?P<module>\d+)CH\d+:\w+")
 _JUNGFRAU = re.compile(r"(?P<id>.+)/(?:DET|CORR)/JNGFR(?P<module>\d+):\w+")
 _KEYS = (("image.data", _XTDF), ("data.adc", _JUNGFRAU))
@@ -105,7 +105,7 @@ class EuxfelSource:
 
     @property
     def scalar_names(self) -> list[str]:
-        """trainId, pulseId, timestamp, and "<source>/<key>" of all numbers per train (or pulse)."""
+        """trainId, pulseId, and "<source>/<key>" of all numbers per train (or pulse)."""
         return [*BUILT_IN, *self._stored_names]
 
     def read(self, detector: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -130,6 +130,13 @@ class EuxfelSource:
         wanted = wanted_scalars(recipe, self._known(names), names, self._place)
         tags = self.tags[start:stop]
         return scalar_table(tags, wanted, lambda name: self._values(name, tags))
+
+    def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """See `ShotSource.times`; those of the trains."""
+        start, stop = shot_range(start, stop, self.shots)
+        stamps = self._run.train_timestamps()
+        known = np.array(self._run.train_ids, np.int64)
+        return stamps[np.searchsorted(known, self.trains[start:stop])]
 
     def metadata(self) -> dict[str, Any]:
         """What the files say of the run, and `detectors` = {name: sources, key}."""
@@ -316,8 +323,6 @@ class EuxfelSource:
             return trains, ""
         if name == "pulseId":
             return tags % PULSES_PER_TRAIN, ""
-        if name == "timestamp":
-            return self._times(trains), BUILT_IN[name]
         source, key = plain_key(name, self._place)
         rows = self._rows_of(source, key)
         at, _ = rows_by_train(trains, rows, name)
@@ -338,10 +343,3 @@ class EuxfelSource:
 
     def _rows_of(self, source: str, key: str) -> StoredRows:
         return stored_rows(self._run[source, key], self._suspect, pulses=False, cells=False)
-
-    def _times(self, trains: np.ndarray) -> Any:
-        stamps = self._run.train_timestamps()
-        known = np.array(self._run.train_ids, np.int64)
-        at = np.searchsorted(known, trains)
-        rows = np.where(np.isnat(stamps[at]), ABSENT, at)
-        return at_rows(stamps.astype(np.int64), rows)

@@ -21,6 +21,7 @@ from scatterflow.sources.shots import (
     absent_frames,
     detector_of,
     shot_range,
+    unknown_times,
 )
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ class FacilitySource:
         return scalar_table(
             self.tags[first:last], wanted, lambda name: (self._numbers(name, first, last), "")
         )
+
+    def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """See `ShotSource.times`; not known."""
+        start, stop = shot_range(start, stop, self.shots)
+        return unknown_times(stop - start)
 
     def slow(self) -> dict[str, Any]:
         """Nothing: these values are read per shot."""

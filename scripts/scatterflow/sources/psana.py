@@ -25,7 +25,7 @@ import numpy as np
 from scatterflow.errors import UserError
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.facility import FacilitySource, facility_package, needed
-from scatterflow.sources.shots import ordered_tags
+from scatterflow.sources.shots import lcls_times, ordered_tags, shot_range
 
 INSTEAD = (
     "run where the facility's environment is loaded (psana 2 also: pip install psana), "
@@ -65,6 +65,11 @@ class PsanaSource(FacilitySource):
         self._what = {name: _detector(entry) for name, entry in configured.items()}
         self.scalar_names = []
         self._open_detectors(list(configured))
+
+    def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """See `ShotSource.times`; the tags are times."""
+        start, stop = shot_range(start, stop, self.shots)
+        return lcls_times(self.tags[start:stop])
 
     def metadata(self) -> dict[str, Any]:
         """Experiment, run, and `detectors` = {name: detector, what}."""

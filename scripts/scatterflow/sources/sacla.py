@@ -37,12 +37,14 @@ from scatterflow.sources.shots import (
     missing_tags,
     ordered_tags,
     shot_range,
+    times_in_ns,
+    unknown_times,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TAGS = "tag_number_list"
+TAGS, TIMES = "tag_number_list", "time_stamp"
 OCTAL = 5
 _PANEL = re.compile(r"(.+)-([1-8])")
 _UNITS = {
@@ -107,6 +109,15 @@ class SaclaSource:
         rows = self._rows[start:stop]
         tags = self.tags[start:stop]
         return scalar_table(tags, wanted, lambda name: self._values(name, rows, tags))
+
+    def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """See `ShotSource.times`; from event_info/time_stamp, to the microsecond."""
+        start, stop = shot_range(start, stop, self.shots)
+        if TIMES not in self._scalars:
+            return unknown_times(stop - start)
+        seconds = self._run()[f"event_info/{TIMES}"][()][self._rows[start:stop]]
+        # A float64 of these seconds holds a quarter of a microsecond.
+        return times_in_ns(np.round(seconds * 1e6).astype(np.int64) * 1000)
 
     def metadata(self) -> dict[str, Any]:
         """Values of run_info and exp_info, and `detectors` = {name: detector_info of each panel}."""

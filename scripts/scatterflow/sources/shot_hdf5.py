@@ -41,6 +41,8 @@ from scatterflow.sources.shots import (
     ordered_tags,
     read_rows,
     shot_range,
+    times_in_ns,
+    unknown_times,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class ShotHdf5Source:
         dataset = self._file(self._main).dataset(recipe["tags"])
         self.tags, self._rows, self.notes = ordered_tags(dataset[()], recipe["tags"])
         self._entries = dataset.shape[0]
+        self._tags_are_times = dataset.dtype.kind == "f"
         self.shots = len(self.tags)
         self._data = {
             name: self._stored(name, entry)
@@ -113,6 +116,13 @@ class ShotHdf5Source:
             return at_rows(dataset[()], stored.rows[start:stop]), unit_of(dataset)
 
         return scalar_table(self.tags[start:stop], wanted, values)
+
+    def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """See `ShotSource.times`; known where the tags are seconds since 1970."""
+        start, stop = shot_range(start, stop, self.shots)
+        if not self._tags_are_times:
+            return unknown_times(stop - start)
+        return times_in_ns(self.tags[start:stop] * 1000)
 
     def metadata(self) -> dict[str, Any]:
         """Single values and short arrays of the main file, {path: value}."""

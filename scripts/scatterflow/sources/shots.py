@@ -83,6 +83,9 @@ class ShotSource(Protocol):
         name that the run lacks.
         """
 
+    def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """When shots start..stop-1 were: (n,) datetime64[ns], UTC, NaT where the files do not say."""
+
     def metadata(self) -> dict[str, Any]:
         """What the files say of run and detectors: plain values; `detectors` = {name: calibration...}."""
 
@@ -219,6 +222,23 @@ def detector_of(detectors: dict[str, Any], name: str, run: str) -> Any:
             f"the run has no detector {name!r}", f"run {run}", suggestion(name, detectors)
         )
     return detectors[name]
+
+
+def times_in_ns(nanoseconds: np.ndarray) -> np.ndarray:
+    """Nanoseconds since 1970, UTC, integers, as datetime64[ns]."""
+    return nanoseconds.astype(np.int64).astype("datetime64[ns]")
+
+
+def lcls_times(tags: np.ndarray) -> np.ndarray:
+    """Times of LCLS tags, seconds << 32 | nanoseconds, as datetime64[ns]; seconds since 1970."""
+    tags = tags.astype(np.uint64)
+    seconds, rest = tags >> np.uint64(32), tags & np.uint64(0xFFFFFFFF)
+    return times_in_ns(seconds.astype(np.int64) * 10**9 + rest.astype(np.int64))
+
+
+def unknown_times(count: int) -> np.ndarray:
+    """(count,) NaT."""
+    return np.full(count, "NaT", "datetime64[ns]")
 
 
 def shot_range(start: int, stop: int | None, shots: int) -> tuple[int, int]:

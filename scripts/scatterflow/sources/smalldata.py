@@ -41,6 +41,7 @@ from scatterflow.sources.shots import (
     ShotDetectorInfo,
     absent_frames,
     detector_of,
+    lcls_times,
     ordered_tags,
     read_rows,
     shot_range,
@@ -106,6 +107,11 @@ class SmalldataSource:
             return at_rows(dataset[first:last], rows - first), unit_of(dataset)
 
         return scalar_table(self.tags[start:stop], wanted, values)
+
+    def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """See `ShotSource.times`; the tags are times."""
+        start, stop = shot_range(start, stop, self.shots)
+        return lcls_times(self.tags[start:stop])
 
     def metadata(self) -> dict[str, Any]:
         """`detectors`: the stored configuration (UserDataCfg) of each: single values and short arrays."""

@@ -1,0 +1,1 @@
+"""Shot-by-shot X-ray laser data: runs and shots, reductions, filters, accumulators, cubes."""
