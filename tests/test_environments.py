@@ -36,7 +36,7 @@ PYPI_NAME = {
     "python-isal": "isal",
     "dask-core": "dask",  # without what spreads arrays over computers
 }
-IMPORTED_FROM = {"yaml": "pyyaml", "pyFAI": "pyfai", "PIL": "pillow"}
+IMPORTED_FROM = {"yaml": "pyyaml", "pyFAI": "pyfai", "PIL": "pillow", "extra_data": "extra-data"}
 
 
 # --- locks --------------------------------------------------------------------------------------
@@ -97,10 +97,21 @@ def test_development_lock_extends_the_runtime_lock() -> None:
 def conda_pins(path: Path) -> dict[str, str]:
     """PyPI name -> version of a conda environment file; every line must be an exact pin."""
     pins = {}
-    for line in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]:
+    lines = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
+    # What conda-forge lacks comes from PyPI, by conda's own section for it.
+    from_pypi = [name for line in lines if isinstance(line, dict) for name in line["pip"]]
+    for line in from_pypi:
+        name, _, version = line.partition("==")
+        assert version, f"{path.name}: {line!r} is not an exact pin"
+        pins[name] = version
+    for line in lines:
+        if isinstance(line, dict):
+            continue
         name, _, version = line.partition(" ")
         if name == "python":
             assert version == f"={PYTHON}", line
+            continue
+        if name == "pip" and from_pypi:
             continue
         assert version.startswith("=="), f"{path.name}: {line!r} is not an exact pin"
         pins[PYPI_NAME.get(name, name)] = version.removeprefix("==")

@@ -1,0 +1,101 @@
+"""One HDF5 file of shots, open while it is read; what is wrong with it is said in one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from scatterflow.errors import UserError, suggestion
+from scatterflow.sources.base import RunLocation
+from scatterflow.sources.patterns import run_path
+from scatterflow.sources.raw_faults import missing_file_advice, system_error
+
+MOST_TEXT = 1000
+
+
+class ShotFile:
+    """A file that opens with the first use, and again after `close`."""
+
+    def __init__(self, path: Path, run: str) -> None:
+        self.path = path
+        self.place = f"{path}, run {run}"
+        self._file: h5py.File | None = None
+
+    def open(self) -> h5py.File:
+        """The open file; raises UserError if it is missing or no HDF5 file."""
+        if self._file is None:
+            try:
+                self._file = h5py.File(self.path, "r", locking=False)
+            except FileNotFoundError:
+                how = missing_file_advice(self.path, "correct `raw` in the run table")
+                raise UserError("raw file is missing", self.place, how) from None
+            except OSError as error:
+                raise system_error(error, self.path) or UserError(
+                    f"not a complete HDF5 file ({error})",
+                    self.place,
+                    "copy it again from the facility",
+                ) from error
+        return self._file
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """A dataset; raises UserError, with the nearest name beside it, if there is none."""
+        found = self.open().get(name)
+        if not isinstance(found, h5py.Dataset):
+            raise UserError(
+                f"no dataset {name!r}", self.place, suggestion(name, dataset_names(self.open()))
+            )
+        return found
+
+
+def run_file(location: RunLocation) -> ShotFile:
+    """The run's one file: the pattern `file` of the recipe, or the run table's `raw`."""
+    return ShotFile(run_path(location, location.recipe.get("file", "{raw}")), location.run)
+
+
+def dataset_names(group: h5py.Group) -> list[str]:
+    """Names of all datasets below a group, relative to it, in alphabetical order."""
+    names: list[str] = []
+
+    def visit(name: str | bytes, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            names.append(name if isinstance(name, str) else name.decode("latin-1"))
+
+    group.visititems(visit)
+    return sorted(names)
+
+
+def plain_values(group: h5py.Group | None) -> dict[str, Any]:
+    """The single numbers, texts and short arrays (up to 100 values) below a group, {name: value}."""
+    values: dict[str, Any] = {}
+    if group is None:
+        return values
+    for name in dataset_names(group):
+        dataset = group[name]
+        if dataset.size is not None and 0 < dataset.size <= 100:
+            values[name] = plain(dataset[()])
+    return values
+
+
+def plain(value: Any) -> Any:
+    """A value as Python keeps it: bytes as text, single elements as themselves, arrays as lists."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")[:MOST_TEXT]
+    if isinstance(value, np.ndarray):
+        items = [plain(item) for item in value.reshape(-1).tolist()]
+        return items[0] if value.size == 1 else items
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def unit_of(dataset: h5py.Dataset) -> str:
+    """Its attribute `units`, else empty."""
+    unit = dataset.attrs.get("units", "")
+    return unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)
