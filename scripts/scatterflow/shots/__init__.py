@@ -1,0 +1,1 @@
+"""Shot-by-shot X-ray laser data: reduce, filter, accumulate and bin."""
