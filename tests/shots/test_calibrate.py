@@ -201,5 +201,5 @@ def test_measured_cspad(real_data):
                 abs(np.median(stored[:, chip][np.abs(stored[:, chip]) <= 8]) - taken.mean()) < 1e-3
             )
     # Of this frame half the pixels hold photons of 24 ADU: the level cuts into their tail.
-    assert np.abs(found.frames[0][:, :194] - frame[:, :194]).max() < 0.2
+    assert np.abs(found.frames[0][:, :194] - frame[:, :194]).max() < 0.5
     assert 1.5 < (lifted - found.frames[1])[:, 194:].mean() < 3.5

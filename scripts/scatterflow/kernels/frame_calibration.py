@@ -1,6 +1,6 @@
-"""Stored values of frames to ADU, photons or energy, one pass over each tile of a frame while it is in the cache.
+"""Stored values of frames to ADU or photons, tile by tile while a tile is in the cache.
 
-    value = (stored - pedestal_m - common mode) factor_m        m: the gain mode, told by bits of the stored word
+    value = (stored - pedestal_m - common mode) factor_m        m: gain mode, told by bits of the stored word
 
 Common mode: the baseline that pixels read out together share, shot by shot. In blocks of a tile, one after
 the other (a row, a column, a bank of either), the median of the pixels without a photon is taken off, as the
@@ -50,14 +50,14 @@ def calibrate_frames(
 ):  # fmt: skip
     """Calibrate frames first..last-1.
 
-    stored: (n, tiles, rows, columns) integer or float. value_mask, gain_mask, gain_shift: int64; mode_of_bits:
-    int8, mode of each value of the gain bits, -1 none; gain_mask 0: all are mode 0 and the value is the word.
-    pedestal, factor: (modes, tiles, rows, columns) float32. good: (tiles, rows, columns) bool. level: the
-    same shape, float32, ADU. neighbours: whether the four beside a pixel beyond its level do not count either.
-    blocks: (steps, 2) int64, rows and columns of the blocks; least: (steps,) int64, pixels that a median needs;
-    largest: float64, ADU. mode: (rows, columns) int8, usable: (rows, columns) bool, scratch: (rows x
-    columns) float32, all of this thread. out: (n, tiles, rows, columns) float32. invalid, uncorrected: (n,)
-    int64, good pixels that are NaN, blocks without a correction.
+    stored: (n, tiles, rows, columns) integer or float. value_mask, gain_mask, gain_shift: int64;
+    mode_of_bits: int8, mode of each value of the gain bits, -1 none; gain_mask 0: all are mode 0 and the
+    value is the word. pedestal, factor: (modes, tiles, rows, columns) float32. good: (tiles, rows,
+    columns) bool. level: the same shape, float32, ADU. neighbours: whether the four beside a pixel beyond its
+    level do not count either. blocks: (steps, 2) int64, rows and columns of the blocks; least: (steps,)
+    int64, pixels that a median needs; largest: float64, ADU. mode: (rows, columns) int8, usable: (rows,
+    columns) bool, scratch: (rows x columns) float32, all of this thread. out: (n, tiles, rows, columns)
+    float32. invalid, uncorrected: (n,) int64, good pixels that are NaN, blocks without a correction.
     """
     for frame in range(first, last):
         invalid[frame] = 0

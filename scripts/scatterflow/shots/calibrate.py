@@ -15,8 +15,8 @@ Settings, all optional:
                     least_fraction (0.25) of a block's pixels, and least_pixels (10), that must count;
                     largest_adu (inf): larger medians are not taken off
 
-What smalldata_tools' own correction of ePix100 (codes 45 to 47) does is steps [[352, 1], [1, 96]], level_adu 30,
-level_rms 10, neighbours, least_fraction 0.25, largest_adu 30.
+What smalldata_tools' own correction of ePix100 (codes 45 to 47) does is steps [[352, 1], [1, 96]],
+level_adu 30, level_rms 10, neighbours, least_fraction 0.25, largest_adu 30.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class GainBits:
 
 @dataclass(frozen=True)
 class CommonMode:
-    """blocks: (steps, 2) int64; least: (steps,) int64; level: (tiles, rows, columns) float32, ADU; largest: ADU."""
+    """blocks: (steps, 2) int64; least: (steps,) int64; level: (tiles, rows, columns) float32, ADU;
+    largest: ADU."""
 
     blocks: np.ndarray
     least: np.ndarray
@@ -94,9 +95,9 @@ def prepare_calibration(
     pedestal of 10^4 ADU to 5e-4. Raises UserError for constants of another shape, or settings that cannot be.
     """
     shape = tuple(int(size) for size in shape)
-    _refuse_unknown(constants, CONSTANTS, "calibration constants")
-    _refuse_unknown(settings, ("adu_per_photon", "gain_bits", "common_mode"), "calibration")
-    bits = _gain_bits(settings.get("gain_bits"))
+    refuse_unknown(constants, CONSTANTS, "calibration constants")
+    refuse_unknown(settings, ("adu_per_photon", "gain_bits", "common_mode"), "calibration")
+    bits = gain_bits(settings.get("gain_bits"))
     modes = int(bits.modes.max()) + 1
     pedestal = _constant(constants, "pedestal", 0.0, modes, shape)
     pedestal = pedestal + _constant(constants, "offset", 0.0, modes, shape)
@@ -141,9 +142,10 @@ def calibrate(
     def work(first: int, last: int) -> None:
         mode, usable = np.empty((rows, columns), np.int8), np.empty((rows, columns), bool)
         calibrate_frames(
-            stored, first, last, bits.value_mask, bits.mask, bits.shift, bits.modes, calibration.pedestal,
-            calibration.factor, calibration.good, common.level, common.neighbours, common.blocks, common.least,
-            common.largest, mode, usable, np.empty(rows * columns, np.float32), out, invalid, uncorrected,
+            stored, first, last, bits.value_mask, bits.mask, bits.shift, bits.modes,
+            calibration.pedestal, calibration.factor, calibration.good, common.level, common.neighbours,
+            common.blocks, common.least, common.largest, mode, usable,
+            np.empty(rows * columns, np.float32), out, invalid, uncorrected,
         )  # fmt: skip
 
     edges = [part * len(frames) // threads for part in range(threads + 1)]
@@ -171,11 +173,12 @@ def _check_stored(dtype: np.dtype, bits: GainBits) -> None:
         )
 
 
-def _gain_bits(settings: Mapping[str, Any] | None) -> GainBits:
+def gain_bits(settings: Mapping[str, Any] | None) -> GainBits:
+    """Bits of the stored words from the settings `gain_bits`; None: none. Raises UserError."""
     if settings is None:
         return GainBits(-1, 0, 0, np.zeros(1, np.int8))
     place = "calibration: gain_bits"
-    _refuse_unknown(settings, ("mask", "modes"), place)
+    refuse_unknown(settings, ("mask", "modes"), place)
     mask, modes = int(settings["mask"]), np.asarray(settings["modes"], dtype=np.int64)
     if mask <= 0:
         raise UserError(f"a mask of {mask}", place, "give the bits that tell the gain, 0xC000 say")
@@ -205,7 +208,7 @@ def _common_mode(
     known = (
         "steps", "level_adu", "level_rms", "neighbours", "least_fraction", "least_pixels", "largest_adu",
     )  # fmt: skip
-    _refuse_unknown(settings, known, place)
+    refuse_unknown(settings, known, place)
     steps = np.asarray(settings.get("steps", []), dtype=np.int64)
     if steps.ndim != 2 or steps.shape[1] != 2 or (steps < 0).any():
         raise UserError(
@@ -299,7 +302,8 @@ def _of_shape(values: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarr
     return values.reshape(tiles)
 
 
-def _refuse_unknown(given: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+def refuse_unknown(given: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+    """Raises UserError for a name that is not known."""
     for name in given:
         if name not in known:
             raise UserError(f"there is no {name!r}", place, suggestion(str(name), known))
