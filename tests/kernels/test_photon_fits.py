@@ -15,6 +15,7 @@ from scatterflow.kernels.droplets import (
     pixel_limits,
 )
 from scatterflow.kernels.photon_fits import (
+    SWEEPS,
     charge_cloud,
     count_fitted,
     fit_photons,
@@ -195,6 +196,17 @@ def test_photons_are_in_the_right_pixel_more_often_than_by_guess_or_rounding(den
     assert found / photons == pytest.approx(1, abs=0.02)
     assert right / photons > in_place
     assert right > max(right_guess, right_rounded)
+
+
+def test_bright_pixels_have_memory_for_all_their_photons():
+    random = np.random.default_rng(4)
+    frame = np.zeros((12, 12))
+    frame[::3, ::3] = random.integers(1, 50_000, (4, 4)) + 0.5  # half photons: rounding decides
+    for adu in (160.0, 154.3, 0.37):
+        row, col, _ = fitted(frame, density=1.0, adu=adu)  # asserts that they fit
+        counts = counted(row, col, frame.shape)
+        # No photon spreads here, as those of a cloud do: each sweep may add one to a pixel.
+        assert np.abs(counts[::3, ::3] - frame[::3, ::3]).max() <= 0.5 + SWEEPS
 
 
 def test_tiles_and_bad_pixels_do_not_share_charge():

@@ -135,9 +135,11 @@ def new_placed(number: int) -> Placed:
 @compiled
 def count_fitted(droplets, pixels, adu_per_photon):
     """Greatest number of photons that `fit_photons` may need memory for, float64."""
+    # Rounded as in `_fill_residual`, so that no photon is without memory.
+    scale = np.float32(1 / adu_per_photon)
     total = SWEEPS * pixels + 0.0
     for at in range(pixels):
-        total += np.floor(np.float64(droplets.value[at]) / adu_per_photon + 0.5)
+        total += np.floor(np.float32(droplets.value[at]) * scale + np.float32(0.5))
     return total
 
 
