@@ -129,6 +129,7 @@ def test_a_scan_variable_that_is_constant(kind, noise):
         ({"type": "linear"}, "0 bins"),
         ({"type": "linear", "bins": 3, "minimum": 9, "maximum": 2}, "no bins lie"),
         ({"type": "edges", "edges": [2, 1]}, "no bins lie"),
+        ({"type": "edges"}, "no bins lie"),
         ({"type": "step"}, "step"),
         ({"type": "steps", "tolerance": -1}, "apart"),
     ],

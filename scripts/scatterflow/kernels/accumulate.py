@@ -262,7 +262,7 @@ def add_ratios(
             product[pixel] += value * m
 
 
-_COUNTED = 64
+_COUNTED = 256
 
 
 @compiled
@@ -273,18 +273,23 @@ def count_linear(frames, rows, start, stop, low, high, counts, missing):
     """
     bins = counts.shape[1] - 2
     scale = bins / (high - low)
+    places = np.empty(_COUNTED, dtype=np.int32)
     for first in range(start, stop, _COUNTED):
+        last = min(first + _COUNTED, stop)
         for row in rows:
-            for pixel in range(first, min(first + _COUNTED, stop)):
-                value = np.float64(frames[row, pixel])
-                if not abs(value) <= LARGEST:
-                    missing[pixel] += 1
-                elif value < low:
-                    counts[pixel, 0] += 1
-                elif value > high:
-                    counts[pixel, bins + 1] += 1
+            values = frames[row, first:last]
+            # Places first, counts then: the former in vectors.
+            for i in range(values.size):
+                value = np.float64(values[i])
+                place = 1.0 + min(max((value - low) * scale, 0.0), bins - 1.0)
+                place = 0.0 if value < low else place
+                place = bins + 1.0 if value > high else place
+                places[i] = np.int32(place if abs(value) <= LARGEST else -1.0)
+            for i in range(values.size):
+                if places[i] >= 0:
+                    counts[first + i, places[i]] += 1
                 else:
-                    counts[pixel, 1 + min(int((value - low) * scale), bins - 1)] += 1
+                    missing[first + i] += 1
 
 
 @compiled

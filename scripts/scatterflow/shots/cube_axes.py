@@ -94,7 +94,7 @@ def make_axis(name: str, settings: Mapping[str, Any], values: np.ndarray, where:
         )
     match settings.get("type"):
         case "edges":
-            axis = axis_from_edges(name, np.asarray(settings["edges"], dtype=np.float64))
+            axis = axis_from_edges(name, np.asarray(settings.get("edges", ()), dtype=np.float64))
             if axis.bins > 1:
                 _check_varies(name, known, place)
         case "linear":

@@ -149,6 +149,14 @@ def _per_shot(name: str, values: Any, shots: int, where: str) -> np.ndarray:
     return array
 
 
+def _needed(settings: Mapping[str, Any], key: str, where: str) -> Any:
+    if key not in settings:
+        raise UserError(
+            f"a filter of type {settings.get('type')!r} without `{key}`", where, "add it"
+        )
+    return settings[key]
+
+
 def _known(condition: np.ndarray, *used: np.ndarray) -> _Judged:
     """A condition where all values are there."""
     known = np.ones(condition.shape, dtype=bool)
@@ -179,7 +187,7 @@ def _limit(value: Any, otherwise: float, where: str) -> float:
 
 def _equal(settings: Mapping[str, Any], scalars: Any, shots: int, where: str) -> _Judged:
     values = _values(settings, scalars, shots, where)
-    distance = np.abs(values - float(settings["value"]))
+    distance = np.abs(values - float(_needed(settings, "value", where)))
     return _known(distance <= float(settings.get("tolerance", 0.0)), values)
 
 
@@ -277,7 +285,7 @@ def _compiled(settings: Mapping[str, Any], where: str) -> Any:
     from scatterflow.config.expressions import ExpressionError, compile_expression
 
     try:
-        return compile_expression(str(settings["expression"]))
+        return compile_expression(str(_needed(settings, "expression", where)))
     except ExpressionError as error:
         raise UserError(str(error), where, "correct the expression") from error
 
@@ -311,9 +319,8 @@ def _members(settings: Mapping[str, Any], scalars: Any, shots: int, where: str) 
 
 
 def _negated(settings: Mapping[str, Any], scalars: Any, shots: int, where: str) -> _Judged:
-    if "filter" not in settings:
-        raise UserError("nothing is negated", where, "give `filter`")
-    return _not(_judge(settings["filter"], scalars, shots, f"{where}.filter"))
+    inner = _needed(settings, "filter", where)
+    return _not(_judge(inner, scalars, shots, f"{where}.filter"))
 
 
 def _not(judged: _Judged) -> _Judged:
