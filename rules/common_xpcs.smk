@@ -1,4 +1,5 @@
 # Input functions and parameters of the rules of technique `xpcs`. No rules here.
+from scatterflow.xpcs.acquisition import frame_time, read_acquisition
 
 
 @mendable
@@ -155,7 +156,17 @@ def chunk_minutes(wildcards):
 @mendable
 def xpcs_metadata(wildcards):
     """The file that tells how a run was taken, where its source names one."""
-    return metadata_files(planned_xpcs(wildcards))
+    reduction = planned_xpcs(wildcards)
+    found = metadata_files(reduction)
+    for path in found:
+        # That it does not tell the time between frames is better known before hours of work.
+        if Path(path).exists() and not Path(result_path(reduction)).exists():
+            frame_time(
+                read_acquisition(path),
+                reduction.reduction.frame_time_s,
+                f"run {wildcards.run}, {path}",
+            )
+    return found
 
 
 def metadata_path(wildcards):

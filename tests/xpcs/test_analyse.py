@@ -107,3 +107,15 @@ def test_nothing_is_done_that_was_not_asked_for(correlation):
     found = analyse(replace(correlation, photons=None), {"fits": {}, "diffusion": None})
     assert found.fits == ()
     assert found.diffusion is found.statistics is found.decay is None
+
+
+def test_a_run_without_photons_is_analysed_to_nothing(correlation, tmp_path, caplog):
+    nothing = np.full_like(correlation.g2.g2, np.nan)
+    dark = replace(correlation, g2=replace(correlation.g2, g2=nothing), photons=None)
+    write_result(tmp_path / "result.nxs", dark)
+    settings = {"fits": {"simple": {"model": "single"}}, "diffusion": {"fit": "simple"}}
+    analyse_result(tmp_path / "result.nxs", tmp_path / "analysis.nxs", settings)
+    found, _ = read_analysis(tmp_path / "analysis.nxs")
+    assert found.diffusion is None
+    assert np.isnan(found.fits[0].fit.column("tau")[0]).all()
+    assert "no diffusion" in caplog.text

@@ -85,9 +85,15 @@ def test_two_bins_suffice_and_one_does_not():
     alone = fit_diffusion(Q, "1/angstrom", tau, 0.1 * tau, GOOD, (Q[0], Q[1]))
     assert alone.exponent == pytest.approx(-2)
     assert np.isnan(alone.reduced_chi_square)
-    with pytest.raises(UserError, match="1 q with a relaxation time") as caught:
+    with pytest.raises(UserError, match="1 of 12 q lie in the range") as caught:
         fit_diffusion(Q, "1/angstrom", tau, 0.1 * tau, GOOD, (Q[0], Q[0]))
-    assert "11 bins: outside q_range" in caught.value.how
+    assert f"q from {Q[0]:.4g} to {Q[-1]:.4g} 1/angstrom" in caught.value.how
+
+
+def test_a_run_without_relaxation_times_has_no_diffusion():
+    tau = Q**-2.0
+    doubtful = np.arange(12) > 0
+    assert fit_diffusion(Q, "1/angstrom", tau, 0.1 * tau, doubtful) is None
 
 
 @pytest.mark.parametrize(

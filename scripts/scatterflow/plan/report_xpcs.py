@@ -53,7 +53,7 @@ def xpcs_jobs(reductions: list[PlannedXpcs]) -> dict[str, list[str]]:
 
 
 def lasting(path: str) -> str:
-    """The file that tells whether an output was made: of sorted chunks, which are deleted then, the result."""
+    """The file that tells whether an output was made: the result, for sorted chunks."""
     parts = path.split("/")
     if parts[-2:-1] != ["sorted"]:
         return path

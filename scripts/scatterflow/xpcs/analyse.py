@@ -46,6 +46,10 @@ def analyse_result(result: str | Path, analysis: str | Path, settings: Mapping[s
     write_analysis(analysis, found, description, settings, result)
     for line in failures(found.fits):
         logger.info(f"{where}: {line}")
+    if settings.get("diffusion") is not None and found.diffusion is None:
+        logger.warning(
+            f"warning: {where}: no diffusion, as fewer than two q have a relaxation time to rely on"
+        )
 
 
 def analyse(correlation: Correlation, settings: Mapping[str, Any]) -> Analysis:

@@ -108,8 +108,8 @@ def fit_all(
 
 def tau_over_q(
     settings: Mapping[str, Any], bins: Bins, fits: Sequence[FittedG2]
-) -> tuple[Diffusion, str]:
-    """The diffusion that a fit's relaxation times show, and the name of the fit.
+) -> tuple[Diffusion | None, str]:
+    """The diffusion that a fit's relaxation times show, None if too few can be used, and the name of the fit.
 
     settings: `fit` (name or None: the first), `q_range`, `temperature_K`, `viscosity_Pa_s`.
     """

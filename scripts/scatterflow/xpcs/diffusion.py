@@ -78,10 +78,12 @@ def fit_diffusion(
     q_range: tuple[float, float] | None = None,
     temperature_K: float | None = None,
     viscosity_Pa_s: float | None = None,
-) -> Diffusion:
+) -> Diffusion | None:
     """Fit tau over q. q: (Nd,), in a unit of PER_METRE; tau, tau_error: (Nd,) s; doubtful: (Nd,) bool.
 
-    Raises UserError for an unknown unit, fewer than two bins, or temperatures and viscosities not above 0.
+    None if fewer than two q have a relaxation time that can be used: a matter of the run.
+    Raises UserError for an unknown unit, fewer than two q in the range, or temperatures and viscosities not
+    above 0.
     """
     if unit not in PER_METRE:
         raise UserError(
@@ -92,10 +94,15 @@ def fit_diffusion(
     radius_factor = _stokes_einstein(temperature_K, viscosity_Pa_s)
     reason = _reasons(q, tau, tau_error, doubtful, q_range)
     used = reason == USED
-    if np.unique(q[used]).size < 2:
+    within = np.unique(q[reason != OUT_OF_RANGE]).size
+    if within < 2:
         raise UserError(
-            f"{np.unique(q[used]).size} q with a relaxation time", "diffusion", _left_out(reason)
+            f"{within} of {np.unique(q).size} q lie in the range, tau over q needs 2",
+            "diffusion: q_range",
+            f"bins have q from {q.min():.4g} to {q.max():.4g} {unit}",
         )
+    if np.unique(q[used]).size < 2:
+        return None
     weights = (tau[used] / tau_error[used]) ** 2
     logarithm = np.log(q[used])
     middle = np.average(logarithm, weights=weights)
@@ -152,16 +159,6 @@ def _reasons(
     reason[doubtful | ~(tau > 0)] = FIT_FAILED
     reason[~((q > 0) & (q >= low) & (q <= high))] = OUT_OF_RANGE
     return reason
-
-
-def _left_out(reason: np.ndarray) -> str:
-    numbers = [np.count_nonzero(reason == code) for code in range(1, len(REASONS))]
-    counted = [
-        f"{number} bins: {text}"
-        for number, text in zip(numbers, REASONS[1:], strict=True)
-        if number
-    ]
-    return "; ".join(counted) or "give more dynamic bins of q"
 
 
 def _line(
