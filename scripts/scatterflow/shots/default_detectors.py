@@ -42,13 +42,15 @@ _SIDES = ("left", "right", "top", "bottom")
 class DefaultDetectors:
     """What of the tables and settings a run has: found once per run, read per chunk.
 
-    columns: {column: stored name}. light: {beam: rule}. notes: what was left out, and why.
+    columns: {column: stored name}. light: {beam: rule}. monitors: {name: {side: stored name}}. codes:
+    stored names of all event codes, if a rule has any. notes: what was left out, and why.
     """
 
     columns: dict[str, str]
     light: dict[str, LightRule]
     monitors: dict[str, dict[str, str]]
     time_tool: dict[str, Any] | None
+    codes: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
 
 
@@ -125,7 +127,9 @@ def find_default_detectors(source: ShotSource, settings: Mapping[str, Any]) -> D
         else:
             monitors[name] = {side: sides[side] for side in _SIDES}
     time_tool = _time_tool(settings.get("time_tool"), columns, stored, notes)
-    return DefaultDetectors(columns, light, monitors, time_tool, notes)
+    by_codes = any(rule.codes for rule in light.values())
+    codes = tuple(name for name in stored if by_codes and _CODE.fullmatch(name))
+    return DefaultDetectors(columns, light, monitors, time_tool, codes, notes)
 
 
 def read_default_detectors(
@@ -146,7 +150,7 @@ def read_default_detectors(
     units = {column: stated.get(name, "") for column, name in found.columns.items()}
     for beam, rule in found.light.items():
         if f"lightStatus/{beam}" not in values:
-            values[f"lightStatus/{beam}"] = _status(rule, read, stop - start)
+            values[f"lightStatus/{beam}"] = _status(rule, read, found.codes)
     for name, sides in found.monitors.items():
         for what, column in monitor_position(**{s: read[n] for s, n in sides.items()}).items():
             values[f"{name}/{what}"] = column
@@ -244,7 +248,7 @@ def _time_tool(given, columns, stored, notes) -> dict[str, Any] | None:
 
 
 def _names_to_read(found: DefaultDetectors) -> list[str]:
-    names = list(found.columns.values())
+    names = [*found.columns.values(), *found.codes]
     for rule in found.light.values():
         names += [*rule.required, *rule.dropped]
     for sides in found.monitors.values():
@@ -254,13 +258,11 @@ def _names_to_read(found: DefaultDetectors) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _status(rule: LightRule, read: pd.DataFrame, shots: int) -> np.ndarray:
-    status = np.full(shots, ON, np.int8)
-    codes = {int(m[1]): read[c] == 1 for c in read.columns if (m := _CODE.fullmatch(c))}
-    if rule.codes and codes:
-        status = light_status(
-            {code: came.to_numpy(bool) for code, came in codes.items()}, rule.codes
-        )
+def _status(rule: LightRule, read: pd.DataFrame, code_names: Sequence[str]) -> np.ndarray:
+    status = np.full(len(read), ON, np.int8)
+    if rule.codes:
+        codes = {int(name.rpartition("_")[2]): read[name].to_numpy() == 1 for name in code_names}
+        status = light_status(codes, rule.codes)
     for names, off in ((rule.required, False), (rule.dropped, True)):
         for name in names:
             value = read[name].to_numpy(np.float64)

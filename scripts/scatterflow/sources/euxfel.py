@@ -46,7 +46,7 @@ from scatterflow.sources.euxfel_index import (
 )
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.shot_file import plain
-from scatterflow.sources.shot_scalars import at_rows, scalar_table, wanted_scalars
+from scatterflow.sources.shot_scalars import all_names, at_rows, scalar_table, wanted_scalars
 from scatterflow.sources.shots import (
     ABSENT,
     ShotDetectorInfo,
@@ -105,8 +105,9 @@ class EuxfelSource:
 
     @property
     def scalar_names(self) -> list[str]:
-        """trainId, pulseId, and "<source>/<key>" of all numbers per train (or pulse)."""
-        return [*BUILT_IN, *self._stored_names]
+        """See `ShotSource.scalar_names`; stored: trainId, pulseId, and "<source>/<key>" of all numbers
+        per train (or pulse)."""
+        return all_names(self.location.recipe, self._stored_names)
 
     def read(self, detector: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `ShotSource.read`."""
@@ -296,7 +297,7 @@ class EuxfelSource:
 
     @cached_property
     def _stored_names(self) -> list[str]:
-        return scalar_keys(self._run, "pulses" in self.location.recipe)
+        return [*BUILT_IN, *scalar_keys(self._run, self._arrays)]
 
     @property
     def _arrays(self) -> bool:
@@ -306,11 +307,11 @@ class EuxfelSource:
         """Stored names among which the wanted ones are looked up; all of a run takes long to list."""
         configured = self.location.recipe.get("scalars") or {}
         if names is None and not configured:
-            return self.scalar_names
+            return self._stored_names
         entries = [configured.get(name, name) for name in (configured if names is None else names)]
         asked = [entry if isinstance(entry, str) else entry["name"] for entry in entries]
         known = [name for name in asked if name in BUILT_IN or self._is_stored(name)]
-        return known if len(known) == len(asked) else self.scalar_names
+        return known if len(known) == len(asked) else self._stored_names
 
     def _is_stored(self, name: str) -> bool:
         source, key = plain_key(name, self._place)

@@ -59,7 +59,6 @@ class FacilitySource:
     notes: list[str]
     detectors: dict[str, ShotDetectorInfo]
     tags: np.ndarray
-    scalar_names: list[str]
 
     def __init__(self, location: RunLocation) -> None:
         self.location = location
@@ -69,6 +68,11 @@ class FacilitySource:
     def shots(self) -> int:
         """Number of shots."""
         return len(self.tags)
+
+    @property
+    def scalar_names(self) -> list[str]:
+        """Names of the recipe's scalars; a package does not list what it could read."""
+        return list(self.location.recipe.get("scalars") or {})
 
     def read(self, detector: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `ShotSource.read`."""

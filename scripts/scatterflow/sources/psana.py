@@ -63,7 +63,6 @@ class PsanaSource(FacilitySource):
         self.notes += notes
         configured = location.recipe.get("detectors") or {}
         self._what = {name: _detector(entry) for name, entry in configured.items()}
-        self.scalar_names = []
         self._open_detectors(list(configured))
 
     def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:

@@ -27,7 +27,7 @@ import numpy as np
 from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.shot_file import dataset_names, plain, plain_values, run_file, unit_of
-from scatterflow.sources.shot_scalars import at_rows, scalar_table, wanted_scalars
+from scatterflow.sources.shot_scalars import all_names, at_rows, scalar_table, wanted_scalars
 from scatterflow.sources.shots import (
     ABSENT,
     ShotDetectorInfo,
@@ -48,6 +48,7 @@ TAGS, TIMES = "tag_number_list", "time_stamp"
 OCTAL = 5
 _PANEL = re.compile(r"(.+)-([1-8])")
 _UNITS = {
+    "time_stamp": "s",
     "_in_joule": "J",
     "_in_coulomb": "C",
     "_in_eV": "eV",
@@ -79,10 +80,12 @@ class SaclaSource:
 
     @property
     def scalar_names(self) -> list[str]:
-        """Stored names of all scalars, relative to event_info; and per panel <ID>/detector_status,
-        <ID>/temperature, which are read one small dataset per tag, so only when asked for by name."""
-        panels = [f"{name}/{what}" for name in self._panels for what in (STATUS, TEMPERATURE)]
-        return [*self._scalars, *panels]
+        """See `ShotSource.scalar_names`; stored names are relative to event_info.
+
+        Besides these, <ID>/detector_status and <ID>/temperature of a panel can be asked for by name: one
+        small dataset is read per tag.
+        """
+        return all_names(self.location.recipe, self._scalars)
 
     def read(self, detector: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `ShotSource.read`."""
@@ -104,7 +107,8 @@ class SaclaSource:
         start, stop = shot_range(start, stop, self.shots)
         recipe = self.location.recipe
         everything = names is None and not recipe.get("scalars")
-        known = self._scalars if everything else self.scalar_names
+        panels = [f"{name}/{what}" for name in self._panels for what in (STATUS, TEMPERATURE)]
+        known = self._scalars if everything else [*self._scalars, *panels]
         wanted = wanted_scalars(recipe, known, names, self._file.place)
         rows = self._rows[start:stop]
         tags = self.tags[start:stop]

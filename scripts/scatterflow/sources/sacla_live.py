@@ -49,7 +49,6 @@ class SaclaLiveSource(FacilitySource):
             for name, entry in configured.items()
         }
         self._readers: dict[str, tuple[Any, Any]] = {}
-        self.scalar_names = []
         self._open_detectors(list(configured))
 
     def metadata(self) -> dict[str, Any]:

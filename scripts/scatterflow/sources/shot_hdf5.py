@@ -31,7 +31,7 @@ from scatterflow.errors import UserError
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.shot_file import ShotFile, dataset_names, plain_values, unit_of
-from scatterflow.sources.shot_scalars import at_rows, scalar_table, wanted_scalars
+from scatterflow.sources.shot_scalars import all_names, at_rows, scalar_table, wanted_scalars
 from scatterflow.sources.shots import (
     ABSENT,
     ShotDetectorInfo,
@@ -88,8 +88,8 @@ class ShotHdf5Source:
 
     @property
     def scalar_names(self) -> list[str]:
-        """Names of `scalar_data`, and paths of the main file's datasets with one number per shot."""
-        return sorted(self._scalars)
+        """See `ShotSource.scalar_names`; stored: `scalar_data`, and the main file's numbers per shot."""
+        return all_names(self.location.recipe, sorted(self._scalars))
 
     def read(self, detector: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `ShotSource.read`."""

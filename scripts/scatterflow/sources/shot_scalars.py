@@ -56,6 +56,11 @@ def wanted_scalars(
     return wanted
 
 
+def all_names(recipe: dict[str, Any], stored: Iterable[str]) -> list[str]:
+    """Configured names, then stored ones."""
+    return list(dict.fromkeys([*(recipe.get("scalars") or {}), *stored]))
+
+
 def scalar_table(
     tags: np.ndarray,
     wanted: dict[str, WantedScalar],

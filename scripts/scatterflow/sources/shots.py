@@ -71,7 +71,7 @@ class ShotSource(Protocol):
 
     @property
     def scalar_names(self) -> list[str]:
-        """Stored names of all scalars that can be read per shot."""
+        """Names of all scalars that can be read per shot: those of the recipe, then stored ones."""
 
     def scalars(
         self, start: int = 0, stop: int | None = None, names: Sequence[str] | None = None

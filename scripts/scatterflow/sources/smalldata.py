@@ -35,7 +35,7 @@ from scatterflow.sources.shot_file import (
     run_file,
     unit_of,
 )
-from scatterflow.sources.shot_scalars import at_rows, scalar_table, wanted_scalars
+from scatterflow.sources.shot_scalars import all_names, at_rows, scalar_table, wanted_scalars
 from scatterflow.sources.shots import (
     ABSENT,
     ShotDetectorInfo,
@@ -72,13 +72,14 @@ class SmalldataSource:
         self.tags, self._rows, self.notes = ordered_tags(file[name][()], name)
         self.shots = len(self.tags)
         self._per_shot = _datasets_per_shot(file, len(file[name]))
+        self._scalars = [name for name, ndim in self._per_shot.items() if ndim == 1]
         self._arrays = self._arrays_of_detectors()
         self.detectors = {name: self._info(name, path) for name, path in self._arrays.items()}
 
     @property
     def scalar_names(self) -> list[str]:
-        """Paths of all datasets with one number per shot."""
-        return [name for name, ndim in self._per_shot.items() if ndim == 1]
+        """See `ShotSource.scalar_names`; stored ones are paths of datasets with one number per shot."""
+        return all_names(self.location.recipe, self._scalars)
 
     def read(self, detector: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `ShotSource.read`."""
@@ -98,7 +99,7 @@ class SmalldataSource:
         start, stop = shot_range(start, stop, self.shots)
         rows = self._rows[start:stop]
         recipe = self.location.recipe
-        wanted = wanted_scalars(recipe, self.scalar_names, names, self._file.place)
+        wanted = wanted_scalars(recipe, self._scalars, names, self._file.place)
 
         def values(name: str) -> tuple[Any, str]:
             dataset = self._file.dataset(name)
