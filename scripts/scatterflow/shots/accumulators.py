@@ -2,8 +2,10 @@
 
 An accumulator takes shots as they come, `update(values)` with values (n, ...), one row a shot; two that
 saw different shots become one, `merge(other)`; `finalize()` gives the numbers. Taken together or in
-any number of parts, in any order, the result is the same: bit by bit where the values are integers, to the
-last digit or two elsewhere. `state()` is a dict of arrays for a file, `from_state()` its inverse.
+any number of parts, in any order, the result is the same: bit by bit for counts, extremes, quantiles, kept
+shots, and moments of integers; to the last digit or two for moments of other numbers; to rounding for
+weighted means and covariances. (A running mean alone depends on the order.) `state()` is a dict of arrays for
+a file, `from_state()` its inverse.
 
     missing   a value that is NaN, infinite, or larger than 1e100: counted per pixel, and left out
 
