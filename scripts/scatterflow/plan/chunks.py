@@ -26,7 +26,8 @@ class FrameLoad:
 
     pixels: of all detectors, times their integrations; raw_bytes: stored frame, all detectors;
     result_bytes: all integrated arrays; sum_bytes: the sums of frames; weights_bytes: the prepared weights;
-    thread_bytes: what each of the job's threads holds besides frames.
+    thread_bytes: what each of the job's threads holds besides frames; kept_bytes: what is kept of each
+    frame to the end of the job.
     """
 
     pixels: int
@@ -36,6 +37,7 @@ class FrameLoad:
     weights_bytes: int = 0
     thread_bytes: int = 0
     threads: int = 1
+    kept_bytes: int = 0
 
 
 def frames_per_chunk(
@@ -111,5 +113,6 @@ def memory_estimate_mb(load: FrameLoad, per_chunk: int) -> int:
     )
     # For its checksum each array is read back, one stored chunk at a time.
     read_back = min(per_chunk * load.result_bytes // 3, max(STORED_CHUNK_BYTES, load.result_bytes))
-    total = frames + threads + waiting + results + read_back + load.sum_bytes + load.weights_bytes
+    held = load.sum_bytes + load.weights_bytes + per_chunk * load.kept_bytes
+    total = frames + threads + waiting + results + read_back + held
     return math.ceil(BASE_MEMORY_MB + total / 1e6)

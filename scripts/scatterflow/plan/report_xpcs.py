@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from scatterflow.plan.memory_xpcs import STORED_BYTES
 from scatterflow.plan.targets import chunk_name, xpcs_files
-from scatterflow.plan.xpcs import BYTES_PER_PIXEL, PlannedXpcs
+from scatterflow.plan.xpcs import PlannedXpcs
 
 PLOTS = {
     "plot_qmap": "/qmap.png",
@@ -81,7 +82,7 @@ def xpcs_raw_bytes(reductions: list[PlannedXpcs]) -> float:
     """Bytes of the raw frames that sort jobs read, if they were dense."""
     return float(
         sum(
-            BYTES_PER_PIXEL * item.pixels * item.range.frames * item.range.average
+            STORED_BYTES * item.pixels * item.range.frames * item.range.average
             for item in reductions
         )
     )

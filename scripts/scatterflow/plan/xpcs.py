@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,17 +17,12 @@ from scatterflow.files.checksums import value_digest
 from scatterflow.frame_range import FrameRange, frame_range
 from scatterflow.frame_selection import ranges_text, selected_frames
 from scatterflow.plan.chunks import FrameLoad, chunk_ranges, frames_per_chunk, memory_estimate_mb
+from scatterflow.plan.memory_xpcs import correlate_mb, merge_mb, sort_load, twotime_mb
 from scatterflow.plan.planned import Planned
 
 if TYPE_CHECKING:
     from scatterflow.plan.build import Plan
 
-# Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
-BYTES_PER_PIXEL = 4
-# Sums and sums of squares of each pixel, its place in the q-map.
-SUM_BYTES_PER_PIXEL = 32
-# G2, IP and IF of each delay, twice (as they are summed and as they are written).
-BYTES_PER_DELAY = 48
 # Pairs of frames times pixels that a job multiplies in a second, two-time; 200 GFLOP/s measured on two cores.
 PAIR_RATE = 5e10
 MOST_PARTS = 64
@@ -64,7 +60,13 @@ class PlannedXpcs(Planned):
     @property
     def block_memory_mb(self) -> int:
         """Memory of a job that correlates a block of pixels, MB."""
-        return _block_memory_mb(self.pixels, self.range.frames, self.blocks)
+        return correlate_mb(
+            math.ceil(self.pixels / self.blocks),
+            self.range.frames,
+            self.chunk_frames,
+            _makes_fractions(self.configuration, self.detector, self.reduction),
+            self.reduction.multitau.model_dump(),
+        )
 
     @property
     def pixels(self) -> int:
@@ -79,16 +81,25 @@ class PlannedXpcs(Planned):
 
     @property
     def twotime_memory_mb(self) -> int:
-        """Memory of a two-time job, MB: all frames of a bin, taken for a third of the pixels, and the map."""
-        frames = self.range.frames
-        values = 2 * BYTES_PER_PIXEL * frames * self.pixels / 3
-        return math.ceil(600 + (values + 24 * min(frames, 8000) ** 2) / 1e6)
+        """Memory of a two-time job, MB."""
+        return twotime_mb(
+            self.pixels,
+            self.range.frames,
+            self.chunk_frames,
+            _makes_fractions(self.configuration, self.detector, self.reduction),
+            self.reduction.qmap.bins,
+            self.reduction.twotime.model_dump(),
+        )
 
     @property
     def merge_memory_mb(self) -> int:
-        """Memory of the job that makes the result, MB: a few images, and two-time maps."""
-        side = 0 if self.reduction.twotime is None else self.reduction.twotime.largest_map
-        return math.ceil(1000 + (200 * self.pixels + 16 * side**2) / 1e6)
+        """Memory of the job that makes the result, MB."""
+        maps, side = 0, 0
+        if self.reduction.twotime is not None:
+            maps = _twotime_bins(self.reduction) or MOST_PARTS
+            side = self.reduction.twotime.largest_map
+        threads = self.configuration.chunks.threads
+        return merge_mb(self.pixels, threads, self.range.frames, maps, side)
 
     @cached_property
     def bad_frames(self) -> str | None:
@@ -139,14 +150,24 @@ def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) 
     _check_length(reduction, used.frames, f"run {row.run}, key reductions.{name}")
     mask = plan_mask(plan, configuration, detector)
     pixels = math.prod(configuration.detectors[detector].shape)
-    together = reduction.frames.average
-    load = FrameLoad(
-        pixels=pixels * together,
-        raw_bytes=BYTES_PER_PIXEL * pixels,
-        result_bytes=2 * BYTES_PER_PIXEL * pixels,
-        sum_bytes=SUM_BYTES_PER_PIXEL * pixels,
-    )
+    fractions = _makes_fractions(configuration, detector, reduction)
     chunks = configuration.chunks
+    load = sort_load(pixels, used.frames, reduction.frames.average, fractions)
+    chunk_frames = frames_per_chunk(
+        used.frames,
+        load,
+        fixed=chunks.frames,
+        minutes=chunks.minutes,
+        memory_mb=chunks.memory_mb,
+        pixel_rate=chunks.pixel_rate,
+    )
+
+    def needed_mb(blocks: int) -> int:
+        block = math.ceil(pixels / blocks)
+        return correlate_mb(
+            block, used.frames, chunk_frames, fractions, reduction.multitau.model_dump()
+        )
+
     return PlannedXpcs(
         row=row,
         name=name,
@@ -156,15 +177,8 @@ def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) 
         mask=mask,
         range=used,
         load=load,
-        chunk_frames=frames_per_chunk(
-            used.frames,
-            load,
-            fixed=chunks.frames,
-            minutes=chunks.minutes,
-            memory_mb=chunks.memory_mb,
-            pixel_rate=chunks.pixel_rate,
-        ),
-        blocks=chunks.pixel_blocks or _blocks(pixels, used.frames, chunks.memory_mb),
+        chunk_frames=chunk_frames,
+        blocks=chunks.pixel_blocks or _fewest(pixels, needed_mb, chunks.memory_mb),
         parts=_parts(reduction, pixels, used.frames, chunks),
     )
 
@@ -234,22 +248,30 @@ def _plan_qmap(
     return key
 
 
-def _block_memory_mb(pixels: int, frames: int, blocks: int) -> int:
-    delays = 8 + 4 * max(1, math.ceil(math.log2(max(frames, 2))))
-    block = math.ceil(pixels / blocks)
-    return math.ceil(600 + block * (2 * BYTES_PER_PIXEL * frames + BYTES_PER_DELAY * delays) / 1e6)
+def _makes_fractions(configuration: Configuration, detector: str, reduction: Any) -> bool:
+    """Whether dark or flat field make counts that are no integers."""
+    settings = configuration.detectors[detector]
+    dark_frames = reduction.preprocessing.dark_frames
+    return any(image is not None for image in (settings.dark, settings.flat, dark_frames))
 
 
-def _blocks(pixels: int, frames: int, memory_mb: int) -> int:
-    """As few blocks of pixels as the memory allows."""
-    low, high = 1, pixels
+def _fewest(most: int, needed_mb: Callable[[int], int], memory_mb: int) -> int:
+    """As few blocks as the memory allows."""
+    low, high = 1, most
     while low < high:
         middle = (low + high) // 2
-        if _block_memory_mb(pixels, frames, middle) <= memory_mb:
+        if needed_mb(middle) <= memory_mb:
             high = middle
         else:
             low = middle + 1
     return low
+
+
+def _twotime_bins(reduction: Any) -> int | None:
+    """Dynamic bins that have two-time maps, None: the q-map's file tells."""
+    chosen = reduction.twotime.bins
+    found: int | None = reduction.qmap.bins if chosen is None else len(chosen)
+    return found
 
 
 def _parts(reduction: Any, pixels: int, frames: int, chunks: Any) -> int:
@@ -257,5 +279,5 @@ def _parts(reduction: Any, pixels: int, frames: int, chunks: Any) -> int:
     if reduction.twotime is None:
         return 0
     jobs = math.ceil(frames**2 * pixels / 2 / PAIR_RATE / (60 * chunks.minutes))
-    bins = reduction.qmap.bins if reduction.twotime.bins is None else len(reduction.twotime.bins)
+    bins = _twotime_bins(reduction)
     return max(1, min(jobs, MOST_PARTS if bins is None else bins, MOST_PARTS))

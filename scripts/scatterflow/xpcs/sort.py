@@ -213,7 +213,9 @@ def _contents(
         block = as_frames(block)
         for first, parts in chunk.dense.items():
             block.values[first : first + len(parts[number])] = parts[number]
+            parts[number] = np.zeros((0, 0), np.uint8)
         yield block
+        del block
 
 
 def _frame_sums(chunk: Chunk, start: int) -> FrameSums:

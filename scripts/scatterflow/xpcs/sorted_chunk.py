@@ -112,6 +112,7 @@ def write_sorted_chunk(
             if (block.first, block.last) != block_edges(number, blocks, positions):
                 raise ValueError(f"block {number} holds positions {block.first}..{block.last}")
             _write_block(file.create_group(f"blocks/{number}"), block, sums.start, dtype)
+            del block  # before the next one is made: a block may be the whole chunk
 
 
 def _write_block(group: Any, block: Block, start: int, dtype: np.dtype) -> None:
