@@ -87,8 +87,8 @@ def test_frames_made_of_several_and_their_exposure_are_taken_into_account(correl
     assert alone == pytest.approx([step])
     # The first delay, 3 raw frames, averages over -2 to 2 of them.
     assert several == pytest.approx(step * np.arange(1, 6))
-    # Each pair of frames averages over -1 to 1 exposures, which cannot be longer than the step.
-    for count_time_s, reach in ((0.004, 0.004), (1.0, step)):
+    # Each pair of frames averages over -1 to 1 exposures; none is longer than to the next raw frame.
+    for count_time_s, reach in ((0.004, 0.004), (1.0, FRAME_TIME_S)):
         exposed = first_times(correlation, 1, count_time_s)[1]
         assert exposed.mean() == pytest.approx(step)
         assert 0.9 * reach < np.ptp(exposed) / 2 < reach

@@ -81,6 +81,18 @@ def test_sums_of_frames_average_over_pairs_with_themselves():
     assert whole.average(np.exp(-2 * whole.times / 3.0)) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("tau", [0.3, 3.0, 100.0, 1e5])
+def test_sums_of_many_frames_take_few_times(tau):
+    exposures = np.array([1, 7, 16, 1000, 40_000])
+    delays = sums_of(exposures, 1.0)
+    found = delays.average(np.exp(-2 * delays.times / tau))
+    for row, frames in enumerate(exposures):
+        apart = np.arange(frames)
+        pairs = np.where(apart > 0, 2, 1) * (frames - apart) / frames**2
+        assert found[row] == pytest.approx(np.sum(pairs * np.exp(-2 * apart / tau)), rel=1e-9)
+    assert delays.times.shape[1] < 150
+
+
 @pytest.mark.parametrize(("frame_time", "exposure"), [(0.0, 0.0), (1.0, 1.5), (1.0, -1.0)])
 def test_impossible_times_are_refused(frame_time, exposure):
     with pytest.raises(UserError, match=" s"):

@@ -63,6 +63,20 @@ def test_errors_hold():
     assert pulls[:, 4].mean() == pytest.approx(1.0, abs=0.07)
 
 
+@pytest.mark.parametrize("too_small", [1.0, 3.0])
+def test_the_error_of_the_radius_holds_where_those_of_tau_are_too_small(too_small):
+    random = np.random.default_rng(6)
+    truth = 1 / (4e-12 * (Q * 1e10) ** 2)
+    pulls = []
+    for _ in range(400):
+        tau = truth * np.exp(0.06 * random.standard_normal(Q.size))
+        found = fit_diffusion(Q, "1/angstrom", tau, 0.06 / too_small * tau, GOOD)
+        pulls.append((found.diffusion_m2_per_s - 4e-12) / found.diffusion_error)
+    # Where chi^2 is below 1 by chance, errors are not made smaller; where it scales them, it is of 11 degrees
+    # of freedom: pulls of 0.93 to 1.11, and 400 of them know it to 0.04.
+    assert 0.82 < np.std(pulls) < 1.22
+
+
 def test_bins_are_left_out_for_a_reason():
     tau = (Q / 3e-3) ** -2
     error = 0.05 * tau

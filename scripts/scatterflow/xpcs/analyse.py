@@ -86,8 +86,9 @@ def _timing(correlation: Correlation) -> tuple[float, float, int]:
     """Time between the raw frames that are used, s, exposure of one, s, and how many of them make a frame."""
     average = int(correlation.settings["frames"]["average"])
     step = correlation.frame_step_s / average
-    # Some metadata hold a placeholder; no frame gathers photons for longer than to the next one.
-    exposure = min(correlation.acquisition.count_time_s or 0.0, step)
+    # Some metadata hold a placeholder; no raw frame gathers photons for longer than to the next one.
+    frame_time = correlation.frame_step_s / correlation.raw_frames_per_frame
+    exposure = min(correlation.acquisition.count_time_s or 0.0, frame_time)
     return step, exposure, average
 
 

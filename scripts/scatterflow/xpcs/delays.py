@@ -83,12 +83,12 @@ def sums_of(exposures: np.ndarray, frame_time_s: float, exposure_s: float = 0.0)
     """
     exposures = np.asarray(exposures)
     _check(frame_time_s, exposure_s)
-    most = 2 * int(exposures.max()) - 1
+    rules = [_distances(int(frames)) for frames in exposures]
+    most = max(nodes.size for nodes, _ in rules)
     times, weights = np.zeros((exposures.size, most)), np.zeros((exposures.size, most))
-    for row, frames in enumerate(exposures):
-        shifts = np.arange(1 - frames, frames)
-        times[row, : shifts.size] = shifts * frame_time_s
-        weights[row, : shifts.size] = (frames - np.abs(shifts)) / frames**2
+    for row, (nodes, own) in enumerate(rules):
+        times[row, : nodes.size] = nodes * frame_time_s
+        weights[row, : nodes.size] = own
     if exposure_s > 0:
         times, weights = _over_exposure(times, weights, exposure_s)
     return Delays(exposures * frame_time_s, np.abs(times), weights)
@@ -114,25 +114,47 @@ def _triangle(frames: int) -> tuple[np.ndarray, np.ndarray]:
     weights = (frames - np.abs(shifts)) / frames**2
     if shifts.size <= NODES:
         return shifts, weights
-    nodes, weights = _gauss(shifts / frames, weights)
-    return nodes * frames, weights
+    return _gauss(shifts, weights)
+
+
+@cache
+def _distances(frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes, in frames, and weights of the distances of all pairs of so many frames.
+
+    Octave by octave: what decays may do so within few of the frames.
+    """
+    nodes, weights = [np.zeros(1)], [np.ones(1) / frames]
+    first = 1
+    while first < frames:
+        distances = np.arange(first, min(2 * first, frames), dtype=np.float64)
+        numbers = 2 * (frames - distances) / frames**2
+        if distances.size > NODES:
+            distances, numbers = _gauss(distances, numbers)
+        nodes.append(distances)
+        weights.append(numbers)
+        first *= 2
+    return np.concatenate(nodes), np.concatenate(weights)
 
 
 def _gauss(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss quadrature of a symmetric measure of many points, which add up to 1."""
-    # Stieltjes: orthogonal polynomials, their squared norms' ratios make the Jacobi matrix.
+    """Gauss quadrature of a measure of many points: nodes and their weights."""
+    middle, half = (points[0] + points[-1]) / 2, (points[-1] - points[0]) / 2
+    points, share = (points - middle) / half, weights / weights.sum()
+    # Stieltjes: means of orthogonal polynomials and ratios of their squared norms make the Jacobi matrix.
     before, now = np.zeros(points.size), np.ones(points.size)
     norm = 1.0
+    means: list[float] = []
     ratios: list[float] = []
-    for _ in range(NODES - 1):
-        after = points * now - (ratios[-1] * before if ratios else 0.0)
+    for _ in range(NODES):
+        means.append(float(np.sum(share * points * now**2)) / norm)
+        after = (points - means[-1]) * now - (ratios[-1] * before if ratios else 0.0)
         before, now = now, after
-        squared = float(np.sum(weights * now**2))
+        squared = float(np.sum(share * now**2))
         ratios.append(squared / norm)
         norm = squared
-    off = np.sqrt(ratios)
-    nodes, vectors = np.linalg.eigh(np.diag(off, 1) + np.diag(off, -1))
-    return nodes, vectors[0] ** 2
+    off = np.sqrt(ratios[:-1])
+    nodes, vectors = np.linalg.eigh(np.diag(means) + np.diag(off, 1) + np.diag(off, -1))
+    return middle + half * nodes, vectors[0] ** 2 * weights.sum()
 
 
 def _over_exposure(

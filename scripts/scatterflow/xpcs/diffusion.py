@@ -6,7 +6,8 @@
     radius = k_B T / (6 pi viscosity D)     (Stokes & Einstein; k_B of CODATA 2018, exact)
 
 Both are weighted linear least squares of log tau: relative errors, which tau has, are absolute ones of
-its logarithm, and every bin counts by them.
+its logarithm, and every bin counts by them. Where bins scatter about D q^2 by more than their errors, those
+of D and of the radius are larger by as much, the root of reduced chi^2.
 """
 
 from __future__ import annotations
@@ -179,5 +180,6 @@ def _free_diffusion(
     logarithm = -np.log(tau * q_per_m**2)
     mean = np.average(logarithm, weights=weights)
     chi_square = float(np.sum(weights * (logarithm - mean) ** 2))
-    diffusion = float(np.exp(mean))
-    return diffusion, diffusion / np.sqrt(weights.sum()), chi_square / (tau.size - 1)
+    diffusion, reduced = float(np.exp(mean)), chi_square / (tau.size - 1)
+    error = diffusion * np.sqrt(max(reduced, 1.0) / weights.sum())
+    return diffusion, float(error), reduced
