@@ -41,6 +41,11 @@ def plan(plan_of):
         ({"frames": {"average": 13}}, "one frame", "dynamics.frames"),
         ({"frames": {"begin": 30}}, "begin 30 lies outside the run", "dynamics.frames"),
         ({"frames": {"bad": "24"}}, "raw frame 24 is listed as bad", "frames.bad"),
+        (
+            {"preprocessing": {"dark_frames": [20, 25]}},
+            "dark frames 20 to 24 are not",
+            "dark_frames",
+        ),
     ],
 )
 def test_what_a_run_is_too_short_for_is_refused(reduction, plan, settings, message, key):
@@ -55,6 +60,18 @@ def test_what_just_fits_is_planned(reduction, plan):
     reduction["multitau"] = {"most_delay": 23, "partial": 24}
     reduction["speckle_statistics"] = {"exposures": [1, 4], "segments": 6}
     assert plan().find_xpcs("1", "dynamics").range.frames == FRAMES
+
+
+@pytest.mark.parametrize(
+    ("frames", "number"), [({}, 0), ({"begin": 3}, 3), ({"stride": 2, "bad": "0"}, 2)]
+)
+def test_dark_frames_are_not_correlated(reduction, plan, frames, number):
+    reduction.update(frames=frames, preprocessing={"dark_frames": [0, 4]})
+    with pytest.raises(UserError, match=f"raw frame {number} is one of the dark frames"):
+        plan()
+    for others in ({"begin": 4}, {"bad": "0-3"}, {"end": 24, "begin": -20}):
+        reduction["frames"] = others
+        plan()
 
 
 def test_a_short_run_goes_without_windows_of_time(reduction, plan):

@@ -148,6 +148,7 @@ def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) 
             f"set reductions.{name}.frame_time_s, or name the file that tells: sources.{row.source}.metadata",
         )
     _check_length(reduction, used.frames, f"run {row.run}, key reductions.{name}")
+    _check_dark(configuration, detector, reduction, used, row)
     mask = plan_mask(plan, configuration, detector)
     pixels = math.prod(configuration.detectors[detector].shape)
     fractions = _makes_fractions(configuration, detector, reduction)
@@ -228,6 +229,38 @@ def _check_length(reduction: Any, frames: int, where: str) -> None:
             f"({frames} frames in {statistics.segments} segments)",
             f"{where}.speckle_statistics",
             "leave out long exposures, or lower segments",
+        )
+
+
+def _check_dark(
+    configuration: Configuration, detector: str, reduction: Any, used: FrameRange, row: RunRow
+) -> None:
+    """Refuse frames that are dark and correlated as well, that are not there, and a second dark."""
+    if reduction.preprocessing.dark_frames is None:
+        return
+    first, after = reduction.preprocessing.dark_frames
+    where = f"run {row.run}, key preprocessing.dark_frames"
+    if after > row.frames:
+        raise UserError(
+            f"dark frames {first} to {after - 1} are not all in the run, which has {row.frames} frames",
+            where,
+            "give them as [first, one after the last], counted from 0",
+        )
+    if configuration.detectors[detector].dark is not None:
+        raise UserError(
+            "a dark image and dark frames are both given",
+            where,
+            f"leave it out, or detectors.{detector}.dark",
+        )
+    made_of = used.raw_frames(0, used.frames)
+    dark = (made_of >= first) & (made_of < after)
+    for begin, end in (reduction.frames.bad and selected_frames(reduction.frames.bad)) or ():
+        dark &= (made_of < begin) | (made_of > end)
+    if dark.any():
+        raise UserError(
+            f"raw frame {made_of[dark][0]} is one of the dark frames, and correlated as well",
+            where,
+            "begin behind them (frames.begin), or list them in frames.bad",
         )
 
 
