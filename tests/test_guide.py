@@ -1,4 +1,4 @@
-"""docs/saxswaxs.md: every configuration that it shows is valid, every command that it names exists."""
+"""The guides: every configuration that they show is valid, every command that they name exists."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ import yaml
 
 from scatterflow.config.load import validate
 
-GUIDE = Path(__file__).resolve().parents[1] / "docs/saxswaxs.md"
-TEXT = GUIDE.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+SAXSWAXS, XPCS = (DOCS / f"{name}.md" for name in ("saxswaxs", "xpcs"))
+GUIDES = pytest.mark.parametrize("guide", [SAXSWAXS, XPCS], ids=lambda path: path.stem)
+
+
+def blocks(guide: Path) -> list[str]:
+    text = guide.read_text(encoding="utf-8")
+    return re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
 GEOMETRY = {
     "distance_m": 0.2,
     "poni1_m": 0.001,
@@ -34,42 +41,61 @@ def base() -> dict[str, Any]:
                 "format": "spec",
                 "frames": {"saxs": "PIL5", "waxs": "PIL9"},
                 "scalars": {name: {"type": "scan_column", "name": name} for name in SCALARS},
-            }
+            },
+            "events": {
+                "format": "imm",
+                "frames": {"area": "{raw}.imm"},
+                "metadata": "{raw}_metadata.hdf",
+            },
         },
         "detectors": {
             "saxs": {"shape": [20, 30], "geometry": GEOMETRY},
             "waxs": {"shape": [10, 10], "geometry": GEOMETRY},
+            "area": {"shape": [200, 200], "geometry": GEOMETRY},
         },
     }
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_every_configuration_plans(block, tmp_path):
+def planned(block: str, rows: list[str], tmp_path: Path):
     from scatterflow.plan.build import build_plan
 
     data = base() | yaml.safe_load(block)
     validate(data, "the guide")
-    rows = ["run\treduction\tsource\traw\tframes\tbackground"]
-    rows += ["a\tswaxs\tspec\ts::1\t5\tb", "b\t\tspec\ts::2\t5\t", "gc_01\t\tspec\ts::3\t5\tb"]
-    (tmp_path / "runs.tsv").write_text("\n".join(rows) + "\n")
-    plan = build_plan(data | {"runs": str(tmp_path / "runs.tsv")}, "the guide")
-    assert ("a", "swaxs") in plan.reductions
+    table = ["run\treduction\tsource\traw\tframes\tbackground", *rows]
+    (tmp_path / "runs.tsv").write_text("\n".join(table) + "\n")
+    return build_plan(data | {"runs": str(tmp_path / "runs.tsv")}, "the guide")
+
+
+@pytest.mark.parametrize("block", blocks(SAXSWAXS), ids=range(len(blocks(SAXSWAXS))))
+def test_every_configuration_of_saxswaxs_plans(block, tmp_path):
+    rows = ["a\tswaxs\tspec\ts::1\t5\tb"]
+    rows += ["b\t\tspec\ts::2\t5\t", "gc_01\t\tspec\ts::3\t5\tb"]
+    assert ("a", "swaxs") in planned(block, rows, tmp_path).reductions
+
+
+@pytest.mark.parametrize("block", blocks(XPCS), ids=range(len(blocks(XPCS))))
+def test_every_configuration_of_xpcs_plans(block, tmp_path):
+    found = planned(block, ["a\tdynamics\tevents\tgel\t1000\t"], tmp_path)
+    assert ("a", "dynamics") in found.xpcs
 
 
 def test_blocks_are_found():
-    assert len(BLOCKS) == 7
+    assert [len(blocks(guide)) for guide in (SAXSWAXS, XPCS)] == [7, 1]
 
 
-def test_the_commands_that_the_guide_names_exist():
+@GUIDES
+def test_the_commands_that_the_guide_names_exist(guide):
     from scatterflow.__main__ import _parser
 
-    told = re.findall(r"python scripts/scatterflow ([\w-]+)", TEXT)
+    told = re.findall(r"python scripts/scatterflow ([\w-]+)", guide.read_text(encoding="utf-8"))
     assert told
     actions = _parser()._subparsers._group_actions  # type: ignore[union-attr]
     assert set(told) <= set(actions[0].choices)  # type: ignore[arg-type]
 
 
-def test_links_lead_to_files():
-    links = re.findall(r"\]\(([^)#]+)\)", TEXT)
-    assert links
-    assert all((GUIDE.parent / link).is_file() for link in links)
+@GUIDES
+def test_links_lead_to_files(guide):
+    links = re.findall(r"\]\(([^)#]+)\)", guide.read_text(encoding="utf-8"))
+    files = [link for link in links if "://" not in link]
+    assert files
+    assert all((DOCS / link).is_file() for link in files)

@@ -15,8 +15,9 @@ import pytest
 
 from scatterflow.files.json import read_json
 from scatterflow.sources.simulate import known_answers
+from scatterflow.sources.simulate_xpcs import known_xpcs_answers
 
-from .conftest import REPOSITORY, Project, copy_workflow, numbers
+from .conftest import REPOSITORY, Project, copy_workflow, numbers, same_numbers
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_the_report_is_complete(demo):
     demo.run("--report", "results/report.html")
     text = demo.path("results/report.html").read_text(encoding="utf-8")
     plots = list(demo.path("results").glob("*/*/plots/*.png"))
-    assert len(plots) == 67
+    assert len(plots) == 100
     for path in plots:
         assert path.name in text, path
     for words in ("Scatterflow demo", "beam centre", "relative offset"):
@@ -167,6 +168,59 @@ def test_the_scanned_motor_is_an_axis(demo):
         assert data.attrs["samx_indices"] == 0
 
 
+def test_the_same_photons_give_the_same_correlation_in_all_formats(demo):
+    def results(run):
+        files = ("result.nxs", "analysis.nxs")
+        return {name: numbers(demo.path(f"results/{run}/dynamics/{name}")) for name in files}
+
+    first = results("colloid_imm")
+    same_numbers(first, results("colloid_rigaku"))
+    same_numbers(first, results("colloid_eiger"))
+
+
+def test_the_diffusion_of_the_colloid_is_the_one_that_was_simulated(demo):
+    found = numbers(demo.path("results/colloid_imm/dynamics/analysis.nxs"))
+    truth = known_xpcs_answers()
+    law = "entry/diffusion/result"
+    for value, error, name in (
+        ("exponent", "exponent_error", "tau_exponent"),
+        ("diffusion_m2_per_s", "diffusion_error", "diffusion_m2_per_s"),
+        ("radius_m", "radius_error", "radius_m"),
+    ):
+        error = found[f"{law}/{error}"]
+        assert abs(found[f"{law}/{value}"] - truth[name]) < 3 * error, name
+        assert error < 0.05 * abs(truth[name]), name
+
+
+@pytest.mark.parametrize(
+    ("group", "suffix"), [("fit_simple/parameters", "s"), ("speckle_statistics/decay", "")]
+)
+def test_contrast_and_times_of_the_colloid_are_those_that_were_simulated(demo, group, suffix):
+    found = numbers(demo.path("results/colloid_imm/dynamics/analysis.nxs"))
+    truth = known_xpcs_answers()
+    q = found["entry/bins/q"] * 1e10
+    expected = {"contrast": truth["contrast"], "tau": 1 / (truth["diffusion_m2_per_s"] * q**2)}
+    for name, value in expected.items():
+        error = found[f"entry/{group}/{name}_error{suffix}"]
+        known = np.isfinite(error)
+        assert known.sum() > 10
+        pulls = ((found[f"entry/{group}/{name}"] - value) / error)[known]
+        assert abs(np.mean(pulls)) < 3 / np.sqrt(pulls.size), name
+        assert 0.5 < np.std(pulls) < 1.5, name
+
+
+def test_the_colloid_is_taken_as_its_metadata_say(demo):
+    truth = known_xpcs_answers()
+    with h5py.File(demo.path("results/colloid_rigaku/dynamics/colloid_rigaku_results.hdf")) as file:
+        row, column = truth["beam_centre"]
+        assert file["entry/instrument/detector_1/beam_center_y"][()] == pytest.approx(row)
+        assert file["entry/instrument/detector_1/beam_center_x"][()] == pytest.approx(column)
+        assert file["entry/g2/delay"][0] == pytest.approx(truth["frame_time_s"])
+        assert len(file["xpcs/spatial_mean/intensity_vs_time"][0]) == truth["frames"]
+        maps = file["xpcs/twotime/correlation_map"]
+        assert list(maps) == [f"c2_{number:05d}" for number in (1, 5, 10, 20)]
+
+
 def test_detector_faults_do_not_show(demo):
     found = numbers(demo.path("results/series/series/result.nxs"))
     assert np.nanmax(found["entry/eiger_cake/data/I"]) < 1000  # the sentinel is 4.3e9
@@ -195,11 +249,11 @@ def test_discovery_finds_the_demo_runs_again(demo):
     before = table.read_bytes()
     command = [sys.executable, "scripts/scatterflow", "discover"]
     done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True, check=True)
-    assert "0 runs added, 6 there already" in done.stdout
+    assert "0 runs added, 9 there already" in done.stdout
     assert table.read_bytes() == before
     table.write_bytes(before[: before.index(b"agbh")])  # the first run stays
     done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True, check=True)
-    assert "5 runs added, 1 there already" in done.stdout
+    assert "8 runs added, 1 there already" in done.stdout
     found = {tuple(line.split("\t")[2:5]) for line in table.read_text().splitlines()[2:]}
     table.write_bytes(before)
     wanted = {tuple(line.split("\t")[2:5]) for line in table.read_text().splitlines()[2:]}

@@ -100,7 +100,7 @@ class MultiTau(Model):
     delays_per_level: Annotated[int, Field(ge=1, le=64)] = 4
     """Delays of each level, and per doubling with `log`; level 0 has twice as many."""
     most_delay: Count | None = None
-    """Longest delay, frames; left out: as long as the run allows (`linear`: 100)."""
+    """Longest delay, frames, fewer than the run has; left out: as long as the run allows (`linear`: 100)."""
     normalisation: Literal["static_bins", "dynamic_bins", "bias_corrected"] = "static_bins"
     """`static_bins`: each static bin by its own mean intensities, then their mean, as at the APS.
     `dynamic_bins`: the dynamic bin as a whole, as scikit-beam. `bias_corrected`: as `static_bins`, unbiased
@@ -110,7 +110,7 @@ class MultiTau(Model):
     blocks of time where that is larger. The result holds both where blocks of time suffice."""
     partial: Annotated[int, Field(ge=0, le=1000)] = 10
     """Windows of time that are also correlated by themselves: g2 as it ages, and errors over blocks of time;
-    0: none."""
+    0: none. Left out, runs of fewer frames go without."""
     save_pixels: bool = False
     """Keep the sums of each pixel (G2, IP, IF) in the result."""
 
