@@ -42,7 +42,6 @@ from scatterflow.sources.euxfel_index import (
     rows_by_train,
     scalar_keys,
     stored_rows,
-    suspect_trains,
 )
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.shot_file import plain
@@ -84,11 +83,9 @@ class EuxfelSource:
         self.location = location
         recipe = location.recipe
         self._place = f"run {location.run}"
-        self._suspect = bool(recipe.get("suspect_trains", False))
         self._folder = run_path(location, recipe.get("folder", "{raw}"))
-        self._run = open_run(self._folder, location.run, self._suspect)
-        note = suspect_trains(self._run)
-        self.notes = [f"{text}, {'kept' if self._suspect else 'left out'}" for text in note]
+        suspect = bool(recipe.get("suspect_trains", False))
+        self._run, self.notes = open_run(self._folder, location.run, suspect)
         self._modules = {
             name: self._opened(name, sources, key, plane)
             for name, (sources, key, plane) in self._configured().items()
@@ -249,7 +246,7 @@ class EuxfelSource:
                     f"detector {name}: plane {plane} of {shape[0]} (0: signal, 1: gain)"
                 )
             select = (plane,)
-        rows = [stored_rows(data, self._suspect, by_pulse, cells) for data in keys]
+        rows = [stored_rows(data, by_pulse, cells) for data in keys]
         return Modules(
             key, rows, select, by_pulse or cells, shape[1:] if select or cells else shape
         )
@@ -343,4 +340,4 @@ class EuxfelSource:
         return values.reshape(-1), np.where(fits, row * values.shape[1] + index, ABSENT)
 
     def _rows_of(self, source: str, key: str) -> StoredRows:
-        return stored_rows(self._run[source, key], self._suspect, pulses=False, cells=False)
+        return stored_rows(self._run[source, key], pulses=False, cells=False)
