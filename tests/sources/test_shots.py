@@ -84,15 +84,15 @@ def test_gaps_are_told():
     assert missing_tags(np.array([2, 4, 6, 8]), "tags") == []
 
 
-def test_integers_stay_exact_where_some_are_absent():
-    big = np.array([2**60 + 1, 7], np.int64)
-    some = at_rows(big, np.array([0, ABSENT]))
-    assert int(some[0]) == 2**60 + 1
-    assert str(some.dtype) == "Int64"
-    small = at_rows(np.array([3, 7], np.int32), np.array([1, ABSENT]))
-    assert small[0] == 7
-    assert np.isnan(small[1])
-    assert at_rows(np.array([3, 7], np.int32), np.array([1, 0])).dtype == np.int32
+def test_integers_become_floats_only_where_shots_lack_them():
+    few, rows = np.array([3, 7], np.int32), np.array([1, 0])
+    assert at_rows(few, rows, False, "x").dtype == np.int32
+    # A chunk in which every shot has it is no other than the rest of the run.
+    assert at_rows(few, rows, True, "x").dtype == np.float64
+    np.testing.assert_array_equal(at_rows(few, np.array([1, ABSENT]), True, "x"), [7, np.nan])
+    assert at_rows(few.astype(np.float32), rows, True, "x").dtype == np.float32
+    with pytest.raises(UserError, match=r"beyond 2\^53"):
+        at_rows(np.array([2**60 + 1]), np.array([0]), True, "x")
 
 
 def test_lcls_times():

@@ -84,6 +84,25 @@ def test_layouts_hold_what_was_simulated(raw, truth, layout):
     assert "missing" in notes
 
 
+@pytest.mark.parametrize("layout", RUNS)
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_chunks_are_parts_of_the_whole(raw, layout, size):
+    source = opened(raw, layout).source
+    found = find_default_detectors(source, simulated_shot_defaults(layout))
+    whole = source.read("ccd", 0, 120)[0], source.scalars(0, 120)
+    defaults = read_default_detectors(source, found, 0, 120)
+    source.close()
+    for start in range(0, 120, size):
+        stop = min(start + size, 120)
+        np.testing.assert_array_equal(source.read("ccd", start, stop)[0], whole[0][start:stop])
+        for part, table in (
+            (source.scalars(start, stop), whole[1]),
+            (read_default_detectors(source, found, start, stop), defaults),
+        ):
+            np.testing.assert_array_equal(part.to_numpy(), table.iloc[start:stop].to_numpy())
+            assert part.dtypes.tolist() == table.dtypes.tolist()
+
+
 def test_layouts_give_the_same_default_detectors(raw):
     tables = []
     for layout in RUNS:
