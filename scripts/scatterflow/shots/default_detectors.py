@@ -152,7 +152,9 @@ def read_default_detectors(
         if f"lightStatus/{beam}" not in values:
             values[f"lightStatus/{beam}"] = _status(rule, read, found.codes)
     for name, sides in found.monitors.items():
-        for what, column in monitor_position(**{s: read[n] for s, n in sides.items()}).items():
+        for what, column in monitor_position(
+            **{s: read[n].to_numpy() for s, n in sides.items()}
+        ).items():
             values[f"{name}/{what}"] = column
     if found.time_tool:
         position = read[found.time_tool["position"]].to_numpy()
@@ -171,7 +173,8 @@ def read_default_detectors(
 
 
 def _columns(stored, facility, settings) -> tuple[dict[str, str], list[str]]:
-    columns, notes = {}, []
+    columns: dict[str, str] = {}
+    notes = []
     dropped = set(settings.get("drop") or ())
     rows = [(re.compile(row.pattern), row.column) for row in FACILITIES[facility]]
     for name in stored:

@@ -68,7 +68,7 @@ class Run:
 
     def at(self, tag: int) -> Shot:
         """The shot with a tag; raises UserError if the run has no such shot."""
-        found = np.flatnonzero(self.tags == self.tags.dtype.type(tag)) if len(self) else []
+        found = np.flatnonzero(self.tags == self.tags.dtype.type(tag))
         if not len(found):
             span = f"its tags go from {self.tags.min()} to {self.tags.max()}" if len(self) else ""
             raise UserError(f"no shot with tag {tag}", f"run {self.name}", span or "it is empty")

@@ -42,7 +42,6 @@ from scatterflow.sources.euxfel_index import (
     rows_by_train,
     scalar_keys,
     stored_rows,
-    suspect_trains,
 )
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.shot_file import plain
@@ -77,6 +76,15 @@ class Modules:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class SlowKey:
+    """A scalar's rows; per shot the row of its train, and the value therein (ABSENT: it has none)."""
+
+    rows: StoredRows
+    at: np.ndarray
+    index: np.ndarray
+
+
 class EuxfelSource:
     """See `ShotSource`."""
 
@@ -84,17 +92,16 @@ class EuxfelSource:
         self.location = location
         recipe = location.recipe
         self._place = f"run {location.run}"
-        self._suspect = bool(recipe.get("suspect_trains", False))
         self._folder = run_path(location, recipe.get("folder", "{raw}"))
-        self._run = open_run(self._folder, location.run, self._suspect)
-        note = suspect_trains(self._run)
-        self.notes = [f"{text}, {'kept' if self._suspect else 'left out'}" for text in note]
+        suspect = bool(recipe.get("suspect_trains", False))
+        self._run, self.notes = open_run(self._folder, location.run, suspect)
         self._modules = {
             name: self._opened(name, sources, key, plane)
             for name, (sources, key, plane) in self._configured().items()
         }
         self.tags = self._shot_tags()
         self.shots = len(self.tags)
+        self._slow: dict[tuple[str, str], SlowKey] = {}
         self._at: dict[str, list[np.ndarray]] = {}
         self.detectors = {name: self._info(name) for name in self._modules}
 
@@ -130,7 +137,7 @@ class EuxfelSource:
         recipe = self.location.recipe
         wanted = wanted_scalars(recipe, self._known(names), names, self._place)
         tags = self.tags[start:stop]
-        return scalar_table(tags, wanted, lambda name: self._values(name, tags))
+        return scalar_table(tags, wanted, lambda name: self._values(name, start, stop))
 
     def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """See `ShotSource.times`; those of the trains."""
@@ -249,7 +256,7 @@ class EuxfelSource:
                     f"detector {name}: plane {plane} of {shape[0]} (0: signal, 1: gain)"
                 )
             select = (plane,)
-        rows = [stored_rows(data, self._suspect, by_pulse, cells) for data in keys]
+        rows = [stored_rows(data, by_pulse, cells) for data in keys]
         return Modules(
             key, rows, select, by_pulse or cells, shape[1:] if select or cells else shape
         )
@@ -318,29 +325,38 @@ class EuxfelSource:
         known = source in self._run.all_sources and key in self._run[source]
         return known and is_scalar(self._run[source, key], self._arrays)
 
-    def _values(self, name: str, tags: np.ndarray) -> tuple[Any, str]:
-        trains = tags // PULSES_PER_TRAIN
+    def _values(self, name: str, start: int, stop: int) -> tuple[np.ndarray, str]:
         if name == "trainId":
-            return trains, ""
+            return self.trains[start:stop], ""
         if name == "pulseId":
-            return tags % PULSES_PER_TRAIN, ""
+            return self.tags[start:stop] % PULSES_PER_TRAIN, ""
         source, key = plain_key(name, self._place)
-        rows = self._rows_of(source, key)
-        at, _ = rows_by_train(trains, rows, name)
+        slow = self._slow_key(source, key)
+        at, index = slow.at[start:stop], slow.index[start:stop]
         unique, inverse = np.unique(at, return_inverse=True)
-        values = np.zeros((len(unique), *rows.key.entry_shape), rows.key.dtype)
-        rows.take(unique, values, (), f"{self._place}, {name}")
-        row = np.where(at == ABSENT, ABSENT, inverse)
-        if values.ndim == 2:
-            values, row = self._of_pulses(values, row, tags % PULSES_PER_TRAIN)
-        return at_rows(values, row), rows.key.units or ""
+        values = np.zeros((len(unique), *slow.rows.key.entry_shape), slow.rows.key.dtype)
+        where = f"{self._place}, {name}"
+        slow.rows.take(unique, values, (), where)
+        # One value per train, or a row of them, one per pulse.
+        per_train = values.size // max(len(unique), 1)
+        row = np.where(index == ABSENT, ABSENT, inverse * per_train + index)
+        lacking = bool((slow.index == ABSENT).any())
+        return at_rows(values.reshape(-1), row, lacking, where), slow.rows.key.units or ""
 
-    def _of_pulses(self, values, row, pulse) -> tuple[np.ndarray, np.ndarray]:
-        """Flat values, and the place of each shot's own: value i of a train is of first + i step."""
+    def _slow_key(self, source: str, key: str) -> SlowKey:
+        if (source, key) not in self._slow:
+            rows = stored_rows(self._run[source, key], pulses=False, cells=False)
+            at, _ = rows_by_train(self.trains, rows, f"{source}/{key}")
+            index = np.where(at == ABSENT, ABSENT, 0)
+            if rows.key.entry_shape:
+                index = self._index_of_pulse(at, rows.key.entry_shape[0])
+            self._slow[source, key] = SlowKey(rows, at, index)
+        return self._slow[source, key]
+
+    def _index_of_pulse(self, at: np.ndarray, values: int) -> np.ndarray:
+        """Which value of its train is each shot's own: value i is of pulse first + i step."""
         pattern = self.location.recipe["pulses"]
+        pulse = self.tags % PULSES_PER_TRAIN
         index, rest = np.divmod(pulse - int(pattern["first"]), int(pattern["step"]))
-        fits = (rest == 0) & (index >= 0) & (index < values.shape[1]) & (row != ABSENT)
-        return values.reshape(-1), np.where(fits, row * values.shape[1] + index, ABSENT)
-
-    def _rows_of(self, source: str, key: str) -> StoredRows:
-        return stored_rows(self._run[source, key], self._suspect, pulses=False, cells=False)
+        fits = (rest == 0) & (index >= 0) & (index < values) & (at != ABSENT)
+        return np.where(fits, index, ABSENT)

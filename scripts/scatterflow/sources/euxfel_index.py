@@ -18,6 +18,7 @@ from scatterflow.sources.shots import ABSENT, aligned_rows, read_rows
 
 if TYPE_CHECKING:
     from extra_data import DataCollection, KeyData
+    from extra_data.reader import FileAccess
 
 PULSES_PER_TRAIN = 10_000
 """tag = trainId x this + pulseId; there are at most 2700 pulses in a train."""
@@ -70,9 +71,9 @@ def _read_cells(dataset, rows, cells, out, place) -> None:
             ) from error
 
 
-def stored_rows(key: KeyData, suspect: bool, pulses: bool, cells: bool) -> StoredRows:
+def stored_rows(key: KeyData, pulses: bool, cells: bool) -> StoredRows:
     """The rows of a key. pulses: numbered by image.pulseId. cells: the first axis of an entry."""
-    parts = [_rows_of_file(key, number, suspect, pulses) for number in range(len(key.files))]
+    parts = [_rows_of_file(key, number, pulses) for number in range(len(key.files))]
     train, pulse, file, row = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     cell = np.full(len(row), ABSENT, np.int64)
     if cells:
@@ -83,10 +84,10 @@ def stored_rows(key: KeyData, suspect: bool, pulses: bool, cells: bool) -> Store
     return StoredRows(key, train, pulse, file, row, cell)
 
 
-def _rows_of_file(key: KeyData, number: int, suspect: bool, pulses: bool):
+def _rows_of_file(key: KeyData, number: int, pulses: bool):
     access = key.files[number]
     first, count = access.get_index(key.source, key.index_group)
-    wanted = np.ones(len(count), bool) if suspect else np.asarray(access.validity_flag, bool)
+    wanted = np.asarray(access.validity_flag, bool)
     trains = access.train_ids[wanted].astype(np.int64)
     first, count = first[wanted].astype(np.int64), count[wanted].astype(np.int64)
     train = np.repeat(trains, count)
@@ -111,9 +112,10 @@ def rows_by_train(trains: np.ndarray, rows: StoredRows, what: str) -> tuple[np.n
     return at[inverse], [note for note in notes if "belong to no shot" not in note]
 
 
-def open_run(folder: Path, run: str, suspect: bool) -> DataCollection:
-    """A run folder through EXtra-data, which leaves nothing in it (no map of the files).
+def open_run(folder: Path, run: str, suspect: bool) -> tuple[DataCollection, list[str]]:
+    """A run folder through EXtra-data, which leaves nothing in it (no map of the files), and notes.
 
+    suspect: keep trains whose ID did not come from the time server. Of doubled trains the first counts.
     Raises UserError: EXtra-data is not installed, no files, a file that cannot be read.
     """
     try:
@@ -130,22 +132,25 @@ def open_run(folder: Path, run: str, suspect: bool) -> DataCollection:
     if not paths:
         what = "no HDF5 files in the folder" if folder.is_dir() else "the run's folder is missing"
         raise UserError(what, place, "correct `raw` in the run table")
-    for path in paths:
-        _check_file(path, run)
-    return DataCollection.from_paths(
-        [str(path) for path in paths],
-        inc_suspect_trains=suspect,
-        is_single_run=True,
-        parallelize=False,
-    )
+    files = [_opened_file(path, run) for path in paths]
+    notes = [*_judge_suspects(files, suspect), *_leave_out_doubled(files)]
+    try:
+        opened = DataCollection(
+            files, inc_suspect_trains=False, ctx_closes=True, is_single_run=True
+        )
+    except ValueError as error:
+        raise UserError(
+            f"files that contradict each other ({error})", place, "leave the wrong ones out"
+        ) from error
+    return opened, notes
 
 
-def _check_file(path: Path, run: str) -> None:
-    # EXtra-data passes over files that it cannot read, and their data would be missing unnoticed.
+def _opened_file(path: Path, run: str) -> FileAccess:
+    # EXtra-data's own RunDirectory passes over files that it cannot read: their data would be missing.
     from extra_data.reader import FileAccess
 
     try:
-        FileAccess(str(path))
+        return FileAccess(str(path))
     except Exception as error:
         raise UserError(
             f"not a complete file of the European XFEL ({error})",
@@ -154,14 +159,38 @@ def _check_file(path: Path, run: str) -> None:
         ) from error
 
 
-def suspect_trains(run: DataCollection) -> list[str]:
-    """A note of trains whose ID did not come from the time server, {} without any."""
+def _judge_suspects(files: list[FileAccess], keep: bool) -> list[str]:
     ids: set[int] = set()
-    for access in run.files:
-        ids.update(access.train_ids[~np.asarray(access.validity_flag, bool)].tolist())
-    shown = ", ".join(str(tag) for tag in sorted(ids)[:5])
-    more = ", ..." if len(ids) > 5 else ""
-    return [f"{len(ids)} suspect train IDs ({shown}{more})"] if ids else []
+    for file in files:
+        valid = np.asarray(file.validity_flag, bool)
+        ids.update(file.train_ids[~valid].tolist())
+        file.validity_flag = np.ones_like(valid) if keep else valid
+    done = "kept" if keep else "left out"
+    return [f"{_ids_text('suspect train ID', ids)}, {done}"] if ids else []
+
+
+def _leave_out_doubled(files: list[FileAccess]) -> list[str]:
+    """Mark the second of doubled trains as not valid: EXtra-data refuses runs with them."""
+    seen: dict[frozenset[str], set[int]] = {}
+    doubled: set[int] = set()
+    for file in files:
+        known = seen.setdefault(frozenset(file.all_sources), set())
+        for number, train in enumerate(file.train_ids.tolist()):
+            if not file.validity_flag[number]:
+                continue
+            if train in known:
+                file.validity_flag[number] = False
+                doubled.add(train)
+            known.add(train)
+    text = _ids_text("train", doubled)
+    return [f"{text} more than once; the first of each was taken"] if doubled else []
+
+
+def _ids_text(what: str, ids: set[int]) -> str:
+    shown = ", ".join(str(number) for number in sorted(ids)[:5])
+    return (
+        f"{len(ids)} {what}{'s' if len(ids) > 1 else ''} ({shown}{', ...' if len(ids) > 5 else ''})"
+    )
 
 
 def plain_key(name: str, place: str) -> tuple[str, str]:

@@ -113,7 +113,9 @@ class ShotHdf5Source:
         def values(name: str) -> tuple[Any, str]:
             stored = self._scalars[name]
             dataset = stored.file.dataset(stored.path)
-            return at_rows(dataset[()], stored.rows[start:stop]), unit_of(dataset)
+            lacking = bool((stored.rows == ABSENT).any())
+            found = at_rows(dataset[()], stored.rows[start:stop], lacking, f"{where}, {name}")
+            return found, unit_of(dataset)
 
         return scalar_table(self.tags[start:stop], wanted, values)
 

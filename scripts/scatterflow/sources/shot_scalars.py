@@ -84,28 +84,25 @@ def scalar_table(
     return table
 
 
-def at_rows(values: np.ndarray, rows: np.ndarray) -> Any:
+def at_rows(values: np.ndarray, rows: np.ndarray, some_absent: bool, what: str) -> np.ndarray:
     """Values (m,) at rows (n,); where a row is ABSENT, NaN.
 
-    Integers stay what they are while every row is there, else become float64, or, beyond what that
-    holds exactly, pandas' integers with NA.
+    some_absent: whether any shot of the run lacks the scalar. Then integers become float64, in every chunk
+    of the run alike, else they stay what they are. Raises UserError for integers that float64 cannot hold.
     """
     there = rows != ABSENT
-    if there.all():
-        return values[rows]
     found = np.zeros(len(rows), values.dtype)
     found[there] = values[rows[there]]
-    if values.dtype.kind == "f":
-        found[~there] = np.nan
+    if not some_absent:
         return found
-    whole = found.dtype.kind in "iu"
-    if whole and max(abs(int(found.max())), abs(int(found.min()))) > EXACT_IN_FLOAT:
-        import pandas as pd
-
-        table = pd.array(found, dtype="UInt64" if found.dtype.kind == "u" else "Int64")
-        table[~there] = pd.NA
-        return table
-    return np.where(there, found.astype(np.float64), np.nan)
+    if found.dtype.kind != "f":
+        if len(found) and max(int(found.max()), -int(found.min())) > EXACT_IN_FLOAT:
+            raise UserError(
+                "integers beyond 2^53 in a scalar that some shots lack", what, "leave it out"
+            )
+        found = found.astype(np.float64)
+    found[~there] = np.nan
+    return found
 
 
 def _entry(entry: str | dict[str, Any]) -> WantedScalar:

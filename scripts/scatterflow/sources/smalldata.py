@@ -35,7 +35,7 @@ from scatterflow.sources.shot_file import (
     run_file,
     unit_of,
 )
-from scatterflow.sources.shot_scalars import all_names, at_rows, scalar_table, wanted_scalars
+from scatterflow.sources.shot_scalars import all_names, scalar_table, wanted_scalars
 from scatterflow.sources.shots import (
     ABSENT,
     ShotDetectorInfo,
@@ -105,7 +105,7 @@ class SmalldataSource:
             dataset = self._file.dataset(name)
             # Rows are nearly always in order: the part that holds them is read, no more.
             first, last = (int(rows.min()), int(rows.max()) + 1) if len(rows) else (0, 0)
-            return at_rows(dataset[first:last], rows - first), unit_of(dataset)
+            return dataset[first:last][rows - first], unit_of(dataset)
 
         return scalar_table(self.tags[start:stop], wanted, values)
 
