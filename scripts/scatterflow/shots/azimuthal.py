@@ -126,7 +126,8 @@ def prepare_azimuthal(
     """Bins of a detector.
 
     x, y, z: positions of the pixels, mm; good: bool; noise: rms in the frames' unit, or None; all of a
-    frame's shape, (rows, columns) or (tiles, rows, columns). Raises UserError where no good pixel is in any bin.
+    frame's shape, (rows, columns) or (tiles, rows, columns). Raises UserError for settings that cannot be,
+    and where no good pixel is in any bin.
     """
     for key in settings:
         if key not in KNOWN:
@@ -256,7 +257,7 @@ def _sectors(phi: np.ndarray, given: int | Sequence[float]) -> tuple[np.ndarray,
     """Edges, degrees, and the sector of each pixel, -1 none."""
     degrees = np.degrees(phi)
     if np.ndim(given) == 0:
-        number = int(given)  # type: ignore[call-overload]
+        number = int(np.asarray(given))
         if number < 1:
             raise UserError(f"{number} sectors", "azimuthal: sectors", "give 1 or more")
         width = 360 / number

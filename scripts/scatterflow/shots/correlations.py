@@ -69,7 +69,7 @@ def prepare_autocorrelation(good: np.ndarray, settings: Mapping[str, Any]) -> Ma
     tiles = good.reshape(-1, *good.shape[-2:])
     if not good.any():
         raise UserError("no pixel is good", "autocorrelation", "correct the masks or the region")
-    cut = tuple(_span(tiles.any(axis=(0, other))) for other in (2, 1))
+    cut = tuple(_span(np.any(tiles, axis=(0, other))) for other in (2, 1))
     cropped = np.ascontiguousarray(tiles[(slice(None), *cut)])
     rows, columns = cropped.shape[1:]
     reach = int(settings.get("reach", REACH))
@@ -155,7 +155,7 @@ def _lags(power: np.ndarray, box: tuple[int, int], reach: int) -> np.ndarray:
     return whole[lag[:, None], lag[None, :]]
 
 
-def _span(used: np.ndarray) -> slice:
+def _span(used: Any) -> slice:
     places = np.flatnonzero(used)
     return slice(int(places[0]), int(places[-1]) + 1)
 

@@ -114,10 +114,9 @@ def projection(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Fr
     used = frames.good & ~np.isnan(values)
     axes = tuple(range(1, values.ndim)) if axis < 0 else (axis + 1,)
     pixels = used.sum(axis=axes)
-    data = np.where(used, values, 0).sum(axis=axes, dtype=np.float64)
-    if settings.get("mean"):
-        data = data / np.maximum(pixels, 1)
-    data = np.where(pixels > 0, data, np.nan)
+    total = np.where(used, values, 0).sum(axis=axes, dtype=np.float64)
+    divisor = np.maximum(pixels, 1) if settings.get("mean") else 1
+    data = np.where(pixels > 0, total / divisor, np.nan)
     good = np.any(frames.good) if axis < 0 else frames.good.any(axis=axis)
     return {"data": data}, Frames(data, np.asarray(good))
 
@@ -149,19 +148,13 @@ def spectrum(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Fram
 
 def spectrum_edges(settings: Mapping[str, Any]) -> np.ndarray:
     """(bins + 1,) float64 edges that settings of `spectrum` ask for. Raises UserError."""
+    low, high = (float(value) for value in settings.get("range", (0, 0)))
     if settings.get("edges") is not None:
         edges = np.asarray(settings["edges"], dtype=np.float64)
+    elif settings.get("step") is not None:
+        edges = _stepped(low, high, float(settings["step"]))
     else:
-        low, high = (float(value) for value in settings.get("range", (0, 0)))
-        if settings.get("step") is not None:
-            step = float(settings["step"])
-            whole = max(math.floor((high - low) / step + 1e-9), 0) if step > 0 else 0
-            edges = low + step * np.arange(whole + 1)
-            edges = (
-                edges if whole and abs(edges[-1] - high) < 1e-9 * step else np.append(edges, high)
-            )
-        else:
-            edges = np.linspace(low, high, int(settings.get("bins", 1)) + 1)
+        edges = np.linspace(low, high, int(settings.get("bins", 1)) + 1)
     if edges.ndim != 1 or edges.size < 2 or not np.all(np.diff(edges) > 0):
         raise UserError(
             "edges of a spectrum that do not ascend",
@@ -169,6 +162,14 @@ def spectrum_edges(settings: Mapping[str, Any]) -> np.ndarray:
             "give range [low, high] with bins or step, or edges",
         )
     return edges
+
+
+def _stepped(low: float, high: float, step: float) -> np.ndarray:
+    """Edges from low by steps, the last at high and maybe nearer; empty for what cannot be."""
+    if not step > 0 or not high > low:
+        return np.empty(0)
+    whole = math.ceil((high - low) / step * (1 - 1e-12))
+    return np.append(low + step * np.arange(whole), high)
 
 
 def rebin(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:

@@ -1,0 +1,187 @@
+"""Sums of a detector's shots, pixel by pixel, by name: what SLAC's smalldata_tools keeps in `Sums/`.
+
+A name is a recipe, words joined by `_`, the first is `calib`: calibrated frames, summed. In this order
+
+    dropped       only shots without X-rays
+    thresADU<n>   values below n count as 0, n in the unit of the frames: thresADU1, thresADU2.5
+    nhits         values above 0 count as 1, all others as 0
+    square        squares
+    max           the largest value instead of the sum
+
+so calib, calib_dropped, calib_dropped_square, calib_thresADU1, calib_max. Whatever the order of the
+words, that of the steps is this. A value that is NaN is left out, and how many are left in is counted. Sums are
+`scatterflow.kernels.moments.FrameSum`'s: exact for integers and to 1e-32 otherwise, so that they are the
+same for any chunks; the largest value of parts is the largest of all.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scatterflow.errors import UserError, suggestion
+from scatterflow.kernels.azimuthal import Integrator
+from scatterflow.kernels.moments import FrameSum
+from scatterflow.kernels.sizes import LANES
+
+WORDS = ("dropped", "thresADU", "nhits", "square", "max")
+_THRESHOLD = re.compile(r"thresADU(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a sum's name asks for; threshold None: none."""
+
+    dropped: bool
+    threshold: float | None
+    hits: bool
+    square: bool
+    largest: bool
+
+
+def recipe(name: str) -> Recipe:
+    """Recipe of a name. Raises UserError for words that are not known."""
+    first, *words = name.split("_")
+    place = f"sums: {name}"
+    if first != "calib":
+        raise UserError(
+            f"a sum called {name!r}",
+            place,
+            "names begin with calib; images of assembled tiles are drawn from the sums of the tiles",
+        )
+    found = [_THRESHOLD.fullmatch(word) for word in words]
+    threshold = [float(match[1]) for match in found if match]
+    for word, match in zip(words, found, strict=True):
+        if match is None and (word not in WORDS or word == "thresADU"):
+            raise UserError(
+                f"a sum called {name!r}",
+                place,
+                suggestion(word, WORDS) + "; of thresADU the number follows: thresADU1",
+            )
+    if len(threshold) > 1:
+        raise UserError(f"two thresholds in {name!r}", place, "give one")
+    return Recipe(
+        "dropped" in words,
+        threshold[0] if threshold else None,
+        "nhits" in words,
+        "square" in words,
+        "max" in words,
+    )
+
+
+class ShotSums:
+    """Named sums of one detector; mergeable."""
+
+    def __init__(self, names: Sequence[str], shape: Sequence[int]) -> None:
+        """shape: of a frame. Raises UserError for names that are no recipe."""
+        self.shape = tuple(shape)
+        self.recipes = {name: recipe(name) for name in names}
+        self.shots = dict.fromkeys(self.recipes, 0)
+        self.sums = {name: FrameSum(self.shape) for name in self.recipes}
+
+    def update(self, frames: np.ndarray, xray: np.ndarray | None = None) -> None:
+        """Add frames (n, *shape), calibrated; xray: (n,) whether a shot had X-rays, None: all had.
+
+        Raises UserError for frames of another shape.
+        """
+        if frames.shape[1:] != self.shape:
+            raise UserError(
+                f"frames of {frames.shape[1:]} pixels after others of {self.shape}",
+                "sums",
+                "sum shots of one detector, read out alike",
+            )
+        without = np.zeros(len(frames), bool) if xray is None else ~np.asarray(xray, dtype=bool)
+        for name, chosen in self.recipes.items():
+            kept = frames[without] if chosen.dropped else frames
+            self.shots[name] += len(kept)
+            for first in range(0, len(kept), LANES):
+                self._add(name, _prepared(kept[first : first + LANES], chosen))
+
+    def _add(self, name: str, frames: np.ndarray) -> None:
+        total = self.sums[name]
+        if self.recipes[name].largest:
+            valid = np.isfinite(frames)
+            largest = np.where(valid, frames, -np.inf).max(axis=0)
+            _raise_to(total, largest, valid.sum(axis=0, dtype=np.uint32))
+            return
+        integrator = Integrator([], math.prod(self.shape), frames.dtype)
+        limits = np.finfo(frames.dtype)
+        integrator.frames(np.ascontiguousarray(frames), (limits.min, limits.max))
+        total.add(integrator.pixel_sums)
+
+    def merge(self, other: ShotSums) -> None:
+        """Add what another has summed. Raises ValueError unless it has the same names and shape."""
+        if list(self.recipes) != list(other.recipes) or self.shape != other.shape:
+            raise ValueError("sums of other names or frames")
+        for name, added in other.sums.items():
+            self.shots[name] += other.shots[name]
+            if self.recipes[name].largest:
+                _raise_to(self.sums[name], added.high, added.count)
+            else:
+                self.sums[name].merge(added.high, added.rest, added.count)
+
+    def finalize(self) -> dict[str, np.ndarray]:
+        """(*shape) float64 each: sums, 0 where nothing was added; largest values, NaN there."""
+        return {
+            name: np.where(total.count > 0, total.finalize(), np.nan)
+            if self.recipes[name].largest
+            else total.finalize()
+            for name, total in self.sums.items()
+        }
+
+    def means(self) -> dict[str, np.ndarray]:
+        """(*shape) float64 each: sums over how many values they are of, NaN of none; no largest values."""
+        return {
+            name: np.where(total.count > 0, total.finalize() / np.maximum(total.count, 1), np.nan)
+            for name, total in self.sums.items()
+            if not self.recipes[name].largest
+        }
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Arrays by name, for a file."""
+        arrays: dict[str, np.ndarray] = {}
+        for name, total in self.sums.items():
+            arrays |= {
+                f"{name}/high": total.high,
+                f"{name}/rest": total.rest,
+                f"{name}/count": total.count,
+                f"{name}/shots": np.array(self.shots[name], np.int64),
+            }
+        return arrays
+
+    @classmethod
+    def from_state(
+        cls, names: Sequence[str], shape: Sequence[int], state: Mapping[str, np.ndarray]
+    ) -> ShotSums:
+        """The sums that `state` told of."""
+        sums = cls(names, shape)
+        for name, total in sums.sums.items():
+            total.high[...] = state[f"{name}/high"]
+            total.rest[...] = state[f"{name}/rest"]
+            total.count[...] = state[f"{name}/count"]
+            sums.shots[name] = int(state[f"{name}/shots"])
+        return sums
+
+
+def _prepared(frames: np.ndarray, chosen: Recipe) -> np.ndarray:
+    """Values that a recipe adds, floats."""
+    values = frames if frames.dtype.kind == "f" else frames.astype(np.float64)
+    if chosen.threshold is not None:
+        values = np.where(values < chosen.threshold, values.dtype.type(0), values)
+    if chosen.hits:
+        values = np.where(np.isnan(values), values, values > 0).astype(values.dtype)
+    if chosen.square:  # exact, of float32
+        values = np.square(values, dtype=np.float64)
+    return values
+
+
+def _raise_to(total: FrameSum, largest: np.ndarray, count: np.ndarray) -> None:
+    """Largest values stand where sums would, 0 where there is none yet."""
+    first, both = (total.count == 0) & (count > 0), (total.count > 0) & (count > 0)
+    total.high[first] = largest[first]
+    total.high[both] = np.maximum(total.high[both], largest[both])
+    total.count += count
