@@ -158,7 +158,7 @@ def test_nan_in_constants_and_frames():
         ({"pedestal": np.zeros((3, 2))}, {}, "3 x 2"),
         ({"pedestal": np.zeros((2, 3))}, {"gain_bits": JUNGFRAU}, "3 gain modes"),
         ({"pedestals": np.zeros((2, 3))}, {}, "did you mean 'pedestal'"),
-        ({}, {"adu_per_photon": 0}, "0 ADU"),
+        ({}, {"adu_per_photon": 0}, "adu_per_photon is 0"),
         ({}, {"gain_bits": {"mask": 0x5000, "modes": [0, 1]}}, "beside each other"),
         ({}, {"gain_bits": {"mask": 0x4000, "modes": [0, 1, 2]}}, "2 gain modes"),
         ({}, {"common_mode": {"steps": [[1, 0]]}}, "level"),

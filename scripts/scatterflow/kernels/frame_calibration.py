@@ -139,9 +139,8 @@ def _subtract_medians(values, mode, usable, block_rows, block_columns, least, la
             count = 0
             for row in range(top, bottom):
                 for column in range(begin, end):
-                    if usable[row, column]:
-                        scratch[count] = values[row, column]
-                        count += 1
+                    scratch[count] = values[row, column]
+                    count += usable[row, column]
             if count < least or count == 0:
                 left += 1
                 continue
@@ -193,28 +192,31 @@ def median(values, count):
 def select(values, count, rank):
     """The value that is `rank`-th, from 0, of values[:count] in order; none before its place is above it.
 
-    Hoare's algorithm 65, Comm. ACM 4 (1961) 321, the pivot a median of three.
+    Hoare's algorithm 65, Comm. ACM 4 (1961) 321, the pivot a median of three. What goes before the pivot
+    is moved without a branch: of noise none can be foretold.
     """
     low, high = 0, count - 1
     while high - low >= INSERTION:
         a, b, c = values[low], values[(low + high) // 2], values[high]
         pivot = max(min(a, b), min(max(a, b), c))
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if rank <= j:
-            high = j
-        elif rank >= i:
-            low = i
-        else:
+        below = low
+        for i in range(low, high + 1):
+            value = values[i]
+            values[i] = values[below]
+            values[below] = value
+            below += value < pivot
+        if rank < below:
+            high = below - 1
+            continue
+        upto = below
+        for i in range(below, high + 1):
+            value = values[i]
+            values[i] = values[upto]
+            values[upto] = value
+            upto += value <= pivot
+        if rank < upto:
             return values[rank]
+        low = upto
     for i in range(low + 1, high + 1):
         value, j = values[i], i - 1
         while j >= low and values[j] > value:

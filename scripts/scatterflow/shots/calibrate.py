@@ -29,8 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
 from scatterflow.kernels.frame_calibration import calibrate_frames
+from scatterflow.shots.settings import above_zero, needed, refuse_unknown
 
 CONSTANTS = ("pedestal", "offset", "gain", "rms", "good")
 LEAST_FRACTION = 0.25
@@ -101,7 +102,9 @@ def prepare_calibration(
     modes = int(bits.modes.max()) + 1
     pedestal = _constant(constants, "pedestal", 0.0, modes, shape)
     pedestal = pedestal + _constant(constants, "offset", 0.0, modes, shape)
-    factor = _constant(constants, "gain", 1.0, modes, shape) / _adu_per_photon(settings)
+    factor = _constant(constants, "gain", 1.0, modes, shape)
+    if settings.get("adu_per_photon") is not None:
+        factor = factor / above_zero(settings, "adu_per_photon", "calibration")
     good = np.array(_of_shape(np.asarray(constants.get("good", True), bool), "good", shape))
     good &= np.isfinite(pedestal[0]) & np.isfinite(factor[0])
     noise = None
@@ -179,7 +182,8 @@ def gain_bits(settings: Mapping[str, Any] | None) -> GainBits:
         return GainBits(-1, 0, 0, np.zeros(1, np.int8))
     place = "calibration: gain_bits"
     refuse_unknown(settings, ("mask", "modes"), place)
-    mask, modes = int(settings["mask"]), np.asarray(settings["modes"], dtype=np.int64)
+    mask = int(needed(settings, "mask", place))
+    modes = np.asarray(needed(settings, "modes", place), dtype=np.int64)
     if mask <= 0:
         raise UserError(f"a mask of {mask}", place, "give the bits that tell the gain, 0xC000 say")
     shift = (mask & -mask).bit_length() - 1
@@ -258,17 +262,6 @@ def _level(
     return np.ascontiguousarray(level)
 
 
-def _adu_per_photon(settings: Mapping[str, Any]) -> float:
-    given = settings.get("adu_per_photon")
-    if given is None:
-        return 1.0
-    if not float(given) > 0 or not math.isfinite(float(given)):
-        raise UserError(
-            f"{given} ADU per photon", "calibration: adu_per_photon", "give a number > 0"
-        )
-    return float(given)
-
-
 def _constant(
     constants: Mapping[str, np.ndarray],
     name: str,
@@ -300,13 +293,6 @@ def _of_shape(values: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarr
             "choose constants of this detector; for several gains they are (modes, *frame)",
         )
     return values.reshape(tiles)
-
-
-def refuse_unknown(given: Mapping[str, Any], known: Sequence[str], place: str) -> None:
-    """Raises UserError for a name that is not known."""
-    for name in given:
-        if name not in known:
-            raise UserError(f"there is no {name!r}", place, suggestion(str(name), known))
 
 
 def _times(shape: Sequence[int]) -> str:

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
+from scatterflow.shots.settings import refuse_unknown
 from scatterflow.shots.thresholds import above_threshold
 
 KNOWN = ("percentile", "threshold")
@@ -44,11 +45,7 @@ def ring_centres(
     (distance - R)^2: (n,) float64 in the unit of x; ier (n,) int64: 1 found, 0 not, and the rest is NaN.
     Raises UserError.
     """
-    for key in settings:
-        if key not in KNOWN:
-            raise UserError(
-                f"there is no setting {key!r}", "fit_centre", suggestion(str(key), KNOWN)
-            )
+    refuse_unknown(settings, KNOWN, "fit_centre")
     percentile = float(settings.get("percentile", PERCENTILE))
     if not 0 <= percentile < 100:
         raise UserError(f"percentile {percentile}", "fit_centre: percentile", "give 0 to 100")

@@ -28,7 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
+from scatterflow.shots.settings import refuse_unknown
 from scatterflow.shots.thresholds import above_threshold
 
 KNOWN = ("reach", "threshold", "fit")
@@ -61,11 +62,7 @@ def prepare_autocorrelation(good: np.ndarray, settings: Mapping[str, Any]) -> Ma
     """Transform of a mask. good: (rows, columns) or (tiles, rows, columns) bool. Raises UserError."""
     from scipy.fft import next_fast_len
 
-    for key in settings:
-        if key not in KNOWN:
-            raise UserError(
-                f"there is no setting {key!r}", "autocorrelation", suggestion(str(key), KNOWN)
-            )
+    refuse_unknown(settings, KNOWN, "autocorrelation")
     tiles = good.reshape(-1, *good.shape[-2:])
     if not good.any():
         raise UserError("no pixel is good", "autocorrelation", "correct the masks or the region")

@@ -28,7 +28,8 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.kernels.dark_sums import add_dark_frames
-from scatterflow.shots.calibrate import gain_bits, refuse_unknown
+from scatterflow.shots.calibrate import gain_bits
+from scatterflow.shots.settings import refuse_unknown
 
 RMS_HIGH, RMS_LOW, ADU_HIGH, ADU_LOW = 0x1, 0x2, 0x4, 0x8
 MEAN_HIGH, MEAN_LOW, OTHER_GAIN, NO_PEDESTAL = 0x10, 0x20, 0x40, 0x80

@@ -8,8 +8,8 @@ A name is a recipe, words joined by `_`, the first is `calib`: calibrated frames
     square        squares
     max           the largest value instead of the sum
 
-so calib, calib_dropped, calib_dropped_square, calib_thresADU1, calib_max. Whatever the order of the
-words, that of the steps is this. A value that is NaN is left out, and how many are left in is counted. Sums are
+so calib, calib_dropped, calib_dropped_square, calib_thresADU1, calib_max. The words may stand in any order,
+the steps are these. A value that is NaN is left out, and how many are left in is counted. Sums are
 `scatterflow.kernels.moments.FrameSum`'s: exact for integers and to 1e-32 otherwise, so that they are the
 same for any chunks; the largest value of parts is the largest of all.
 """

@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
+from scatterflow.shots.settings import needed, refuse_unknown
 
 SIGMA_OF_MEDIAN_DEVIATION = 1.482602218505602
 FRACTION, DELAY, SIGMAS, SMOOTHING, MOST = 0.75, 25, 4.0, 35.0, 100
@@ -36,7 +37,7 @@ def integrate(traces: np.ndarray, settings: Mapping[str, Any]) -> dict[str, np.n
 
     settings: window, background: [first, last + 1] samples. Raises UserError.
     """
-    _check(settings, ("window", "background"))
+    refuse_unknown(settings, ("window", "background"), "waveforms")
     window = _window(settings, "window", traces.shape[-1])
     before = _window(settings, "background", traces.shape[-1])
     traces = traces.astype(np.float64)
@@ -57,8 +58,8 @@ def simple_hits(traces: np.ndarray, settings: Mapping[str, Any]) -> dict[str, np
     settings: threshold; window ([first, last + 1], None: all); most (100). nhits: (n, ...) int64, all there
     are; time, height: (n, ..., most) float64, the first of them, then NaN. Raises UserError.
     """
-    _check(settings, ("threshold", "window", "most"))
-    threshold = float(settings["threshold"])
+    refuse_unknown(settings, ("threshold", "window", "most"), "waveforms")
+    threshold = float(needed(settings, "threshold", "simple_hits"))
     window = _window(settings, "window", traces.shape[-1])
 
     def find(trace: np.ndarray) -> list[tuple[float, float]]:
@@ -78,7 +79,9 @@ def fraction_hits(traces: np.ndarray, settings: Mapping[str, Any]) -> dict[str, 
     the Gaussian; 0: none), negative (False): pulses go down; most (100). As `simple_hits`; height: largest
     smoothed sample of the pulse over the median. Raises UserError.
     """
-    _check(settings, ("fraction", "delay", "sigmas", "smoothing", "negative", "most"))
+    refuse_unknown(
+        settings, ("fraction", "delay", "sigmas", "smoothing", "negative", "most"), "waveforms"
+    )
     fraction, delay = float(settings.get("fraction", FRACTION)), int(settings.get("delay", DELAY))
     if not 0 < fraction < 1 or not 1 <= delay < traces.shape[-1]:
         raise UserError(
@@ -272,11 +275,3 @@ def _window(settings: Mapping[str, Any], name: str, samples: int) -> slice:
             "give [first, last + 1] within the trace",
         )
     return slice(int(given[0]), int(given[1]))
-
-
-def _check(settings: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in settings:
-        if key not in known:
-            raise UserError(
-                f"there is no setting {key!r}", "waveforms", suggestion(str(key), known)
-            )
