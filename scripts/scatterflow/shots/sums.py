@@ -9,24 +9,22 @@ A name is a recipe, words joined by `_`, the first is `calib`: calibrated frames
     max           the largest value instead of the sum
 
 so calib, calib_dropped, calib_dropped_square, calib_thresADU1, calib_max. The words may stand in any order,
-the steps are these. A value that is NaN is left out, and how many are left in is counted. Sums are
-`scatterflow.kernels.moments.FrameSum`'s: exact for integers and to 1e-32 otherwise, so that they are the
-same for any chunks; the largest value of parts is the largest of all.
+the steps are these. A value that is NaN is left out, and how many are left in is counted. Sums and largest
+values are the accumulators `Mean` and `Maximum` of `shots`: the same for any chunks.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
-from scatterflow.kernels.azimuthal import Integrator
-from scatterflow.kernels.moments import FrameSum
-from scatterflow.kernels.sizes import LANES
+from scatterflow.shots.accumulators import Maximum
+from scatterflow.shots.moments import Mean
 
 WORDS = ("dropped", "thresADU", "nhits", "square", "max")
 _THRESHOLD = re.compile(r"thresADU(\d+(?:\.\d+)?)")
@@ -80,10 +78,14 @@ class ShotSums:
         """shape: of a frame. Raises UserError for names that are no recipe."""
         self.shape = tuple(shape)
         self.recipes = {name: recipe(name) for name in names}
-        self.shots = dict.fromkeys(self.recipes, 0)
-        self.sums = {name: FrameSum(self.shape) for name in self.recipes}
+        self.sums = {
+            name: Maximum() if chosen.largest else Mean() for name, chosen in self.recipes.items()
+        }
+        self.update(np.empty((0, *self.shape), np.float32))
 
-    def update(self, frames: np.ndarray, xray: np.ndarray | None = None) -> None:
+    def update(
+        self, frames: np.ndarray, xray: np.ndarray | None = None, *, threads: int = 1
+    ) -> None:
         """Add frames (n, *shape), calibrated; xray: (n,) whether a shot had X-rays, None: all had.
 
         Raises UserError for frames of another shape.
@@ -97,61 +99,34 @@ class ShotSums:
         without = np.zeros(len(frames), bool) if xray is None else ~np.asarray(xray, dtype=bool)
         for name, chosen in self.recipes.items():
             kept = frames[without] if chosen.dropped else frames
-            self.shots[name] += len(kept)
-            for first in range(0, len(kept), LANES):
-                self._add(name, _prepared(kept[first : first + LANES], chosen))
-
-    def _add(self, name: str, frames: np.ndarray) -> None:
-        total = self.sums[name]
-        if self.recipes[name].largest:
-            valid = np.isfinite(frames)
-            largest = np.where(valid, frames, -np.inf).max(axis=0)
-            _raise_to(total, largest, valid.sum(axis=0, dtype=np.uint32))
-            return
-        integrator = Integrator([], math.prod(self.shape), frames.dtype)
-        limits = np.finfo(frames.dtype)
-        integrator.frames(np.ascontiguousarray(frames), (limits.min, limits.max))
-        total.add(integrator.pixel_sums)
+            self.sums[name].update(_prepared(kept, chosen), threads=threads)
 
     def merge(self, other: ShotSums) -> None:
         """Add what another has summed. Raises ValueError unless it has the same names and shape."""
         if list(self.recipes) != list(other.recipes) or self.shape != other.shape:
             raise ValueError("sums of other names or frames")
         for name, added in other.sums.items():
-            self.shots[name] += other.shots[name]
-            if self.recipes[name].largest:
-                _raise_to(self.sums[name], added.high, added.count)
-            else:
-                self.sums[name].merge(added.high, added.rest, added.count)
+            own: Any = self.sums[name]
+            own.merge(added)
 
     def finalize(self) -> dict[str, np.ndarray]:
         """(*shape) float64 each: sums, 0 where nothing was added; largest values, NaN there."""
         return {
-            name: np.where(total.count > 0, total.finalize(), np.nan)
-            if self.recipes[name].largest
-            else total.finalize()
+            name: total.finalize().value if isinstance(total, Maximum) else total.finalize().total
             for name, total in self.sums.items()
         }
 
-    def means(self) -> dict[str, np.ndarray]:
-        """(*shape) float64 each: sums over how many values they are of, NaN of none; no largest values."""
-        return {
-            name: np.where(total.count > 0, total.finalize() / np.maximum(total.count, 1), np.nan)
-            for name, total in self.sums.items()
-            if not self.recipes[name].largest
-        }
+    def counts(self) -> dict[str, np.ndarray]:
+        """(*shape) int64 each: values that went into a sum; divided by it, a sum is a mean."""
+        return {name: total.finalize().count for name, total in self.sums.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays by name, for a file."""
-        arrays: dict[str, np.ndarray] = {}
-        for name, total in self.sums.items():
-            arrays |= {
-                f"{name}/high": total.high,
-                f"{name}/rest": total.rest,
-                f"{name}/count": total.count,
-                f"{name}/shots": np.array(self.shots[name], np.int64),
-            }
-        return arrays
+        return {
+            f"{name}/{key}": array
+            for name, total in self.sums.items()
+            for key, array in total.state().items()
+        }
 
     @classmethod
     def from_state(
@@ -160,10 +135,10 @@ class ShotSums:
         """The sums that `state` told of."""
         sums = cls(names, shape)
         for name, total in sums.sums.items():
-            total.high[...] = state[f"{name}/high"]
-            total.rest[...] = state[f"{name}/rest"]
-            total.count[...] = state[f"{name}/count"]
-            sums.shots[name] = int(state[f"{name}/shots"])
+            own = {
+                key.rpartition("/")[2]: v for key, v in state.items() if key.startswith(f"{name}/")
+            }
+            sums.sums[name] = type(total).from_state(own)
         return sums
 
 
@@ -177,11 +152,3 @@ def _prepared(frames: np.ndarray, chosen: Recipe) -> np.ndarray:
     if chosen.square:  # exact, of float32
         values = np.square(values, dtype=np.float64)
     return values
-
-
-def _raise_to(total: FrameSum, largest: np.ndarray, count: np.ndarray) -> None:
-    """Largest values stand where sums would, 0 where there is none yet."""
-    first, both = (total.count == 0) & (count > 0), (total.count > 0) & (count > 0)
-    total.high[first] = largest[first]
-    total.high[both] = np.maximum(total.high[both], largest[both])
-    total.count += count
