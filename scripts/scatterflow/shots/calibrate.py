@@ -60,6 +60,11 @@ class CommonMode:
     neighbours: bool
     largest: float
 
+    def list_size(self, columns: int) -> int:
+        """Values of the blocks that lie side by side, for the step that has most."""
+        sizes = [-(-columns // wide) * wide * high for high, wide in self.blocks.tolist()]
+        return max(sizes, default=0)
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -75,6 +80,11 @@ class Calibration:
     good: np.ndarray
     bits: GainBits
     common_mode: CommonMode
+
+    @property
+    def good_pixels(self) -> np.ndarray:
+        """`good` in the shape of a frame."""
+        return self.good.reshape(self.shape)
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,8 @@ def calibrate(
             "choose the constants of this detector, made with the same region read out",
         )
     _check_stored(frames.dtype, calibration.bits)
-    stored = np.ascontiguousarray(frames).reshape(len(frames), *calibration.good.shape)
+    native = np.ascontiguousarray(frames, dtype=frames.dtype.newbyteorder("="))
+    stored = native.reshape(len(frames), *calibration.good.shape)
     out = np.empty(stored.shape, dtype=np.float32)
     invalid, uncorrected = (np.zeros(len(frames), dtype=np.int64) for _ in range(2))
     bits, common = calibration.bits, calibration.common_mode
@@ -144,11 +155,12 @@ def calibrate(
 
     def work(first: int, last: int) -> None:
         mode, usable = np.empty((rows, columns), np.int8), np.empty((rows, columns), bool)
+        lists, counts = np.empty(common.list_size(columns), np.float32), np.empty(columns, np.int64)
         calibrate_frames(
             stored, first, last, bits.value_mask, bits.mask, bits.shift, bits.modes,
             calibration.pedestal, calibration.factor, calibration.good, common.level, common.neighbours,
-            common.blocks, common.least, common.largest, mode, usable,
-            np.empty(rows * columns, np.float32), out, invalid, uncorrected,
+            common.blocks, common.least, common.largest, mode, usable, lists, counts,
+            np.empty(columns), out, invalid, uncorrected,
         )  # fmt: skip
 
     edges = [part * len(frames) // threads for part in range(threads + 1)]
@@ -158,7 +170,7 @@ def calibrate(
 
 
 def _check_stored(dtype: np.dtype, bits: GainBits) -> None:
-    if dtype.kind not in "iuf" or dtype == np.float16:
+    if dtype.kind not in "iuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
         raise UserError(
             f"frames of type {dtype}", "calibration", "frames are integers, float32 or float64"
         )

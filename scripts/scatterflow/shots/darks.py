@@ -96,7 +96,8 @@ class DarkSums:
                 "darks",
                 "a dark is made of runs with the same region read out",
             )
-        rows = np.ascontiguousarray(frames).reshape(len(frames), self.unknown.size)
+        native = np.ascontiguousarray(frames, dtype=self.dtype.newbyteorder("="))
+        rows = native.reshape(len(frames), self.unknown.size)
         bits, (low, high) = self._bits, self._limits["adu"]
 
         def work(start: int, stop: int) -> None:
