@@ -37,7 +37,8 @@ def test_any_stored_type_loses_its_pedestal(dtype):
     calibrate_frames(
         stored, 0, 2, -1, 0, 0, np.zeros(1, np.int8), pedestal, factor, np.ones((1, 3, 4), bool),
         np.zeros((1, 1, 1), np.float32), False, np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.inf,
-        np.empty((3, 4), np.int8), np.empty((3, 4), bool), np.empty(12, np.float32), out, *counts,
+        np.empty((3, 4), np.int8), np.empty((3, 4), bool), np.empty(0, np.float32), np.empty(4, np.int64),
+        np.empty(4), out, *counts,
     )  # fmt: skip
     assert counts.tolist() == [[0, 0], [0, 0]]
     exact = (stored.astype(np.float64) - pedestal).astype(np.float32).astype(np.float64) * factor[0]

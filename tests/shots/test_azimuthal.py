@@ -136,17 +136,17 @@ def test_errors_against_monte_carlo():
     options = {"q_step": 0.25, "sectors": 3, "polarisation": 1.0, "photon": 40.0}
     bins = prepare_azimuthal(x, y, z, good, SETTINGS | options, noise)
     expected = 0.05 * np.exp(-pixel_angles(x, y, z, SETTINGS).q)
-    shots = 2500
+    shots = 1500
     frames = 40.0 * rng.poisson(expected, (shots, *x.shape)).astype(np.float32)
     frames += (noise * rng.standard_normal(frames.shape, dtype=np.float32)).astype(np.float32)
     found = azimuthal_averages(frames, bins)
     used = bins.pixels > 20
     scatter = found["azav"].std(axis=0, ddof=1)[used]
     told = np.sqrt(np.mean(found["azav_error"] ** 2, axis=0))[used]
-    # A standard deviation of 2500 values is known to 1.4 %.
+    # A standard deviation of 1500 values is known to 1.8 %.
     assert used.sum() > 10
-    assert np.all(np.abs(told / scatter - 1) < 5 * 0.0142)
-    assert abs(np.mean(told / scatter) - 1) < 4 * 0.0142 / np.sqrt(used.sum())
+    assert np.all(np.abs(told / scatter - 1) < 5 * 0.0183)
+    assert abs(np.mean(told / scatter) - 1) < 4 * 0.0183 / np.sqrt(used.sum())
 
 
 def test_threshold_and_whole_numbers():
@@ -165,11 +165,12 @@ def test_threshold_and_whole_numbers():
     [
         ({"q_edges": [0, 1], "distance_mm": 0}, "distance_mm"),
         ({"q_step": -1}, "q_step"),
+        ({}, "q_step is missing"),
         ({"q_edges": [1, 0]}, "ascend"),
         ({"q_edges": [50, 60]}, "no good pixel"),
         ({"q_step": 0.1, "sectors": 0}, "sectors"),
         ({"q_step": 0.1, "sectors": [0, 300, 400]}, "one circle"),
-        ({"q_step": 0.1, "pplane": 1}, "no setting"),
+        ({"q_step": 0.1, "pplane": 1}, "there is no"),
     ],
 )
 def test_what_cannot_be_is_told(options, told):

@@ -139,13 +139,20 @@ def test_gain_switched_pixels_neither_make_nor_take_the_common_mode():
     assert found.frames[0, 0].tolist() == [500.0] * 15 + [0.0] * 5
 
 
+@pytest.mark.parametrize("dtype", [">u2", "<u2", ">f4"])
+def test_any_byte_order(dtype):
+    frames = np.arange(12).reshape(1, 3, 4).astype(dtype)
+    found = calibrated(frames, {"pedestal": 2.0, "gain": 3.0}, {})
+    assert np.array_equal(found.frames[0], 3 * (np.arange(12).reshape(3, 4) - 2))
+
+
 def test_nan_in_constants_and_frames():
     frames = np.ones((2, 2, 3), np.float32)
     frames[1, 0, 0] = np.inf
     pedestal = np.zeros((2, 3))
     pedestal[1, 2] = np.nan
     calibration = prepare_calibration({"pedestal": pedestal}, {}, (2, 3))
-    assert calibration.good[0].tolist() == [[True] * 3, [True, True, False]]
+    assert calibration.good_pixels.tolist() == [[True] * 3, [True, True, False]]
     found = calibrate(frames, calibration)
     assert found.invalid.tolist() == [0, 1]
     assert np.isnan(found.frames[1, 0, 0])
@@ -158,7 +165,7 @@ def test_nan_in_constants_and_frames():
         ({"pedestal": np.zeros((3, 2))}, {}, "3 x 2"),
         ({"pedestal": np.zeros((2, 3))}, {"gain_bits": JUNGFRAU}, "3 gain modes"),
         ({"pedestals": np.zeros((2, 3))}, {}, "did you mean 'pedestal'"),
-        ({}, {"adu_per_photon": 0}, "0 ADU"),
+        ({}, {"adu_per_photon": 0}, "adu_per_photon is 0"),
         ({}, {"gain_bits": {"mask": 0x5000, "modes": [0, 1]}}, "beside each other"),
         ({}, {"gain_bits": {"mask": 0x4000, "modes": [0, 1, 2]}}, "2 gain modes"),
         ({}, {"common_mode": {"steps": [[1, 0]]}}, "level"),

@@ -91,6 +91,11 @@ def test_runs_of_several_gains_are_merged():
     assert sums.finalize().good.all()
 
 
+def test_any_byte_order():
+    frames = np.arange(12).reshape(3, 2, 2).astype(">u2")
+    assert summed(frames, {}).finalize().pedestal[0].tolist() == [[4, 5], [6, 7]]
+
+
 def test_floats_and_missing_values():
     frames = np.random.default_rng(1).normal(5, 1, (50, 2, 2)).astype(np.float32)
     frames[3, 0, 0] = np.nan

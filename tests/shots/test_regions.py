@@ -205,6 +205,9 @@ def test_further_kinds():
         ({"lineout": {"axis": 0, "index": 12}}, "index 12"),
         ({"spectrum": {"edges": [0, 2, 1]}}, "ascend"),
         ({"rebin": {"shape": [5, 5]}}, "divide"),
+        ({"rebin": {}}, "shape is missing"),
+        ({"spectrum": {"range": [0, 1], "step": -0.1}}, "step is -0.1"),
+        ({"spectrum": {"range": [1, 0], "step": 0.1}}, "ascend"),
         ({"region": {"functions": {"p": {"kind": "projection", "axis": 7}}}}, "region, p"),
     ],
 )

@@ -46,7 +46,7 @@ def _split_float(stored, value_mask, gain_mask, gain_shift, mode_of_bits):
 @compiled
 def calibrate_frames(
     stored, first, last, value_mask, gain_mask, gain_shift, mode_of_bits, pedestal, factor, good, level,
-    neighbours, blocks, least, largest, mode, usable, scratch, out, invalid, uncorrected,
+    neighbours, blocks, least, largest, mode, usable, lists, counts, shifts, out, invalid, uncorrected,
 ):  # fmt: skip
     """Calibrate frames first..last-1.
 
@@ -56,8 +56,9 @@ def calibrate_frames(
     columns) bool. level: the same shape, float32, ADU. neighbours: whether the four beside a pixel beyond its
     level do not count either. blocks: (steps, 2) int64, rows and columns of the blocks; least: (steps,)
     int64, pixels that a median needs; largest: float64, ADU. mode: (rows, columns) int8, usable: (rows,
-    columns) bool, scratch: (rows x columns) float32, all of this thread. out: (n, tiles, rows, columns)
-    float32. invalid, uncorrected: (n,) int64, good pixels that are NaN, blocks without a correction.
+    columns) bool, lists: (blocks side by side x pixels of one, of any step) float32, counts: (columns,)
+    int64, shifts: (columns,) float64, all of this thread. out: (n, tiles, rows, columns) float32. invalid,
+    uncorrected: (n,) int64, good pixels that are NaN, blocks without a correction.
     """
     for frame in range(first, last):
         invalid[frame] = 0
@@ -76,15 +77,9 @@ def calibrate_frames(
                 _mark_usable(own, mode, good[tile], level[tile], neighbours, usable)
             for step in range(blocks.shape[0]):
                 uncorrected[frame] += _subtract_medians(
-                    own,
-                    mode,
-                    usable,
-                    blocks[step, 0],
-                    blocks[step, 1],
-                    least[step],
-                    largest,
-                    scratch,
-                )
+                    own, mode, usable, blocks[step, 0], blocks[step, 1], least[step], largest, lists,
+                    counts, shifts,
+                )  # fmt: skip
             invalid[frame] += _scale(mode, factor[:, tile], good[tile], own)
 
 
@@ -129,30 +124,40 @@ def _mark_usable(values, mode, good, level, neighbours, usable):
 
 
 @compiled
-def _subtract_medians(values, mode, usable, block_rows, block_columns, least, largest, scratch):
-    """Take the median off each block; returns how many blocks were left as they are."""
+def _subtract_medians(
+    values, mode, usable, block_rows, block_columns, least, largest, lists, counts, shifts
+):
+    """Take the median off each block; returns how many blocks were left as they are.
+
+    Blocks beside each other are gathered together, row by row, as the memory lies.
+    """
     left = 0
     rows, columns = values.shape
+    across = (columns + block_columns - 1) // block_columns
+    size = block_rows * block_columns
     for top in range(0, rows, block_rows):
-        for begin in range(0, columns, block_columns):
-            bottom, end = min(top + block_rows, rows), min(begin + block_columns, columns)
-            count = 0
-            for row in range(top, bottom):
-                for column in range(begin, end):
-                    if usable[row, column]:
-                        scratch[count] = values[row, column]
-                        count += 1
-            if count < least or count == 0:
-                left += 1
-                continue
-            middle = median(scratch, count)
-            if not abs(middle) <= largest:
-                left += 1
-                continue
-            for row in range(top, bottom):
-                for column in range(begin, end):
-                    if mode[row, column] == 0:
-                        values[row, column] = np.float32(np.float64(values[row, column]) - middle)
+        bottom = min(top + block_rows, rows)
+        counts[:across] = 0
+        for row in range(top, bottom):
+            for block in range(across):
+                count, start = counts[block], block * size
+                begin = block * block_columns
+                for column in range(begin, min(begin + block_columns, columns)):
+                    lists[start + count] = values[row, column]
+                    count += usable[row, column]
+                counts[block] = count
+        for block in range(across):
+            middle = np.nan
+            if counts[block] >= max(least, 1):
+                middle = median(lists[block * size : (block + 1) * size], counts[block])
+            found = abs(middle) <= largest
+            left += not found
+            begin = block * block_columns
+            shifts[begin : begin + block_columns] = middle if found else 0.0
+        for row in range(top, bottom):
+            for column in range(columns):
+                shift = shifts[column] if mode[row, column] == 0 else 0.0
+                values[row, column] = np.float32(np.float64(values[row, column]) - shift)
     return left
 
 
@@ -193,28 +198,31 @@ def median(values, count):
 def select(values, count, rank):
     """The value that is `rank`-th, from 0, of values[:count] in order; none before its place is above it.
 
-    Hoare's algorithm 65, Comm. ACM 4 (1961) 321, the pivot a median of three.
+    Hoare's algorithm 65, Comm. ACM 4 (1961) 321, the pivot a median of three. What goes before the pivot
+    is moved without a branch: of noise none can be foretold.
     """
     low, high = 0, count - 1
     while high - low >= INSERTION:
         a, b, c = values[low], values[(low + high) // 2], values[high]
         pivot = max(min(a, b), min(max(a, b), c))
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if rank <= j:
-            high = j
-        elif rank >= i:
-            low = i
-        else:
+        below = low
+        for i in range(low, high + 1):
+            value = values[i]
+            values[i] = values[below]
+            values[below] = value
+            below += value < pivot
+        if rank < below:
+            high = below - 1
+            continue
+        upto = below
+        for i in range(below, high + 1):
+            value = values[i]
+            values[i] = values[upto]
+            values[upto] = value
+            upto += value <= pivot
+        if rank < upto:
             return values[rank]
+        low = upto
     for i in range(low + 1, high + 1):
         value, j = values[i], i - 1
         while j >= low and values[j] > value:

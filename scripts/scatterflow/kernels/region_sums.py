@@ -30,10 +30,10 @@ def add_regions(frames, good, low, high, saturation, sums, counts):
                     pixels += 1
                     saturated += value >= saturation
                     if value < low or value > high:
-                        value = 0.0
+                        value = np.float64(0.0)
                     of_row += value
                     of_row_by_column += value * column
-                    largest = max(largest, value)
+                    largest = value if value > largest else largest
                 total += of_row
                 by_row += of_row * row
                 by_column += of_row_by_column

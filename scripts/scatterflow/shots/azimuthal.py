@@ -38,9 +38,10 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
 from scatterflow.kernels.azimuthal import Target, integrate_frames
 from scatterflow.kernels.tiles import cut_into_tiles
+from scatterflow.shots.settings import above_zero, needed, refuse_unknown
 from scatterflow.shots.thresholds import above_threshold
 
 HC_EV_ANGSTROM = 12398.419843320026
@@ -86,8 +87,10 @@ def pixel_angles(
     x, y, z: their positions, mm, any one shape; z counts from the plane at distance_mm. Raises UserError for
     settings that cannot be.
     """
-    distance, energy = (_above_zero(settings, name) for name in ("distance_mm", "photon_energy_ev"))
-    xc, yc = (float(value) for value in settings["centre_mm"])
+    distance, energy = (
+        above_zero(settings, name, "azimuthal") for name in ("distance_mm", "photon_energy_ev")
+    )
+    xc, yc = (float(value) for value in needed(settings, "centre_mm", "azimuthal"))
     tx, ty = (math.radians(float(settings.get(f"tilt_{axis}_deg", 0.0))) for axis in "xy")
     plane = distance + np.asarray(z, dtype=np.float64)
     vector = np.stack([x - xc - plane * np.tan(ty), y - yc + plane * np.tan(tx), plane], axis=-1)
@@ -126,13 +129,10 @@ def prepare_azimuthal(
     """Bins of a detector.
 
     x, y, z: positions of the pixels, mm; good: bool; noise: rms in the frames' unit, or None; all of a
-    frame's shape, (rows, columns) or (tiles, rows, columns). Raises UserError where no good pixel is in any bin.
+    frame's shape, (rows, columns) or (tiles, rows, columns). Raises UserError for settings that cannot be,
+    and where no good pixel is in any bin.
     """
-    for key in settings:
-        if key not in KNOWN:
-            raise UserError(
-                f"there is no setting {key!r}", "azimuthal", suggestion(str(key), KNOWN)
-            )
+    refuse_unknown(settings, KNOWN, "azimuthal")
     if not all(np.shape(array) == good.shape for array in (x, y, z)):
         raise UserError(
             f"positions of {np.shape(x)} pixels and a mask of {good.shape}",
@@ -241,7 +241,7 @@ def _q_edges(q: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
     elif q.size == 0:
         return np.array([0.0, 1.0])
     else:
-        step = _above_zero(settings, "q_step")
+        step = above_zero(settings, "q_step", "azimuthal")
         edges = np.arange(q.min() - step, q.max() + step, step)
     if edges.ndim != 1 or edges.size < 2 or not np.all(np.diff(edges) > 0):
         raise UserError(
@@ -256,7 +256,7 @@ def _sectors(phi: np.ndarray, given: int | Sequence[float]) -> tuple[np.ndarray,
     """Edges, degrees, and the sector of each pixel, -1 none."""
     degrees = np.degrees(phi)
     if np.ndim(given) == 0:
-        number = int(given)  # type: ignore[call-overload]
+        number = int(np.asarray(given))
         if number < 1:
             raise UserError(f"{number} sectors", "azimuthal: sectors", "give 1 or more")
         width = 360 / number
@@ -272,12 +272,3 @@ def _sectors(phi: np.ndarray, given: int | Sequence[float]) -> tuple[np.ndarray,
     turned = edges[0] + np.mod(degrees - edges[0], 360)
     sector = np.searchsorted(edges, turned, side="right") - 1
     return edges, np.where(sector < edges.size - 1, sector, -1)
-
-
-def _above_zero(settings: Mapping[str, Any], name: str) -> float:
-    value = float(settings.get(name) or 0)
-    if not (value > 0 and math.isfinite(value)):
-        raise UserError(
-            f"{name} is {settings.get(name)}", f"azimuthal: {name}", "give a number above 0"
-        )
-    return value

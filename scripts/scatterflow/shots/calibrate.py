@@ -29,8 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
 from scatterflow.kernels.frame_calibration import calibrate_frames
+from scatterflow.shots.settings import above_zero, needed, refuse_unknown
 
 CONSTANTS = ("pedestal", "offset", "gain", "rms", "good")
 LEAST_FRACTION = 0.25
@@ -59,6 +60,11 @@ class CommonMode:
     neighbours: bool
     largest: float
 
+    def list_size(self, columns: int) -> int:
+        """Values of the blocks that lie side by side, for the step that has most."""
+        sizes = [-(-columns // wide) * wide * high for high, wide in self.blocks.tolist()]
+        return max(sizes, default=0)
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -74,6 +80,11 @@ class Calibration:
     good: np.ndarray
     bits: GainBits
     common_mode: CommonMode
+
+    @property
+    def good_pixels(self) -> np.ndarray:
+        """`good` in the shape of a frame."""
+        return self.good.reshape(self.shape)
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,9 @@ def prepare_calibration(
     modes = int(bits.modes.max()) + 1
     pedestal = _constant(constants, "pedestal", 0.0, modes, shape)
     pedestal = pedestal + _constant(constants, "offset", 0.0, modes, shape)
-    factor = _constant(constants, "gain", 1.0, modes, shape) / _adu_per_photon(settings)
+    factor = _constant(constants, "gain", 1.0, modes, shape)
+    if settings.get("adu_per_photon") is not None:
+        factor = factor / above_zero(settings, "adu_per_photon", "calibration")
     good = np.array(_of_shape(np.asarray(constants.get("good", True), bool), "good", shape))
     good &= np.isfinite(pedestal[0]) & np.isfinite(factor[0])
     noise = None
@@ -133,7 +146,8 @@ def calibrate(
             "choose the constants of this detector, made with the same region read out",
         )
     _check_stored(frames.dtype, calibration.bits)
-    stored = np.ascontiguousarray(frames).reshape(len(frames), *calibration.good.shape)
+    native = np.ascontiguousarray(frames, dtype=frames.dtype.newbyteorder("="))
+    stored = native.reshape(len(frames), *calibration.good.shape)
     out = np.empty(stored.shape, dtype=np.float32)
     invalid, uncorrected = (np.zeros(len(frames), dtype=np.int64) for _ in range(2))
     bits, common = calibration.bits, calibration.common_mode
@@ -141,11 +155,12 @@ def calibrate(
 
     def work(first: int, last: int) -> None:
         mode, usable = np.empty((rows, columns), np.int8), np.empty((rows, columns), bool)
+        lists, counts = np.empty(common.list_size(columns), np.float32), np.empty(columns, np.int64)
         calibrate_frames(
             stored, first, last, bits.value_mask, bits.mask, bits.shift, bits.modes,
             calibration.pedestal, calibration.factor, calibration.good, common.level, common.neighbours,
-            common.blocks, common.least, common.largest, mode, usable,
-            np.empty(rows * columns, np.float32), out, invalid, uncorrected,
+            common.blocks, common.least, common.largest, mode, usable, lists, counts,
+            np.empty(columns), out, invalid, uncorrected,
         )  # fmt: skip
 
     edges = [part * len(frames) // threads for part in range(threads + 1)]
@@ -155,7 +170,7 @@ def calibrate(
 
 
 def _check_stored(dtype: np.dtype, bits: GainBits) -> None:
-    if dtype.kind not in "iuf" or dtype == np.float16:
+    if dtype.kind not in "iuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
         raise UserError(
             f"frames of type {dtype}", "calibration", "frames are integers, float32 or float64"
         )
@@ -179,7 +194,8 @@ def gain_bits(settings: Mapping[str, Any] | None) -> GainBits:
         return GainBits(-1, 0, 0, np.zeros(1, np.int8))
     place = "calibration: gain_bits"
     refuse_unknown(settings, ("mask", "modes"), place)
-    mask, modes = int(settings["mask"]), np.asarray(settings["modes"], dtype=np.int64)
+    mask = int(needed(settings, "mask", place))
+    modes = np.asarray(needed(settings, "modes", place), dtype=np.int64)
     if mask <= 0:
         raise UserError(f"a mask of {mask}", place, "give the bits that tell the gain, 0xC000 say")
     shift = (mask & -mask).bit_length() - 1
@@ -258,17 +274,6 @@ def _level(
     return np.ascontiguousarray(level)
 
 
-def _adu_per_photon(settings: Mapping[str, Any]) -> float:
-    given = settings.get("adu_per_photon")
-    if given is None:
-        return 1.0
-    if not float(given) > 0 or not math.isfinite(float(given)):
-        raise UserError(
-            f"{given} ADU per photon", "calibration: adu_per_photon", "give a number > 0"
-        )
-    return float(given)
-
-
 def _constant(
     constants: Mapping[str, np.ndarray],
     name: str,
@@ -300,13 +305,6 @@ def _of_shape(values: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarr
             "choose constants of this detector; for several gains they are (modes, *frame)",
         )
     return values.reshape(tiles)
-
-
-def refuse_unknown(given: Mapping[str, Any], known: Sequence[str], place: str) -> None:
-    """Raises UserError for a name that is not known."""
-    for name in given:
-        if name not in known:
-            raise UserError(f"there is no {name!r}", place, suggestion(str(name), known))
 
 
 def _times(shape: Sequence[int]) -> str:

@@ -1,13 +1,13 @@
 """Centre of a ring, shot by shot: the circle through the brightest pixels by algebraic least squares.
 
-Of all good pixels above a percentile the circle x^2 + y^2 + D x + E y + F = 0 is fitted (Kåsa, IEEE Trans. Instrum.
-Meas. 25 (1976) 8): xCen = -D / 2, yCen = -E / 2, R^2 = xCen^2 + yCen^2 - F. It is `fitCenter` of SLAC's
-smalldata_tools. Errors are those of a circle whose pixels scatter by s about it,
+Of all good pixels above a percentile the circle x^2 + y^2 + D x + E y + F = 0 is fitted (Kåsa, IEEE
+Trans. Instrum. Meas. 25 (1976) 8): xCen = -D / 2, yCen = -E / 2, R^2 = xCen^2 + yCen^2 - F. It is
+`fitCenter` of SLAC's smalldata_tools. Errors are those of a circle whose pixels scatter by s about it,
 
     C = s^2 (J'J)^-1,   J = -(cos phi, sin phi, 1),   s^2 = sum (distance - R)^2 / (pixels - 3)
 
-right to first order in s / R; they know nothing of pixels that belong to no ring, nor that a wide ring
-that is cut, at the edge or by the mask, is drawn outwards. Settings:
+right to first order in s / R; they know nothing of pixels that belong to no ring. The circle of an arc is a
+little small (by some s^2 / R). Settings:
 
     percentile  of the good pixels of a shot, above which they are fitted; 90
     threshold   number or [low, high]: values beyond count as 0
@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
+from scatterflow.shots.settings import refuse_unknown
 from scatterflow.shots.thresholds import above_threshold
 
 KNOWN = ("percentile", "threshold")
@@ -40,14 +41,11 @@ def ring_centres(
     """Circle of each shot.
 
     frames: (n, ...); good: (...) bool; x, y: (...) positions of the pixels, None: column and row, of
-    frames without tiles. xCen, yCen, R, their errors xCen_error, ..., and residu, the sum of (distance - R)^2: (n,)
-    float64 in the unit of x; ier (n,) int64: 1 found, 0 not, and the rest is NaN. Raises UserError.
+    frames without tiles. xCen, yCen, R, their errors xCen_error, ..., and residu, the sum of
+    (distance - R)^2: (n,) float64 in the unit of x; ier (n,) int64: 1 found, 0 not, and the rest is NaN.
+    Raises UserError.
     """
-    for key in settings:
-        if key not in KNOWN:
-            raise UserError(
-                f"there is no setting {key!r}", "fit_centre", suggestion(str(key), KNOWN)
-            )
+    refuse_unknown(settings, KNOWN, "fit_centre")
     percentile = float(settings.get("percentile", PERCENTILE))
     if not 0 <= percentile < 100:
         raise UserError(f"percentile {percentile}", "fit_centre: percentile", "give 0 to 100")
@@ -58,7 +56,7 @@ def ring_centres(
                 "fit_centre",
                 "give the detector a geometry, or a region of one tile",
             )
-        y, x = np.indices(good.shape)
+        x, y = (np.indices(good.shape)[axis] for axis in (1, 0))
     frames = above_threshold(frames, {"threshold": settings.get("threshold")}, None)
     names = ("xCen", "yCen", "R", "xCen_error", "yCen_error", "R_error", "residu")
     found = np.full((len(frames), len(names)), np.nan)

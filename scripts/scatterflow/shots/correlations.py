@@ -28,7 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
+from scatterflow.shots.settings import refuse_unknown
 from scatterflow.shots.thresholds import above_threshold
 
 KNOWN = ("reach", "threshold", "fit")
@@ -61,15 +62,11 @@ def prepare_autocorrelation(good: np.ndarray, settings: Mapping[str, Any]) -> Ma
     """Transform of a mask. good: (rows, columns) or (tiles, rows, columns) bool. Raises UserError."""
     from scipy.fft import next_fast_len
 
-    for key in settings:
-        if key not in KNOWN:
-            raise UserError(
-                f"there is no setting {key!r}", "autocorrelation", suggestion(str(key), KNOWN)
-            )
+    refuse_unknown(settings, KNOWN, "autocorrelation")
     tiles = good.reshape(-1, *good.shape[-2:])
     if not good.any():
         raise UserError("no pixel is good", "autocorrelation", "correct the masks or the region")
-    cut = tuple(_span(tiles.any(axis=(0, other))) for other in (2, 1))
+    cut = tuple(_span(np.any(tiles, axis=(0, other))) for other in (2, 1))
     cropped = np.ascontiguousarray(tiles[(slice(None), *cut)])
     rows, columns = cropped.shape[1:]
     reach = int(settings.get("reach", REACH))
@@ -155,7 +152,7 @@ def _lags(power: np.ndarray, box: tuple[int, int], reach: int) -> np.ndarray:
     return whole[lag[:, None], lag[None, :]]
 
 
-def _span(used: np.ndarray) -> slice:
+def _span(used: Any) -> slice:
     places = np.flatnonzero(used)
     return slice(int(places[0]), int(places[-1]) + 1)
 

@@ -28,7 +28,8 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.kernels.dark_sums import add_dark_frames
-from scatterflow.shots.calibrate import gain_bits, refuse_unknown
+from scatterflow.shots.calibrate import gain_bits
+from scatterflow.shots.settings import refuse_unknown
 
 RMS_HIGH, RMS_LOW, ADU_HIGH, ADU_LOW = 0x1, 0x2, 0x4, 0x8
 MEAN_HIGH, MEAN_LOW, OTHER_GAIN, NO_PEDESTAL = 0x10, 0x20, 0x40, 0x80
@@ -95,7 +96,8 @@ class DarkSums:
                 "darks",
                 "a dark is made of runs with the same region read out",
             )
-        rows = np.ascontiguousarray(frames).reshape(len(frames), self.unknown.size)
+        native = np.ascontiguousarray(frames, dtype=self.dtype.newbyteorder("="))
+        rows = native.reshape(len(frames), self.unknown.size)
         bits, (low, high) = self._bits, self._limits["adu"]
 
         def work(start: int, stop: int) -> None:

@@ -29,6 +29,7 @@ import numpy as np
 
 from scatterflow.errors import UserError, suggestion
 from scatterflow.kernels.region_sums import add_histograms, add_regions
+from scatterflow.shots.settings import above_zero, needed, refuse_unknown
 from scatterflow.shots.thresholds import above_threshold, thresholds
 
 
@@ -73,7 +74,7 @@ def apply_functions(
 
 def region(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
     """Sum, mean, largest value, centre of mass of a region; hands on the region, below threshold 0."""
-    _check(settings, ("roi", "threshold", "saturation", "area"))
+    refuse_unknown(settings, ("roi", "threshold", "saturation", "area"), "settings")
     cut = _cut(settings.get("roi"), frames.good.shape)
     values, good = frames.values[(slice(None), *cut)], frames.good[cut]
     noise = None if frames.noise is None else frames.noise[cut]
@@ -104,7 +105,9 @@ def region(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames
 
 def projection(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
     """Sum or mean over an axis, or over the whole frame."""
-    _check(settings, ("axis", "mean", "threshold", "threshold_rms", "single_photon"))
+    refuse_unknown(
+        settings, ("axis", "mean", "threshold", "threshold_rms", "single_photon"), "settings"
+    )
     axis = int(settings.get("axis", -1))
     _check_axis(axis, frames.good.ndim, -1)
     limits = {key: value for key, value in settings.items() if key.startswith("threshold")}
@@ -114,17 +117,16 @@ def projection(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Fr
     used = frames.good & ~np.isnan(values)
     axes = tuple(range(1, values.ndim)) if axis < 0 else (axis + 1,)
     pixels = used.sum(axis=axes)
-    data = np.where(used, values, 0).sum(axis=axes, dtype=np.float64)
-    if settings.get("mean"):
-        data = data / np.maximum(pixels, 1)
-    data = np.where(pixels > 0, data, np.nan)
+    total = np.where(used, values, 0).sum(axis=axes, dtype=np.float64)
+    divisor = np.maximum(pixels, 1) if settings.get("mean") else 1
+    data = np.where(pixels > 0, total / divisor, np.nan)
     good = np.any(frames.good) if axis < 0 else frames.good.any(axis=axis)
     return {"data": data}, Frames(data, np.asarray(good))
 
 
 def lineout(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
     """The values at one index of an axis, those of masked pixels NaN."""
-    _check(settings, ("axis", "index"))
+    refuse_unknown(settings, ("axis", "index"), "settings")
     axis, index = int(settings.get("axis", 0)), int(settings.get("index", 0))
     _check_axis(axis, frames.good.ndim, 0)
     if not 0 <= index < frames.good.shape[axis]:
@@ -139,7 +141,7 @@ def lineout(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frame
 
 def spectrum(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
     """Histogram of the good pixels of each frame."""
-    _check(settings, ("range", "bins", "step", "edges"))
+    refuse_unknown(settings, ("range", "bins", "step", "edges"), "settings")
     edges = spectrum_edges(settings)
     counts = np.zeros((len(frames.values), edges.size - 1), np.int64)
     rows = np.ascontiguousarray(frames.values).reshape(len(counts), frames.good.size)
@@ -149,19 +151,13 @@ def spectrum(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Fram
 
 def spectrum_edges(settings: Mapping[str, Any]) -> np.ndarray:
     """(bins + 1,) float64 edges that settings of `spectrum` ask for. Raises UserError."""
+    low, high = (float(value) for value in settings.get("range", (0, 0)))
     if settings.get("edges") is not None:
         edges = np.asarray(settings["edges"], dtype=np.float64)
+    elif settings.get("step") is not None:
+        edges = _stepped(low, high, above_zero(settings, "step", "spectrum"))
     else:
-        low, high = (float(value) for value in settings.get("range", (0, 0)))
-        if settings.get("step") is not None:
-            step = float(settings["step"])
-            whole = max(math.floor((high - low) / step + 1e-9), 0) if step > 0 else 0
-            edges = low + step * np.arange(whole + 1)
-            edges = (
-                edges if whole and abs(edges[-1] - high) < 1e-9 * step else np.append(edges, high)
-            )
-        else:
-            edges = np.linspace(low, high, int(settings.get("bins", 1)) + 1)
+        edges = np.linspace(low, high, int(settings.get("bins", 1)) + 1)
     if edges.ndim != 1 or edges.size < 2 or not np.all(np.diff(edges) > 0):
         raise UserError(
             "edges of a spectrum that do not ascend",
@@ -171,10 +167,18 @@ def spectrum_edges(settings: Mapping[str, Any]) -> np.ndarray:
     return edges
 
 
+def _stepped(low: float, high: float, step: float) -> np.ndarray:
+    """Edges from low by steps, the last at high and maybe nearer; empty for what cannot be."""
+    if not high > low:
+        return np.empty(0)
+    whole = math.ceil((high - low) / step * (1 - 1e-12))
+    return np.append(low + step * np.arange(whole), high)
+
+
 def rebin(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
     """Mean of the good pixels of blocks; NaN where a block has none."""
-    _check(settings, ("shape",))
-    old, new = frames.good.shape, tuple(int(size) for size in settings["shape"])
+    refuse_unknown(settings, ("shape",), "settings")
+    old, new = frames.good.shape, tuple(int(size) for size in needed(settings, "shape", "rebin"))
     if len(new) != len(old) or any(n < 1 or o % n for o, n in zip(old, new, strict=True)):
         raise UserError(
             f"frames of {old} pixels to {new}", "shape", "each size must divide that of the frame"
@@ -188,7 +192,7 @@ def rebin(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]
 
 def threshold(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
     """Values below or above limits become 0."""
-    _check(settings, ("threshold", "threshold_rms"))
+    refuse_unknown(settings, ("threshold", "threshold_rms"), "settings")
     values = above_threshold(frames.values, settings, frames.noise)
     return {}, Frames(values, frames.good, frames.noise)
 
@@ -247,9 +251,3 @@ def _check_axis(axis: int, dimensions: int, lowest: int) -> None:
             "axis",
             f"give {lowest} to {dimensions - 1}",
         )
-
-
-def _check(settings: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in settings:
-        if key not in known:
-            raise UserError(f"there is no setting {key!r}", key, suggestion(str(key), known))
