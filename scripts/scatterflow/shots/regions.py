@@ -14,15 +14,15 @@ threshold: a number, or [low, high]: values below low or above high count as 0. 
 units of the noise. A pixel that is masked or NaN takes no part; where no pixel is left, results are NaN.
 
 Results are named `<name>_<key>`. Each function hands its output on to its own `functions`, whose results are
-`<name>_<sub>_<key>`, to any depth; what no function here makes (droplets, azimuthal averages) may be given
-as further `kinds`.
+`<name>_<sub>_<key>`, to any depth; those of `scatterflow.shots.functions` (droplets, azimuthal averages) are
+given as further `kinds`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,26 @@ from scatterflow.shots.thresholds import above_threshold, thresholds
 
 @dataclass(frozen=True)
 class Frames:
-    """What functions work on: values (n, ...); good (...) bool; noise (...) rms in the same unit, or None."""
+    """What functions work on.
+
+    values: (n, ...); good: (...) bool; noise: (...) rms in the same unit, or None; positions: x, y and z of
+    the pixels, mm, (...) each, or None.
+    """
 
     values: np.ndarray
     good: np.ndarray
     noise: np.ndarray | None = None
+    positions: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    def cut(self, where: tuple[slice, ...]) -> Frames:
+        """A part of each frame."""
+        x_y_z = self.positions
+        return Frames(
+            self.values[(slice(None), *where)],
+            self.good[where],
+            None if self.noise is None else self.noise[where],
+            None if x_y_z is None else (x_y_z[0][where], x_y_z[1][where], x_y_z[2][where]),
+        )
 
 
 Results = dict[str, Any]
@@ -75,9 +90,8 @@ def apply_functions(
 def region(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
     """Sum, mean, largest value, centre of mass of a region; hands on the region, below threshold 0."""
     refuse_unknown(settings, ("roi", "threshold", "saturation", "area"), "settings")
-    cut = _cut(settings.get("roi"), frames.good.shape)
-    values, good = frames.values[(slice(None), *cut)], frames.good[cut]
-    noise = None if frames.noise is None else frames.noise[cut]
+    frames = frames.cut(_cut(settings.get("roi"), frames.good.shape))
+    values, good = frames.values, frames.good
     low, high = thresholds(settings.get("threshold"))
     saturation = settings.get("saturation")
     sums, counts = np.empty((len(values), 4)), np.empty((len(values), 2), np.int64)
@@ -100,7 +114,7 @@ def region(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames
         results["area"] = values
     if settings.get("threshold") is not None:
         values = above_threshold(values, settings, None)
-    return results, Frames(values, good, noise)
+    return results, replace(frames, values=values)
 
 
 def projection(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
@@ -194,7 +208,7 @@ def threshold(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Fra
     """Values below or above limits become 0."""
     refuse_unknown(settings, ("threshold", "threshold_rms"), "settings")
     values = above_threshold(frames.values, settings, frames.noise)
-    return {}, Frames(values, frames.good, frames.noise)
+    return {}, replace(frames, values=values)
 
 
 KINDS: dict[str, Kind] = {
