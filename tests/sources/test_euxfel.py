@@ -140,6 +140,28 @@ def test_example_of_a_whole_run(tmp_path):
     assert not any("intensityTD" in name for name in names)
 
 
+@pytest.mark.parametrize(
+    ("make", "shapes", "shots"),
+    [
+        (make_examples.make_modern_spb_proc_run, {AGIPD: (16, 512, 128)}, 64 * 32),
+        (make_examples.make_scs_run, {"SCS_DET_DSSC1M-1": (16, 128, 512)}, 64 * 128),
+        (make_examples.make_agipd500k_run, {"HED_DET_AGIPD500K2G": (8, 512, 128)}, 64 * 100),
+        (
+            make_examples.make_fxe_jungfrau_run,
+            {"FXE_XAD_JF1M": (2, 512, 1024), "FXE_XAD_JF500K": (512, 1024)},
+            16 * 100,
+        ),
+    ],
+)
+def test_detectors_of_other_examples_are_found(tmp_path, make, shapes, shots):
+    make(tmp_path)
+    source = opened(tmp_path.parent, tmp_path.name, "euxfel", shots, shapes)
+    assert set(source.detectors) == set(shapes)
+    assert all(info.present.all() for info in source.detectors.values())
+    table = source.scalars(0, 2)
+    assert table["trainId"].tolist() == [10000, 10000]
+
+
 def test_uneven_numbers_of_frames(tmp_path):
     random = np.random.RandomState(5)
     make_examples.make_reduced_spb_run(tmp_path, raw=False, rng=random, format_version="1.0")

@@ -323,7 +323,7 @@ class EuxfelSource:
     def _is_stored(self, name: str) -> bool:
         source, key = plain_key(name, self._place)
         known = source in self._run.all_sources and key in self._run[source]
-        return known and is_scalar(self._run[source, key], self._arrays)
+        return known and is_scalar(self._run[source], key, self._arrays)
 
     def _values(self, name: str, start: int, stop: int) -> tuple[np.ndarray, str]:
         if name == "trainId":

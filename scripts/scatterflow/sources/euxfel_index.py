@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from scatterflow.errors import FrameError, UserError
 from scatterflow.sources.shots import ABSENT, aligned_rows, read_rows
 
 if TYPE_CHECKING:
-    from extra_data import DataCollection, KeyData
+    from extra_data import DataCollection, KeyData, SourceData
     from extra_data.reader import FileAccess
 
 PULSES_PER_TRAIN = 10_000
@@ -211,15 +211,20 @@ def scalar_keys(run: DataCollection, arrays: bool) -> list[str]:
         if data.is_control and data.is_run_only:
             continue
         for key in sorted(data.keys(inc_timestamps=False)):
-            if is_scalar(data[key], arrays):
+            if is_scalar(data, key, arrays):
                 names.append(f"{source}/{key.removesuffix('.value')}")
     return names
 
 
-def is_scalar(key: Any, arrays: bool) -> bool:
+def is_scalar(source: SourceData, name: str, arrays: bool) -> bool:
     """Whether a key is one number per train, or, with arrays, one per pulse; ids are not."""
-    if key.dtype.kind not in "biuf" or key.key.split(".")[-1] in ("trainId", "pulseId", "cellId"):
+    if ":xtdf" in source.source or name.split(".")[-1] in ("trainId", "pulseId", "cellId"):
         return False
-    if key.is_instrument and ":xtdf" in key.source:
+    try:
+        key = source[name]
+    except KeyError:
+        # A dot within a name in the file, which EXtra-data takes for a slash.
+        return False
+    if key.dtype.kind not in "biuf":
         return False
     return key.entry_shape == () or (arrays and len(key.entry_shape) == 1)
