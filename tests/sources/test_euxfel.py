@@ -253,6 +253,9 @@ def test_doubled_trains_and_suspect_ones(tmp_path):
     assert "1 train (10001) more than once; the first of each was taken" in notes
     kept = opened(tmp_path, "r1", "euxfel", suspect_trains=True)
     assert kept.read(AGIPD, 6, 8)[0][:, 0, 0].tolist() == [6, 7]
+    again = opened(tmp_path, "r1", "euxfel")
+    assert again.tags.tolist() == source.tags.tolist()
+    assert again.notes == source.notes
 
 
 def test_a_run_without_pulses_has_a_shot_per_train(tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -159,12 +160,18 @@ def _opened_file(path: Path, run: str) -> FileAccess:
         ) from error
 
 
+# EXtra-data has one object per file and process: a second source of a run finds it as the first left it.
+_STATED_VALID: WeakKeyDictionary[FileAccess, np.ndarray] = WeakKeyDictionary()
+
+
 def _judge_suspects(files: list[FileAccess], keep: bool) -> list[str]:
     ids: set[int] = set()
     for file in files:
-        valid = np.asarray(file.validity_flag, bool)
+        if file not in _STATED_VALID:
+            _STATED_VALID[file] = np.array(file.validity_flag, bool)
+        valid = _STATED_VALID[file]
         ids.update(file.train_ids[~valid].tolist())
-        file.validity_flag = np.ones_like(valid) if keep else valid
+        file.validity_flag = np.ones_like(valid) if keep else valid.copy()
     done = "kept" if keep else "left out"
     return [f"{_ids_text('suspect train ID', ids)}, {done}"] if ids else []
 
