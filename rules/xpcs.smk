@@ -74,7 +74,8 @@ rule summarise_frames:
         "../envs/integration.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * planned_xpcs(wildcards).frames_memory_mb,
         runtime=30,
     params:
         settings=frame_checks,
@@ -214,7 +215,8 @@ rule fit_correlation:
         "../envs/integration.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * max(2000, planned_xpcs(wildcards).merge_memory_mb),
         runtime=lambda wildcards, attempt: attempt * 30,
     params:
         settings=fitted,

@@ -94,6 +94,23 @@ def test_frames_made_of_several_and_their_exposure_are_taken_into_account(correl
         assert 0.9 * reach < np.ptp(exposed) / 2 < reach
 
 
+def test_a_beam_that_counts_as_contrast_is_warned_of(correlation, caplog):
+    random = np.random.default_rng(3)
+    total = correlation.frames.total
+    analyse(correlation, {})
+    # A drift by half is not what is meant.
+    drifting = replace(correlation.frames, total=total * np.linspace(1, 1.5, total.size))
+    analyse(replace(correlation, frames=drifting), {})
+    assert "fluctuates" not in caplog.text
+    beam = random.gamma(25.0, 1 / 25.0, total.size)  # 20 %
+    analyse(
+        replace(correlation, frames=replace(correlation.frames, total=np.rint(total * beam))), {}
+    )
+    percent = int(caplog.text.partition("fluctuates by ")[2].partition(" %")[0])
+    # 240 frames know it to 5 %, and 1 % is rounding.
+    assert 16 < percent < 24
+
+
 def test_the_place_of_a_mistake_is_named(correlation, tmp_path):
     write_result(tmp_path / "result.nxs", correlation)
     wrong = {"fits": {"simple": {"model": "single", "range": [5e3, 6e3]}}}

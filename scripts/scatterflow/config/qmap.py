@@ -130,6 +130,13 @@ class QMapSettings(Model):
             return None
         return prod(item.dynamic.count for item in self.coordinates)
 
+    @property
+    def static_bins(self) -> int | None:
+        """Number of static bins, likewise."""
+        if self.coordinates is None:
+            return None
+        return prod(item.dynamic.count * item.static for item in self.coordinates)
+
     @staticmethod
     def _check_coordinates(coordinates: list[Coordinate]) -> None:
         names = [item.name for item in coordinates]

@@ -32,6 +32,22 @@ SIDE, TILE_VALUES, PANEL = 2048, 1024 * 8192, 4096
 # Sums along diagonals, weights of static bins: of each frame.
 TWOTIME_BYTES_PER_FRAME = 4000
 
+# Static bins, where the q-map's file tells how many.
+USUAL_STATIC_BINS = 500
+# Images of sums, squares, means and variances of all chunks.
+FRAMES_BYTES_PER_PIXEL = 100
+
+
+def table_mb(frames: int, static_bins: int | None) -> float:
+    """The sums of each frame over each static bin, which all jobs read that know which frames are good."""
+    return 8 * frames * (static_bins or USUAL_STATIC_BINS) / 1e6
+
+
+def frames_mb(pixels: int, frames: int, static_bins: int | None) -> int:
+    """Of the job that summarises frames: images, and the table as read, joined and cut for means."""
+    images = FRAMES_BYTES_PER_PIXEL * pixels / 1e6
+    return math.ceil(BASE_MEMORY_MB + images + 3 * table_mb(frames, static_bins))
+
 
 def value_bytes(fractions: bool) -> int:
     """Bytes of a count, sorted."""

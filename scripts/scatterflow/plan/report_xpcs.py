@@ -70,6 +70,7 @@ def xpcs_memory_mb(rule: str, reductions: list[PlannedXpcs]) -> float:
     """Memory that the jobs of a rule ask for, MB; 0 where it is not planned."""
     key = {
         "sort_chunk": "sort_memory_mb",
+        "summarise_frames": "frames_memory_mb",
         "correlate_block": "block_memory_mb",
         "count_photons": "block_memory_mb",
         "correlate_twotime": "twotime_memory_mb",

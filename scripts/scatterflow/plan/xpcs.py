@@ -17,7 +17,14 @@ from scatterflow.files.checksums import value_digest
 from scatterflow.frame_range import FrameRange, frame_range
 from scatterflow.frame_selection import ranges_text, selected_frames
 from scatterflow.plan.chunks import FrameLoad, chunk_ranges, frames_per_chunk, memory_estimate_mb
-from scatterflow.plan.memory_xpcs import correlate_mb, merge_mb, sort_load, twotime_mb
+from scatterflow.plan.memory_xpcs import (
+    correlate_mb,
+    frames_mb,
+    merge_mb,
+    sort_load,
+    table_mb,
+    twotime_mb,
+)
 from scatterflow.plan.planned import Planned
 
 if TYPE_CHECKING:
@@ -60,7 +67,7 @@ class PlannedXpcs(Planned):
     @property
     def block_memory_mb(self) -> int:
         """Memory of a job that correlates a block of pixels, MB."""
-        return correlate_mb(
+        return math.ceil(self.table_mb) + correlate_mb(
             math.ceil(self.pixels / self.blocks),
             self.range.frames,
             self.chunk_frames,
@@ -82,7 +89,7 @@ class PlannedXpcs(Planned):
     @property
     def twotime_memory_mb(self) -> int:
         """Memory of a two-time job, MB."""
-        return twotime_mb(
+        return math.ceil(self.table_mb) + twotime_mb(
             self.pixels,
             self.range.frames,
             self.chunk_frames,
@@ -99,7 +106,18 @@ class PlannedXpcs(Planned):
             maps = _twotime_bins(self.reduction) or MOST_PARTS
             side = self.reduction.twotime.largest_map
         threads = self.configuration.chunks.threads
-        return merge_mb(self.pixels, threads, self.range.frames, maps, side)
+        merging = merge_mb(self.pixels, threads, self.range.frames, maps, side)
+        return merging + math.ceil(3 * self.table_mb)
+
+    @property
+    def frames_memory_mb(self) -> int:
+        """Memory of the job that summarises the frames, MB."""
+        return frames_mb(self.pixels, self.range.frames, self.reduction.qmap.static_bins)
+
+    @property
+    def table_mb(self) -> float:
+        """What each of these jobs reads of the frames, MB."""
+        return table_mb(self.range.frames, self.reduction.qmap.static_bins)
 
     @cached_property
     def bad_frames(self) -> str | None:
@@ -165,7 +183,8 @@ def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) 
 
     def needed_mb(blocks: int) -> int:
         block = math.ceil(pixels / blocks)
-        return correlate_mb(
+        table = math.ceil(table_mb(used.frames, reduction.qmap.static_bins))
+        return table + correlate_mb(
             block, used.frames, chunk_frames, fractions, reduction.multitau.model_dump()
         )
 

@@ -20,12 +20,15 @@ from scatterflow.xpcs.contrast_decay import fit_contrast_decay
 from scatterflow.xpcs.correlation import Correlation, g2_error
 from scatterflow.xpcs.delays import delays_of
 from scatterflow.xpcs.fits import FAILED, FLAGS
+from scatterflow.xpcs.frames import Frames
 from scatterflow.xpcs.result import read_result
 from scatterflow.xpcs.speckle_statistics import speckle_statistics
 from scatterflow.xpcs.twotime_result import TwoTimeResult
 
 logger = logging.getLogger(__name__)
 
+MOST_JITTER = 0.05
+"""Relative standard deviation of the total from frame to frame; its square adds to the contrast."""
 TWOTIME_DELAYS = 100
 """Delays of a two-time correlation that are fitted, evenly spread over the decades: it has one per frame."""
 
@@ -63,9 +66,30 @@ def analyse(correlation: Correlation, settings: Mapping[str, Any]) -> Analysis:
     statistics, decay = None, None
     if correlation.photons is not None:
         statistics = speckle_statistics(correlation.photons, qmap.parent)
+        for line in _of_the_beam(correlation.frames):
+            logger.warning(f"warning: {correlation.heading}: {line}")
     if statistics is not None and statistics.exposures.size > 1:
         decay = fit_contrast_decay(statistics, *_timing(correlation))
     return Analysis(bins, fits, diffusion, chosen, statistics, decay)
+
+
+def _of_the_beam(frames: Frames) -> list[str]:
+    """A warning where the beam fluctuates from frame to frame so much that it counts as speckle contrast.
+
+    Of neighbouring frames, whose difference no drift is in, without the photons' own noise.
+    """
+    total = np.where(frames.valid, frames.total, np.nan)
+    mean = np.nanmean(total)
+    steps = np.diff(total)
+    if not np.isfinite(steps).any() or mean <= 0:
+        return []
+    fluctuation = np.nanmean(steps**2) / 2 / mean**2 - 1 / mean
+    if fluctuation < MOST_JITTER**2:
+        return []
+    return [
+        f"the total fluctuates by {100 * np.sqrt(fluctuation):.0f} % from frame to frame: contrasts of "
+        f"speckle_statistics are too large by {fluctuation:.2g} or more"
+    ]
 
 
 def measured_g2(correlation: Correlation) -> dict[str, Measured]:
