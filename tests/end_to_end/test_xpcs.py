@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from scatterflow.detectors.qmap_files import read_qmap
 from scatterflow.sources.event_writers import write_imm, write_rigaku
 from scatterflow.sources.simulated_speckles import SpeckleRun, photon_frames
 from scatterflow.sources.writers import write_eiger
@@ -39,10 +40,9 @@ SOURCES = {
     "events": ("rigaku", "events.bin"),
     "frames": ("hdf5", "frames_master.h5"),
 }
-PLOTS = {"plot_qmap", "plot_scattering", "plot_stability", "plot_g2", "plot_partial_g2"}
-PLOTS |= {"plot_twotime", "plot_speckle_statistics", "plot_g2_fits", "plot_diffusion"}
 COUNTED = {"correlate_block", "correlate_twotime", "count_photons"}
-MERGED = {"merge_correlation", "fit_correlation"} | PLOTS - {"plot_qmap"}
+MERGED = {"merge_correlation", "fit_correlation"}
+TARGETS = [f"results/sparse/dynamics/{name}.nxs" for name in ("result", "analysis")]
 SORTED = {"sort_chunk", "summarise_frames"}
 
 
@@ -96,7 +96,13 @@ def make_project(folder: Path, names: tuple[str, ...] = tuple(SOURCES)) -> Proje
                 "diffusion": {"fit": "simple"},
             }
         },
-        "chunks": {"frames": 100, "pixel_blocks": 3},
+        "chunks": {"frames": 120, "pixel_blocks": 2},
+        # Numbers do not depend on how the work is cut.
+        "overrides": [
+            {"runs": "dense", "set": {"chunks": {"frames": 240, "pixel_blocks": 1}}},
+            {"runs": "events", "set": {"chunks": {"frames": 97, "pixel_blocks": 1, "threads": 2}}},
+            {"runs": "frames", "set": {"chunks": {"frames": 200, "pixel_blocks": 1}}},
+        ],
     }
     rows = [
         {
@@ -116,34 +122,50 @@ def make_project(folder: Path, names: tuple[str, ...] = tuple(SOURCES)) -> Proje
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A complete run of one format, and the results of the others; tests work on copies."""
+    """A complete run of one format that keeps its sorted chunks, and the results of the others."""
     project = make_project(tmp_path_factory.mktemp("xpcs") / "project")
     rows = project.rows
     project.rows = rows[:1]
     project.write()
-    project.run()
+    project.run("--notemp", *TARGETS)
     project.rows = rows
     project.write()
-    project.run(*(f"results/{name}/dynamics/result.nxs" for name in list(SOURCES)[1:]))
+    project.run(*results_of(list(SOURCES)[1:]))
     return project
 
 
 @pytest.fixture
 def done(finished, tmp_path):
     """A copy of the finished project with the run `sparse` alone, times and Snakemake's memory included."""
-    folder = tmp_path / "project"
-    shutil.copytree(finished.folder, folder, symlinks=True)
-    project = copy.deepcopy(finished)
-    project.folder = folder
+    project = copy_of(finished, tmp_path / "project")
     project.rows = project.rows[:1]
     project.write()
     return project
 
 
 @pytest.fixture
-def fresh(tmp_path):
-    """A project of the run `sparse` in which nothing has run."""
-    return make_project(tmp_path / "project", ("sparse",))
+def fresh(finished, tmp_path):
+    """A copy of the finished project with the run `sparse` alone, of which mask and q-map are there."""
+    project = copy_of(finished, tmp_path / "project", "work", "results")
+    project.rows = project.rows[:1]
+    project.write()
+    return project
+
+
+def copy_of(project: Project, folder: Path, *left_out: str) -> Project:
+    """A copy to work on; left_out: folders at its top."""
+
+    def ignored(place: str, names: list[str]) -> list[str]:
+        return [name for name in names if name in left_out and Path(place) == project.folder]
+
+    shutil.copytree(project.folder, folder, symlinks=True, ignore=ignored)
+    copied = copy.deepcopy(project)
+    copied.folder = folder
+    return copied
+
+
+def results_of(runs: list[str]) -> list[str]:
+    return [f"results/{run}/dynamics/result.nxs" for run in runs]
 
 
 def of_run(results: dict, run: str) -> dict:
@@ -160,7 +182,7 @@ def refused(project: Project, *words: str) -> str:
     return found.text
 
 
-def test_all_formats_give_the_same_numbers_bit_for_bit(finished):
+def test_all_formats_and_chunks_give_the_same_numbers_bit_for_bit(finished):
     results = finished.results()
     first = of_run(results, "sparse")
     assert len(first) == 1
@@ -201,48 +223,67 @@ def test_the_aps_file_is_the_result(finished):
     assert linked.read_bytes() == result.read_bytes()
 
 
-def test_other_chunks_blocks_and_threads_give_the_same_numbers(finished, fresh):
-    fresh.config["chunks"] = {"frames": 37, "pixel_blocks": 1, "threads": 2}
-    fresh.write()
-    fresh.run()
-    same_numbers(of_run(finished.results(), "sparse"), of_run(fresh.results(), "sparse"))
-
-
 def test_nothing_after_a_complete_run(done):
-    assert done.plan().jobs == []
-    assert done.plan("--rerun-triggers", "mtime").jobs == []
+    assert done.plan(*TARGETS).jobs == []
 
 
-def test_another_fit_correlates_nothing_anew(done):
-    done.config["reductions"]["dynamics"]["fits"]["simple"]["baseline"] = "free"
-    done.write()
-    planned = done.plan().rules()
-    assert planned <= {"fit_correlation", "plot_g2_fits", "plot_diffusion"}
-    assert "fit_correlation" in planned
+def changed(project: Project, **settings) -> set[str]:
+    """Rules that run again after another setting of the reduction."""
+    before = copy.deepcopy(project.config)
+    project.config["reductions"]["dynamics"].update(settings)
+    project.write()
+    planned = project.plan(*TARGETS).rules()
+    project.config = before
+    return planned
 
 
-def test_two_time_settings_leave_multi_tau_alone(done):
-    done.config["reductions"]["dynamics"]["twotime"]["smoothing"] = "dynamic"
-    done.write()
-    planned = done.plan().rules()
-    assert "correlate_twotime" in planned
-    assert "correlate_block" not in planned
-    assert "count_photons" not in planned
+def test_only_what_depends_on_a_setting_is_done_again(done):
+    settings = done.config["reductions"]["dynamics"]
+    fits = {"simple": {"model": "single", "baseline": "free"}}
+    assert changed(done, fits=fits) == {"fit_correlation"}
+    errors = settings["multitau"] | {"normalisation": "bias_corrected", "errors": "time_blocks"}
+    assert changed(done, multitau=errors, frame_time_s=2e-3) == MERGED
+    twotime = settings["twotime"] | {"smoothing": "dynamic"}
+    lags = settings["multitau"] | {"delays_per_level": 8}
+    correlated = {"correlate_twotime", "correlate_block"}
+    assert changed(done, twotime=twotime, multitau=lags) == correlated | MERGED
+    assert changed(done, frames={"bad": "5"}) == {"summarise_frames"} | COUNTED | MERGED
+
+
+def test_without_sorted_chunks_all_that_is_made_of_them_is_done_again(finished, tmp_path):
+    assert list(finished.path("work/sparse/dynamics/sorted").glob("*.h5"))
+    assert not list(finished.folder.glob("work/dense/dynamics/sorted/*.h5"))
+    project = copy_of(finished, tmp_path / "project")
+    project.config["reductions"]["dynamics"]["twotime"]["smoothing"] = "dynamic"
+    project.write()
+    planned = project.plan(*results_of(["dense"])).rules()
+    assert planned == SORTED | COUNTED | {"merge_correlation"}
+
+
+def test_other_photons_and_other_code(done):
+    path = done.path("raw/sparse.imm")
+    before = path.read_bytes()
+    path.write_bytes(before.replace(before[1024:1028], before[1028:1032], 1))
+    assert done.plan(*TARGETS).rules() == SORTED | COUNTED | MERGED
+    path.write_bytes(before)
+    for module in ("kernels/twotime_sums.py", "plots/stability.py", "sources/rigaku.py"):
+        with open(done.path(f"scripts/scatterflow/{module}"), "a") as stream:
+            stream.write("\nCHANGED = True\n")
+    assert done.plan(*TARGETS).rules() == {"correlate_twotime"} | MERGED
 
 
 def test_another_q_map_is_another_reduction_of_the_same_raw(done):
     reductions = done.config["reductions"]
     reductions["sectors"] = copy.deepcopy(reductions["dynamics"])
     reductions["sectors"]["qmap"]["coordinates"].append({"name": "phi", "dynamic": {"bins": 4}})
-    reductions["sectors"]["twotime"] = None
+    reductions["sectors"]["twotime"] = reductions["sectors"]["speckle_statistics"] = None
     done.rows[0]["reduction"] = "dynamics,sectors"
     done.write()
-    jobs = done.plan().jobs
-    assert {job.rule for job in jobs if job.run} <= SORTED | COUNTED | MERGED | {"plot_qmap"}
+    jobs = done.plan(*TARGETS, "results/sparse/sectors/result.nxs").jobs
+    planned = {job.rule for job in jobs}
+    correlated = {"correlate_block", "merge_correlation", "prepare_qmap"}
+    assert planned == SORTED | correlated
     assert not any("/dynamics/" in output for job in jobs for output in job.outputs)
-    done.run()
-    with h5py.File(done.path("results/sparse/sectors/result.nxs")) as file:
-        assert file["xpcs/multitau/normalized_g2"].shape[1] == 12
 
 
 def test_a_given_q_map_is_used(done):
@@ -250,23 +291,30 @@ def test_a_given_q_map_is_used(done):
     shutil.copy(made, done.path("given.hdf"))
     done.config["reductions"]["dynamics"]["qmap"] = {"file": "given.hdf"}
     done.write()
-    before = of_run(done.results(), "sparse")
-    done.run()
-    after = of_run(done.results(), "sparse")
-    for name in ("xpcs/multitau/normalized_g2", "xpcs/multitau/normalized_g2_err"):
-        for path, values in before.items():
-            assert np.array_equal(values[name], after[path][name], equal_nan=True)
+    prepared = [job for job in done.plan(*TARGETS).jobs if job.rule == "prepare_qmap"]
+    (path,) = prepared[0].outputs
+    done.run(path)
+    given, same = read_qmap(path := done.path(path)), read_qmap(made)
+    assert path != made
+    assert np.array_equal(given.dynamic, same.dynamic)
+    assert np.array_equal(given.static, same.static)
+    assert np.array_equal(given.dynamic_values, same.dynamic_values)
 
 
-def test_bad_frames_are_left_out_and_counted(fresh):
-    fresh.config["reductions"]["dynamics"]["frames"] = {"begin": 10, "bad": "17,100-119"}
-    fresh.config["reductions"]["dynamics"]["twotime"] = None
+def test_bad_and_missing_frames_are_left_out_and_counted(fresh):
+    reduction = fresh.config["reductions"]["dynamics"]
+    reduction["frames"] = {"begin": 10, "bad": "17,100-119"}
+    reduction["twotime"] = reduction["speckle_statistics"] = None
+    fresh.config["sources"]["sparse"]["missing"] = "nan"
+    fresh.config["chunks"] = {"frames": 120, "pixel_blocks": 1}
     fresh.write()
-    fresh.run()
+    path = fresh.path("raw/sparse.imm")
+    path.write_bytes(path.read_bytes()[:-5])  # frame 239
+    fresh.run(*results_of(["sparse"]))
     with h5py.File(fresh.path("results/sparse/dynamics/result.nxs")) as file:
         pairs = file["entry/correlation/g2/pairs"][()]
     valid = np.ones(230, bool)
-    valid[7], valid[90:110] = False, False
+    valid[[7, 229]], valid[90:110] = False, False
     assert pairs[0] == np.count_nonzero(valid[1:] & valid[:-1])
 
 
@@ -274,26 +322,49 @@ def test_no_frame_time(fresh):
     del fresh.config["reductions"]["dynamics"]["frame_time_s"]
     fresh.write()
     refused(fresh, "reductions.dynamics.frame_time_s")
-
-
-def test_begin_above_end(fresh):
-    fresh.config["reductions"]["dynamics"]["frames"] = {"begin": 100, "end": 60}
+    with h5py.File(fresh.path("raw/told.hdf"), "w") as file:
+        file["entry/instrument/detector_1/count_time"] = 1e-3
+    fresh.config["sources"]["sparse"]["metadata"] = "told.hdf"
     fresh.write()
-    refused(fresh, "begin (100) must be below end (60)")
+    text = refused(fresh, "the time from frame to frame is not known", "raw/told.hdf")
+    assert "sort_chunk" not in text
 
 
-def test_truncated_payload(fresh):
+def test_a_truncated_file_is_refused_by_the_plan(fresh):
     path = fresh.path("raw/sparse.imm")
-    path.write_bytes(path.read_bytes()[:-5])
-    refused(fresh, "sparse.imm", "frame 239")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    refused(fresh, "raw/sparse.imm", "frame 239", "its pixels are cut off")
+    path.write_bytes(whole + whole[:500])
+    refused(fresh, "raw/sparse.imm", "frame 240", "500 of 1024 bytes are there")
 
 
-def test_event_beyond_the_detector(fresh):
-    path = fresh.path("raw/sparse.imm")
-    raw = bytearray(path.read_bytes())
-    raw[1024:1028] = np.int32(48 * 56).tobytes()
-    path.write_bytes(raw)
-    refused(fresh, "sparse.imm", "2688")
+def test_events_that_cannot_be_are_one_message_each(fresh):
+    raw = fresh.path("raw")
+    imm = (raw / "sparse.imm").read_bytes()
+    beyond = imm[:1024] + np.int32(SPECKLES.shape[0] * SPECKLES.shape[1]).tobytes() + imm[1028:]
+    mixed = np.roll(np.fromfile(raw / "events.bin", "<u8"), 1).tobytes()
+    damaged = {
+        "beyond": ("sparse", beyond, "pixel index 2688, the detector has 2688"),
+        "mixed": ("events", mixed, "the frame numbers do not ascend"),
+    }
+    usual = fresh.rows[0]
+    fresh.rows = []
+    for name, (source, content, _) in damaged.items():
+        (raw / f"{name}.raw").write_bytes(content)
+        fresh.rows.append(usual | {"run": name, "source": source, "raw": f"{name}.raw"})
+    fresh.config["chunks"] = {"frames": 240}
+    fresh.write()
+    found = fresh.snakemake("--keep-going", *results_of(list(damaged)))
+    assert found.code != 0
+    assert "Traceback" not in found.text
+    assert not list(fresh.folder.glob("results/*/*/result.nxs"))
+    for name, (_, _, words) in damaged.items():
+        (log,) = fresh.path(f"logs/sort_chunk/{name}/dynamics").glob("*.log")
+        message = log.read_text().split("error: ")[1]
+        assert words in message, message
+        assert f"{name}.raw" in message
+        assert "\nmend:  " in message
 
 
 def test_static_bin_in_two_dynamic_ones(fresh):

@@ -40,6 +40,7 @@ def plan(plan_of):
         ({"speckle_statistics": {"exposures": [1, 5], "segments": 5}}, "5 frames", "statistics"),
         ({"frames": {"average": 13}}, "one frame", "dynamics.frames"),
         ({"frames": {"begin": 30}}, "begin 30 lies outside the run", "dynamics.frames"),
+        ({"frames": {"begin": 20, "end": -10}}, "frames 20 to 14 of 24", "dynamics.frames"),
         ({"frames": {"bad": "24"}}, "raw frame 24 is listed as bad", "frames.bad"),
         (
             {"preprocessing": {"dark_frames": [20, 25]}},
@@ -54,6 +55,12 @@ def test_what_a_run_is_too_short_for_is_refused(reduction, plan, settings, messa
         print(plan().find_xpcs("1", "dynamics").bad_frames)
     assert "run 1" in raised.value.where
     assert key in raised.value.where
+
+
+def test_begin_above_end_is_refused_without_knowing_the_run(reduction, plan):
+    reduction["frames"] = {"begin": 10, "end": 6}
+    with pytest.raises(UserError, match=r"begin \(10\) must be below end \(6\)"):
+        plan()
 
 
 def test_what_just_fits_is_planned(reduction, plan):

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from scatterflow.config.base import Exponent, Model, Name, Number, Pair, Text, refuse_alike
 from scatterflow.config.qmap import QMapSettings
+from scatterflow.errors import suggestion
 from scatterflow.frame_selection import check_frames
 
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
@@ -150,6 +151,14 @@ class SpeckleStatistics(Model):
     """Parts of the run that are also counted by themselves, for the error."""
 
 
+PARAMETERS = {
+    "single": ("tau",),
+    "stretched": ("tau", "stretching"),
+    "double": ("tau", "tau_slow", "fraction"),
+}
+"""Of each model, besides baseline and contrast."""
+
+
 class CorrelationFit(Model):
     """A model fitted to g2 of each dynamic bin."""
 
@@ -174,6 +183,16 @@ class CorrelationFit(Model):
         for key, limits in {"range": self.range, **self.bounds}.items():
             if limits is not None and not limits[0] < limits[1]:
                 raise ValueError(f"{key}: the first must be below the second, got {list(limits)}")
+        return self
+
+    @model_validator(mode="after")
+    def _parameters_are_known(self) -> CorrelationFit:
+        known = ("baseline", "contrast", *PARAMETERS[self.model])
+        known += ("dynamic_fraction",) if self.heterodyne else ()
+        for key in ("start", "bounds"):
+            for name in getattr(self, key):
+                if name not in known:
+                    raise ValueError(f"{key}: no parameter {name!r}; {suggestion(name, known)}")
         return self
 
 
@@ -230,4 +249,16 @@ class XpcsReduction(Model):
             raise ValueError("diffusion: needs a fit; add one to `fits`")
         if self.diffusion.fit is not None and self.diffusion.fit not in self.fits:
             raise ValueError(f"diffusion.fit: {self.diffusion.fit!r} is not in `fits`")
+        coordinates = self.qmap.coordinates
+        if coordinates and "q" not in [item.name for item in coordinates]:
+            raise ValueError("diffusion: needs dynamic bins of q, and the q-map has none")
+        return self
+
+    @model_validator(mode="after")
+    def _bins_can_be(self) -> XpcsReduction:
+        bins, most = self.twotime and self.twotime.bins, self.qmap.bins
+        if bins and most and max(bins) > most:
+            raise ValueError(
+                f"twotime.bins: the q-map has no more than {most} bins, not {max(bins)}"
+            )
         return self
