@@ -230,12 +230,17 @@ def test_detector_faults_do_not_show(demo):
 
 def test_the_python_of_the_readme_runs(demo, monkeypatch):
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    profiles, dynamics, provenance = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(demo.folder)
     names: dict = {}
-    exec(code, names)
+    exec(profiles, names)
     assert names["intensity"].shape == names["error"].shape == (11, names["q"].size)
     assert names["position"].shape == (11,)
+    exec(dynamics, names)
+    assert names["g2"].shape == names["g2_error"].shape == (20, names["delay"].size)
+    assert names["tau"].shape == names["q"].shape == (20,)
+    assert names["radius"].shape == ()
+    exec(provenance, names)
 
 
 def test_the_whole_run_shows_its_progress(demo):
