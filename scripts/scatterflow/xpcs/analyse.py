@@ -39,7 +39,7 @@ def analyse_result(result: str | Path, analysis: str | Path, settings: Mapping[s
     settings: `fits`, `diffusion` and `speckle_statistics` of the reduction.
     Raises UserError for settings that do not suit the result.
     """
-    correlation = read_result(result)
+    correlation = read_result(result, maps=False)
     description = correlation.description
     where = f"{description['run']}/{description['reduction']}"
     try:
