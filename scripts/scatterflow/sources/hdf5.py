@@ -35,20 +35,20 @@ from scatterflow.sources.hdf5_links import (
 )
 from scatterflow.sources.hdf5_metadata import end_time, single_values, start_time, values_and_unit
 from scatterflow.sources.hdf5_storage import read_stored, storage_faults
+from scatterflow.sources.own_files import OwnFiles
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.raw_faults import missing_file_advice, system_error, with_place
-from scatterflow.sources.tables import resolve_scalars, table_getter, table_path
+from scatterflow.sources.tables import Getter, table_path
 
 if TYPE_CHECKING:
     import h5py
-    import pandas as pd
 
 SEPARATOR = "::"
 COPY_HINT = "copy it again from the detector; `missing: nan` goes on without these frames"
 CORRECT_HINT = "put the file there, or correct `raw` in the run table"
 
 
-class Hdf5Source:
+class Hdf5Source(OwnFiles):
     """Frames of one run in HDF5 files; see `scatterflow.sources.base.Source`."""
 
     def __init__(self, location: RunLocation) -> None:
@@ -124,22 +124,8 @@ class Hdf5Source:
                 paths += self._files_of_scalar(name, str(scalar["name"]))
         return list(dict.fromkeys(paths + ([table] if table else [])))
 
-    def shared_files(self) -> list[Path]:
-        """None: no file of this format is shared by runs."""
-        return []
-
-    def fingerprint(self, *, scalars: bool) -> str | None:
-        """None: the files of a run stand for themselves."""
-        return None
-
-    def scalars(self) -> pd.DataFrame:
-        """One row per frame; see `resolve_scalars`."""
-        return resolve_scalars(
-            self.location.recipe.get("scalars", {}),
-            self.location.frames,
-            {"dataset": self._scalar, "column": table_getter(self.location)},
-            f"run {self.location.run}",
-        )
+    def _scalar_getters(self) -> dict[str, Getter]:
+        return {"dataset": self._scalar, **super()._scalar_getters()}
 
     def metadata(self) -> dict[str, Any]:
         """The single numbers and texts of the first master file, {path in the file: value}.

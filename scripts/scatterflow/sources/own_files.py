@@ -1,11 +1,11 @@
-"""What sources have in common whose files belong to one run alone, with scalars from a table."""
+"""What sources have in common whose files belong to one run alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from scatterflow.sources.base import RunLocation
-from scatterflow.sources.tables import resolve_scalars, table_getter
+from scatterflow.sources.tables import Getter, resolve_scalars, table_getter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class OwnFiles:
-    """Part of a `Source`: nothing shared with other runs, scalars from the run's table."""
+    """Part of a `Source`: nothing shared with other runs; scalars from the run's table, if nothing else is
+    said by `_scalar_getters`."""
 
     location: RunLocation
-    frames: int
 
     def shared_files(self) -> list[Path]:
         """None: no file of these formats is shared by runs."""
@@ -31,7 +31,11 @@ class OwnFiles:
         """One row per frame; see `resolve_scalars`."""
         return resolve_scalars(
             self.location.recipe.get("scalars", {}),
-            self.frames,
-            {"column": table_getter(self.location)},
+            self.location.frames,
+            self._scalar_getters(),
             f"run {self.location.run}",
         )
+
+    def _scalar_getters(self) -> dict[str, Getter]:
+        """What reads the scalars of each type."""
+        return {"column": table_getter(self.location)}
