@@ -6,14 +6,14 @@ columns. The files are not numbered in reading order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from scatterflow.errors import UserError
-from scatterflow.sources.events import Events
+from scatterflow.sources.events import Events, gathered
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,21 @@ def placed(
         pixel = module_shape[0] * module_shape[1] - 1 - pixel
     row, column = np.divmod(pixel, module_shape[1])
     return (row + module.row) * columns + column + module.column
+
+
+def joined_events(
+    modules: Iterable[Module],
+    events: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    module_shape: tuple[int, int],
+    shape: tuple[int, int],
+) -> Events:
+    """Events of a detector of `shape`; events: (frame, pixel, count) of each module, with its own pixels."""
+    parts = [
+        (frame, placed(pixel, module, module_shape, shape[1]), count)
+        for module, (frame, pixel, count) in zip(modules, events, strict=True)
+    ]
+    frame, pixel, count = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return gathered(frame, pixel, count, shape[0] * shape[1])
 
 
 def events_of_module(

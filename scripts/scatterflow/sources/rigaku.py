@@ -24,13 +24,13 @@ from scatterflow.kernels.event_bits import (
 )
 from scatterflow.sources.base import DetectorInfo, RunLocation
 from scatterflow.sources.event_source import EventSource
-from scatterflow.sources.events import COUNT_DTYPE, Events, dense_frames, gathered
+from scatterflow.sources.events import COUNT_DTYPE, Events, dense_frames
 from scatterflow.sources.modules import (
     RIGAKU_3M_SHAPE,
     RIGAKU_MODULE,
     check_modules,
     configured_modules,
-    placed,
+    joined_events,
 )
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.raw_file import RawFile
@@ -191,13 +191,8 @@ class RigakuFiles:
 
     def events(self, start: int, stop: int) -> Events:
         """See `Source.events`."""
-        columns = self.info.shape[1]
-        parts = []
-        for module, file in zip(self._modules, self.files, strict=True):
-            frame, pixel, count = file.events(start, stop)
-            parts.append((frame, placed(pixel, module, self._module_shape, columns), count))
-        frame, pixel, count = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return gathered(frame, pixel, count, self.info.shape[0] * columns)
+        own = (file.events(start, stop) for file in self.files)
+        return joined_events(self._modules, own, self._module_shape, self.info.shape)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """See `Source.read`."""

@@ -29,8 +29,8 @@ import numpy as np
 from scatterflow.errors import UserError
 from scatterflow.sources.base import DetectorInfo, RunLocation
 from scatterflow.sources.event_source import EventSource
-from scatterflow.sources.events import COUNT_DTYPE, Events, dense_frames, gathered
-from scatterflow.sources.modules import check_modules, configured_modules, placed
+from scatterflow.sources.events import COUNT_DTYPE, Events, dense_frames
+from scatterflow.sources.modules import check_modules, configured_modules, joined_events
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.raw_file import RawFile
 from scatterflow.sources.scanned_file import BadEvents, Decoded, ScannedFile
@@ -197,14 +197,14 @@ class Timepix4Files:
     def events(self, start: int, stop: int) -> Events:
         """See `Source.events`."""
         self.check()
-        columns = self.info.shape[1]
-        parts = []
-        for module, file in zip(self._modules, self.files, strict=True):
-            file.check_last_frame(self._frames)
-            frame, pixel, count = file.events(start, stop)
-            parts.append((frame, placed(pixel, module, SHAPE, columns), count))
-        frame, pixel, count = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return gathered(frame, pixel, count, self.info.shape[0] * columns)
+        own = (self._checked_events(file, start, stop) for file in self.files)
+        return joined_events(self._modules, own, SHAPE, self.info.shape)
+
+    def _checked_events(
+        self, file: ScannedFile[Clock], start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        file.check_last_frame(self._frames)
+        return file.events(start, stop)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """See `Source.read`."""
