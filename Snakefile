@@ -18,6 +18,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/common_masks.smk"
 include: "rules/common_results.smk"
 include: "rules/common_xpcs.smk"
 include: "rules/detectors.smk"
