@@ -129,6 +129,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _discover(options: argparse.Namespace) -> int:
     from scatterflow.config.load import read_yaml, validate
+    from scatterflow.config.sources import SourceConfig
     from scatterflow.plan.discovery import discover, extend_run_table
 
     configuration = validate(read_yaml(options.configfile), options.configfile)
@@ -140,7 +141,11 @@ def _discover(options: argparse.Namespace) -> int:
         )
     found = discover(
         configuration.raw,
-        {name: source.model_dump() for name, source in configuration.sources.items()},
+        {
+            name: source.model_dump()
+            for name, source in configuration.sources.items()
+            if isinstance(source, SourceConfig)
+        },
         {name: item.shape for name, item in configuration.detectors.items()},
     )
     added, unchanged, notes = extend_run_table(configuration.runs, found, options.reduction)

@@ -152,9 +152,12 @@ class DetectorConfig(Model):
     """One area detector."""
 
     shape: Annotated[tuple[Side, Side], Field(strict=False)]
-    """(rows, columns) of a stored frame, pixels."""
-    geometry: FilePath | GeometryParameters
-    """A PONI file, or explicit parameters."""
+    """(rows, columns) of a stored frame, pixels; of frames with tiles, all tiles one above the other."""
+    tiles: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Tiles that a frame consists of (`shots`); left out: it is one image."""
+    geometry: FilePath | Literal["source"] | GeometryParameters | None = None
+    """A PONI file, or explicit parameters. For `shots` also a CrystFEL file (.geom), an HDF5 file (.h5) with
+    `x`, `y`, `z` of each pixel in mm, or `source`: what the raw files say; may be left out."""
     orientation: Annotated[int, Field(ge=1, le=4)] | None = None
     """pyFAI's orientation of the frame (1 top left ... 3 bottom right, the default ... 4); must agree
     with the PONI file if that states one."""
@@ -170,6 +173,19 @@ class DetectorConfig(Model):
     """Flat-field image: each pixel's relative efficiency, divided out."""
     dead_time: DeadTime | None = None
     """Correction of the counters' dead time."""
+
+    @model_validator(mode="after")
+    def _tiles_divide_rows(self) -> DetectorConfig:
+        if self.tiles is not None and self.shape[0] % self.tiles:
+            raise ValueError(f"{self.shape[0]} rows cannot be {self.tiles} tiles")
+        return self
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape of a frame as shots have it: (tiles, rows, columns), or (rows, columns)."""
+        if self.tiles is None:
+            return self.shape
+        return self.tiles, self.shape[0] // self.tiles, self.shape[1]
 
     @model_validator(mode="after")
     def _mask_names_differ(self) -> DetectorConfig:

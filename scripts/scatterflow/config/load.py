@@ -35,7 +35,8 @@ def validate(data: dict[str, Any], origin: str) -> Configuration:
     except RecursionError:
         raise UserError("the configuration contains itself", origin, "write it out") from None
     for name, source in configuration.sources.items():
-        _check_scalars(source, f"{origin}, key sources.{name}.scalars")
+        if isinstance(source, SourceConfig):
+            _check_scalars(source, f"{origin}, key sources.{name}.scalars")
     return configuration
 
 

@@ -20,10 +20,16 @@ from scatterflow.config.detectors import DetectorConfig
 from scatterflow.config.maps import JointMap
 from scatterflow.config.proposals import ProposalConfig
 from scatterflow.config.saxswaxs import SaxswaxsReduction
+from scatterflow.config.shot_sources import ShotSource
+from scatterflow.config.shots import ShotsReduction
 from scatterflow.config.sources import SourceConfig
 from scatterflow.config.xpcs import XpcsReduction
+from scatterflow.geometry_kind import has_plane
 
-Reduction = Annotated[SaxswaxsReduction | XpcsReduction, Field(discriminator="technique")]
+Reduction = Annotated[
+    SaxswaxsReduction | XpcsReduction | ShotsReduction, Field(discriminator="technique")
+]
+Source = Annotated[SourceConfig | ShotSource, Field(discriminator="format")]
 
 
 # Fields and groups beside which detectors, and integrations named after them, stand in result files.
@@ -105,7 +111,7 @@ class Configuration(Model):
     registry: FilePath | None = None
     """Registry that masks of type `registry` come from: a folder, or the address of a Tiled server; left
     out: what the environment variable SCATTERFLOW_REGISTRY names, else the folder `registry`."""
-    sources: Annotated[dict[Name, SourceConfig], Field(min_length=1)]
+    sources: Annotated[dict[Name, Source], Field(min_length=1)]
     """How raw data is laid out, by name; the run table's column `source` refers to it."""
     detectors: Annotated[dict[Name, DetectorConfig], Field(min_length=1)]
     """Detectors by name."""
@@ -138,7 +144,7 @@ class Configuration(Model):
                     f"detectors: {name!r} has a meaning in result files; choose another name"
                 )
         for title, source in self.sources.items():
-            if "frame_number" in source.scalars:
+            if isinstance(source, SourceConfig) and "frame_number" in source.scalars:
                 raise ValueError(
                     f"sources.{title}.scalars: every result has a scalar 'frame_number'; "
                     "choose another name"
@@ -148,12 +154,8 @@ class Configuration(Model):
     @model_validator(mode="after")
     def _references_exist(self) -> Configuration:
         for name, source in self.sources.items():
-            for detector in source.frames:
-                if detector not in self.detectors:
-                    raise ValueError(
-                        f"sources.{name}.frames: detector {detector!r} is not in `detectors` "
-                        f"({', '.join(self.detectors)})"
-                    )
+            if isinstance(source, SourceConfig):
+                self._check_frames(name, source)
         for name, proposal in self.proposals.items():
             if proposal.detector not in self.detectors:
                 raise ValueError(
@@ -161,6 +163,8 @@ class Configuration(Model):
                     f"({', '.join(self.detectors)})"
                 )
         for name, reduction in self.reductions.items():
+            if isinstance(reduction, ShotsReduction):
+                continue
             if isinstance(reduction, XpcsReduction):
                 if reduction.detector is not None and reduction.detector not in self.detectors:
                     raise ValueError(
@@ -176,3 +180,18 @@ class Configuration(Model):
                             f"`detectors` ({', '.join(self.detectors)})"
                         )
         return self
+
+    def _check_frames(self, name: str, source: SourceConfig) -> None:
+        """Raise ValueError for detectors of a source of frames that are not known, or have no geometry."""
+        for detector in source.frames:
+            if detector not in self.detectors:
+                raise ValueError(
+                    f"sources.{name}.frames: detector {detector!r} is not in `detectors` "
+                    f"({', '.join(self.detectors)})"
+                )
+            settings = self.detectors[detector]
+            if not has_plane(settings.geometry) or settings.tiles is not None:
+                raise ValueError(
+                    f"detectors.{detector}.geometry: frames of source {name!r} need a PONI file or explicit "
+                    "parameters, and no `tiles`"
+                )

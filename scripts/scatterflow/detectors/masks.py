@@ -30,10 +30,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scatterflow.detectors.geometry import beam_centre, load_geometry
 from scatterflow.detectors.mask_files import REASON_BITS, USER_BIT, read_mask_file
 from scatterflow.errors import UserError
 from scatterflow.files.checksums import array_sha256, mask_sha256
 from scatterflow.files.json import to_json
+from scatterflow.geometry_kind import has_plane
 
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
@@ -82,14 +84,13 @@ def build_mask(
     """The good mask of a detector: all its members, combined and checked.
 
     detector: `DetectorConfig.model_dump()`. name: the detector's name, for messages. integrator:
-    its geometry, loaded if not given (for gaps, circles round the beam, the check of the gaps).
+    its geometry, loaded if not given (for gaps, circles round the beam, the check of the gaps); a detector
+    whose geometry is no plane, or that has none, does without.
 
     Raises UserError for a member that cannot be made, for a mask that leaves no good pixel, and for
     more masked pixels than `most_masked` (an inverted mask).
     """
-    if integrator is None:
-        from scatterflow.detectors.geometry import load_geometry
-
+    if integrator is None and has_plane(detector["geometry"]):
         integrator = load_geometry(detector, name)
     shape = tuple(detector["shape"])
     good = np.ones(shape, bool)
@@ -100,7 +101,7 @@ def build_mask(
         good &= member_good
         reasons |= member_reasons
         members.append(_describe(mask, member_good))
-        if mask["type"] == "registry":
+        if mask["type"] == "registry" and integrator is not None:
             warnings += _check_registered(mask, integrator, name)
         if mask["type"] != "gaps" and member_good.all():
             warnings.append(f"mask {mask['name']!r} of detector {name} masks no pixel")
@@ -115,7 +116,7 @@ def build_mask(
 
 
 def make_member(
-    mask: dict[str, Any], shape: tuple[int, int], integrator: AzimuthalIntegrator, place: str
+    mask: dict[str, Any], shape: tuple[int, int], integrator: AzimuthalIntegrator | None, place: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Good mask (bool) and reasons (uint32) of one member, both of `shape`. Raises UserError."""
     place = f"{place}, mask {mask['name']}"
@@ -132,15 +133,19 @@ def make_member(
 
 
 def _inside(
-    mask: dict[str, Any], shape: tuple[int, int], integrator: AzimuthalIntegrator, place: str
+    mask: dict[str, Any], shape: tuple[int, int], integrator: AzimuthalIntegrator | None, place: str
 ) -> np.ndarray:
     if mask["type"] == "polygon":
         _check_finite(mask["corners"], place)
         return inside_polygon(mask["corners"], shape)
     centre = mask["centre"]
     if centre == "beam":
-        from scatterflow.detectors.geometry import beam_centre
-
+        if integrator is None:
+            raise UserError(
+                "the beam of a detector whose geometry is no plane",
+                place,
+                "give the centre in pixels",
+            )
         try:
             centre = beam_centre(integrator)
         except UserError as error:
@@ -188,13 +193,15 @@ def inside_circle(centre: tuple[float, float], radius: float, shape: tuple[int, 
     return rows**2 + columns**2 <= float(radius) ** 2
 
 
-def known_gaps(integrator: AzimuthalIntegrator, shape: tuple[int, int]) -> np.ndarray | None:
+def known_gaps(integrator: AzimuthalIntegrator | None, shape: tuple[int, int]) -> np.ndarray | None:
     """Gaps between modules: bool (rows, cols), True = gap; None where pyFAI knows none.
 
     pyFAI gives them in the order of the stored frame, whatever the orientation.
     """
     from scatterflow.detectors.quiet import quiet
 
+    if integrator is None:
+        return None
     with quiet():
         gaps = integrator.detector.mask
     if gaps is None or np.shape(gaps) != tuple(shape):
@@ -203,11 +210,11 @@ def known_gaps(integrator: AzimuthalIntegrator, shape: tuple[int, int]) -> np.nd
 
 
 def _required_gaps(
-    integrator: AzimuthalIntegrator, shape: tuple[int, int], place: str
+    integrator: AzimuthalIntegrator | None, shape: tuple[int, int], place: str
 ) -> np.ndarray:
     gaps = known_gaps(integrator, shape)
     if gaps is None:
-        kind = type(integrator.detector).__name__
+        kind = "none" if integrator is None else type(integrator.detector).__name__
         raise UserError(
             f"pyFAI knows no gaps of the geometry's detector, {kind}",
             place,

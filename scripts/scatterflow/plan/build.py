@@ -20,6 +20,7 @@ from scatterflow.plan.checks import (
     check_chunks,
     check_exposures,
     check_names,
+    check_source,
     check_task_names,
 )
 from scatterflow.plan.chunks import (
@@ -36,6 +37,7 @@ from scatterflow.plan.merged import check_merged, merged_geometries, shown_tasks
 from scatterflow.plan.pins import plan_pins
 from scatterflow.plan.planned import Planned
 from scatterflow.plan.refinement import check_refinement
+from scatterflow.plan.shots import PlannedShots, plan_shots
 from scatterflow.plan.xpcs import PlannedXpcs, plan_xpcs
 
 # Until a frame has been seen its stored type is unknown; area detectors write 32-bit integers.
@@ -163,6 +165,7 @@ class Plan:
     masks, weights: parameters of each shared product; the key holds a digest of them.
     maps: by run and reduction, those of several runs by `maps` and their name.
     xpcs: reductions of technique `xpcs`, by run and reduction; qmaps: parameters of their q-maps.
+    shots: those of technique `shots`; darks: parameters of what is made of their dark runs.
     pins: masks of the registry that are needed, by the file that says which version is used.
     notes: what looks odd but may be meant.
     """
@@ -176,6 +179,8 @@ class Plan:
     maps: dict[tuple[str, str], PlannedMap] = field(default_factory=dict)
     xpcs: dict[tuple[str, str], PlannedXpcs] = field(default_factory=dict)
     qmaps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shots: dict[tuple[str, str], PlannedShots] = field(default_factory=dict)
+    darks: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def find(self, run: str, reduction: str) -> PlannedReduction:
@@ -185,6 +190,10 @@ class Plan:
     def find_xpcs(self, run: str, reduction: str) -> PlannedXpcs:
         """One planned reduction of technique `xpcs`; raises UserError as `find`."""
         return self._find(self.xpcs, run, reduction)
+
+    def find_shots(self, run: str, reduction: str) -> PlannedShots:
+        """One planned reduction of technique `shots`; raises UserError as `find`."""
+        return self._find(self.shots, run, reduction)
 
     def _find(self, planned: dict[tuple[str, str], Any], run: str, reduction: str) -> Any:
         try:
@@ -212,7 +221,12 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
         configuration = configurations.for_run(row)
         check_references(row, set(base.sources), set(base.reductions), set(plan.rows), base.runs)
         for name in row.reductions:
-            if configuration.reductions[name].technique == "xpcs":
+            technique = configuration.reductions[name].technique
+            check_source(configuration, row, name)
+            if technique == "shots":
+                planned = plan_shots(plan, row, name, configuration, configurations.for_run)
+                plan.shots[row.run, name] = planned
+            elif technique == "xpcs":
                 plan.xpcs[row.run, name] = plan_xpcs(plan, row, name, configuration)
             else:
                 plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
@@ -245,7 +259,8 @@ def _plan_reduction(
     plan: Plan, row: RunRow, name: str, configuration: Configuration
 ) -> PlannedReduction:
     reduction: Any = configuration.reductions[name]
-    available = configuration.sources[row.source].frames
+    source: Any = configuration.sources[row.source]
+    available = source.frames
     tasks = []
     for title, integration in reduction.integrations.items():
         together = [item for item in integration.detectors or available if item in available]
@@ -261,7 +276,7 @@ def _plan_reduction(
         )
     shown = shown_tasks(tasks, reduction.integrations)
     check_task_names([*tasks, *(task for task in shown if task.merged)], available, row, name)
-    check_names(reduction, configuration.sources[row.source].scalars, row, name)
+    check_names(reduction, source.scalars, row, name)
     detectors = tuple(
         detector for detector in available if any(t.detector == detector for t in tasks)
     )
@@ -285,7 +300,7 @@ def _plan_reduction(
         analysis=plan_analysis(
             reduction,
             shown,
-            configuration.sources[row.source].scalars,
+            source.scalars,
             f"reductions.{name}",
             row.run,
         ),

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from scatterflow.config.base import NAME_LENGTH
+from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow
+from scatterflow.config.sources import SourceConfig
 from scatterflow.errors import UserError, suggestion
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ MOST_CHUNKS = 100_000
 
 def check_exposures(planned: PlannedReduction) -> None:
     """Exposures that dead times need must be scalars of this run's source."""
-    scalars = planned.configuration.sources[planned.row.source].scalars
+    scalars = planned.source.scalars
     for name in sorted(planned.needed_scalars - set(scalars)):
         raise UserError(
             f"{name!r} is no scalar of source {planned.row.source!r}",
@@ -82,3 +84,23 @@ def check_names(reduction: Any, scalars: dict[str, Any], row: RunRow, name: str)
                 f"key reductions.{name}.{key}, run {row.run}",
                 suggestion(scalar, scalars) if scalars else f"add sources.{row.source}.scalars",
             )
+
+
+def check_source(configuration: Configuration, row: RunRow, name: str) -> None:
+    """Raise UserError unless the run's source gives what the technique works on: frames, or shots."""
+    technique = configuration.reductions[name].technique
+    source = configuration.sources[row.source]
+    frames = isinstance(source, SourceConfig)
+    if frames == (technique == "shots"):
+        kind = "frames, not shots" if frames else "shots, not frames"
+        fitting = [
+            title
+            for title, other in configuration.sources.items()
+            if isinstance(other, SourceConfig) != (technique == "shots")
+        ]
+        raise UserError(
+            f"source {row.source!r} of format {source.format!r} gives {kind}, and reduction {name!r} is of "
+            f"technique {technique!r}",
+            f"run table {configuration.runs}, run {row.run}",
+            f"sources for it: {', '.join(fitting) or 'none is configured'}",
+        )

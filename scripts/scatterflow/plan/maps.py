@@ -153,7 +153,7 @@ def _check(planned: PlannedMap, where: str) -> None:
     settings = planned.settings
     for member in planned.members:
         place = f"{where}, run {member.row.run}"
-        scalars = set(member.configuration.sources[member.row.source].scalars) | {"frame_number"}
+        scalars = set(member.source.scalars) | {"frame_number"}
         for axis in settings.axes:
             if axis.scalar not in scalars:
                 raise UserError(
@@ -170,7 +170,7 @@ def _check(planned: PlannedMap, where: str) -> None:
 
 def result_quantities(member: PlannedReduction) -> set[str]:
     """Quantities that a result file holds by itself."""
-    scalars = member.configuration.sources[member.row.source].scalars
+    scalars = member.source.scalars
     applied = applied_corrections(member)["settings"]
     corrected = {"transmission"} if applied["absorption"] else set()
     totals = {f"{task.name}_{TOTAL}" for task in member.shown}

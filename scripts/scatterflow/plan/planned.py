@@ -25,6 +25,11 @@ class Planned:
         return self.configuration.reductions[self.name]
 
     @property
+    def source(self) -> Any:
+        """How the run's raw data is laid out."""
+        return self.configuration.sources[self.row.source]
+
+    @property
     def needed_scalars(self) -> Collection[str]:
         """Scalars that are needed wherever frames are read."""
         return ()
@@ -35,7 +40,7 @@ class Planned:
         scalars: with the per-frame scalars (for the result), or frames only (for a chunk job), so
         that a change of the one does not outdate the other.
         """
-        recipe = self.configuration.sources[self.row.source].model_dump()
+        recipe = self.source.model_dump()
         recipe["frames"] = {name: recipe["frames"][name] for name in self.detectors}
         needed = self.needed_scalars
         if not scalars:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scatterflow.config.sources import SourceConfig
 from scatterflow.errors import UserError, suggestion
 from scatterflow.plan.build import Plan
 
@@ -22,7 +23,14 @@ def proposal_location(plan: Plan, name: str) -> dict[str, Any]:
     row = plan.rows[proposal.run]
     if row.source not in configuration.sources:
         raise UserError(f"run {row.run} has no known source", where, "name one in the run table")
-    recipe = configuration.sources[row.source].model_dump()
+    source = configuration.sources[row.source]
+    if not isinstance(source, SourceConfig):
+        raise UserError(
+            f"run {row.run} holds shots, and masks are proposed from frames",
+            where,
+            "a dark run of shots gives the bad pixels: reductions.NAME.detectors.NAME.dark",
+        )
+    recipe = source.model_dump()
     if proposal.detector not in recipe["frames"]:
         raise UserError(
             f"source {row.source!r} of run {row.run} has no frames of detector {proposal.detector!r}",

@@ -111,7 +111,7 @@ def _open(fields: str) -> Source:
 
 def _existing(paths: list[str], planned: Planned) -> list[str]:
     found = {path for path in paths if _is_there(path, planned)}
-    if planned.configuration.sources[planned.row.source].missing == "nan":
+    if planned.source.missing == "nan":
         return [path for path in paths if path in found]
     for path in paths:
         if path not in found:

@@ -27,7 +27,7 @@ def result_files(planned: PlannedReduction) -> list[str]:
         return []
     folder = f"results/{planned.row.run}/{planned.name}"
     plots = [f"{detector}_frames" for detector in planned.detectors]
-    if planned.configuration.sources[planned.row.source].scalars:
+    if planned.source.scalars:
         plots.append("monitors")
     applied = applied_corrections(planned)["settings"]
     if applied["flux"] is not None:

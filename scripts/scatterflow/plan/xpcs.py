@@ -149,6 +149,7 @@ def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) 
     from scatterflow.plan.build import plan_mask
 
     reduction: Any = configuration.reductions[name]
+    source: Any = configuration.sources[row.source]
     detector = _detector(reduction, row, name, configuration)
     used = frame_range(
         reduction.frames.model_dump(), row.frames, f"run {row.run}, key reductions.{name}.frames"
@@ -159,7 +160,7 @@ def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) 
             f"run {row.run}, key reductions.{name}.frames",
             "lower stride or average, or take more frames",
         )
-    if reduction.frame_time_s is None and configuration.sources[row.source].metadata is None:
+    if reduction.frame_time_s is None and source.metadata is None:
         raise UserError(
             "the time from one raw frame to the next is not known",
             f"run {row.run}, reduction {name}",
@@ -204,7 +205,8 @@ def plan_xpcs(plan: Plan, row: RunRow, name: str, configuration: Configuration) 
 
 
 def _detector(reduction: Any, row: RunRow, name: str, configuration: Configuration) -> str:
-    available = list(configuration.sources[row.source].frames)
+    source: Any = configuration.sources[row.source]
+    available = list(source.frames)
     if reduction.detector is None and len(available) == 1:
         return available[0]
     if reduction.detector is None:

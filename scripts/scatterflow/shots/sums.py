@@ -1,74 +1,20 @@
 """Sums of a detector's shots, pixel by pixel, by name: what SLAC's smalldata_tools keeps in `Sums/`.
 
-A name is a recipe, words joined by `_`, the first is `calib`: calibrated frames, summed. In this order
-
-    dropped       only shots without X-rays
-    thresADU<n>   values below n count as 0, n in the unit of the frames: thresADU1, thresADU2.5
-    nhits         values above 0 count as 1, all others as 0
-    square        squares
-    max           the largest value instead of the sum
-
-so calib, calib_dropped, calib_dropped_square, calib_thresADU1, calib_max. The words may stand in any order,
-the steps are these. A value that is NaN is left out, and how many are left in is counted. Sums and largest
-values are the accumulators `Mean` and `Maximum` of `shots`: the same for any chunks.
+A name is a recipe (`scatterflow.sum_names`). A value that is NaN is left out, and how many are left in is
+counted. Sums and largest values are the accumulators `Mean` and `Maximum`: the same for any chunks.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
 from scatterflow.shots.accumulators import Maximum
 from scatterflow.shots.moments import Mean
-
-WORDS = ("dropped", "thresADU", "nhits", "square", "max")
-_THRESHOLD = re.compile(r"thresADU(\d+(?:\.\d+)?)")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a sum's name asks for; threshold None: none."""
-
-    dropped: bool
-    threshold: float | None
-    hits: bool
-    square: bool
-    largest: bool
-
-
-def recipe(name: str) -> Recipe:
-    """Recipe of a name. Raises UserError for words that are not known."""
-    first, *words = name.split("_")
-    place = f"sums: {name}"
-    if first != "calib":
-        raise UserError(
-            f"a sum called {name!r}",
-            place,
-            "names begin with calib; images of assembled tiles are drawn from the sums of the tiles",
-        )
-    found = [_THRESHOLD.fullmatch(word) for word in words]
-    threshold = [float(match[1]) for match in found if match]
-    for word, match in zip(words, found, strict=True):
-        if match is None and (word not in WORDS or word == "thresADU"):
-            raise UserError(
-                f"a sum called {name!r}",
-                place,
-                suggestion(word, WORDS) + "; of thresADU the number follows: thresADU1",
-            )
-    if len(threshold) > 1:
-        raise UserError(f"two thresholds in {name!r}", place, "give one")
-    return Recipe(
-        "dropped" in words,
-        threshold[0] if threshold else None,
-        "nhits" in words,
-        "square" in words,
-        "max" in words,
-    )
+from scatterflow.sum_names import Recipe, recipe
 
 
 class ShotSums:

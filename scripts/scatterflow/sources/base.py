@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,7 +32,8 @@ class RunLocation:
     root: the folder that `raw` and all patterns are relative to; nothing outside it is read.
     frames: number of frames that the run table promises.
     recipe: the `sources:` entry of the configuration (a dict as `SourceConfig.model_dump()` gives it).
-    shapes: expected shape of each detector used, {name: (rows, cols)}.
+    shapes: expected shape of each detector used, {name: (rows, cols)}; of shots
+        (tiles, rows, cols) as well.
     """
 
     run: str
@@ -39,12 +41,12 @@ class RunLocation:
     root: str
     frames: int
     recipe: dict[str, Any]
-    shapes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> RunLocation:
         """From plain values, as they come through rule parameters or JSON."""
-        shapes = {name: (shape[0], shape[1]) for name, shape in fields["shapes"].items()}
+        shapes = {name: tuple(shape) for name, shape in fields["shapes"].items()}
         return cls(**{**fields, "shapes": shapes})
 
 
