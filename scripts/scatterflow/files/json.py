@@ -50,13 +50,27 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; raises UserError if it is not JSON (NaN is none)."""
+    return parse_json(Path(path).read_bytes(), str(path))
+
+
+def parse_json(content: bytes, where: str) -> Any:
+    """The value that the bytes of a JSON file hold; raises UserError as `read_json`."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return json.loads(
+            content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"not a readable JSON file ({error})", str(path), "delete it and run snakemake again"
+            f"not a readable JSON file ({error})", where, "delete it and run snakemake again"
         ) from error
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large for a number")
+    return number

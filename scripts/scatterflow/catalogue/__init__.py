@@ -1,0 +1,1 @@
+"""Records of results, their index, and what is made from them."""
