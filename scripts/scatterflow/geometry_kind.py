@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-PIXEL_FILES = (".geom", ".h5")
+PIXEL_FILES = (".geom", ".h5", ".hdf5", ".nxs", ".cxi")
 """Endings of files that give the position of each pixel; others are PONI files."""
 SOURCE = "source"
 """In place of a file: what the raw files say."""
@@ -13,5 +14,7 @@ SOURCE = "source"
 def has_plane(geometry: Any) -> bool:
     """Whether a detector's `geometry` is one plane; False as well where it has none (None)."""
     if isinstance(geometry, str):
-        return geometry != SOURCE and not geometry.endswith(PIXEL_FILES)
-    return geometry is not None
+        return geometry != SOURCE and not geometry.partition("::")[0].endswith(PIXEL_FILES)
+    if isinstance(geometry, Mapping):
+        return "quadrants" not in geometry
+    return geometry is not None and not hasattr(geometry, "quadrants")

@@ -45,6 +45,15 @@ class GeometryParameters(Model):
     """Name of a detector that pyFAI knows (`Pilatus1M`, `Eiger2_4M`, ...): pixel size and gaps."""
 
 
+class QuadrantGeometry(Model):
+    """A camera of the European XFEL, by the positions of its quadrants (EXtra-geom)."""
+
+    family: Annotated[Text, Field(min_length=1)]
+    """Camera: `AGIPD_1M`, `LPD_1M`, `DSSC_1M`."""
+    quadrants: Annotated[list[Pair], Field(min_length=4, max_length=4)]
+    """x and y of the four quadrants as EXtra-geom takes them: pixels for AGIPD, else mm."""
+
+
 class GapsMask(Model):
     """The gaps of the detector as pyFAI knows them (needs a known detector in the geometry)."""
 
@@ -155,9 +164,9 @@ class DetectorConfig(Model):
     """(rows, columns) of a stored frame, pixels; of frames with tiles, all tiles one above the other."""
     tiles: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Tiles that a frame consists of (`shots`); left out: it is one image."""
-    geometry: FilePath | Literal["source"] | GeometryParameters | None = None
+    geometry: FilePath | GeometryParameters | QuadrantGeometry | None = None
     """A PONI file, or explicit parameters. For `shots` also a CrystFEL file (.geom), an HDF5 file (.h5) with
-    `x`, `y`, `z` of each pixel in mm, or `source`: what the raw files say; may be left out."""
+    `x`, `y`, `z` of each pixel, quadrants, or `source`: what the raw files say; may be left out."""
     orientation: Annotated[int, Field(ge=1, le=4)] | None = None
     """pyFAI's orientation of the frame (1 top left ... 3 bottom right, the default ... 4); must agree
     with the PONI file if that states one."""

@@ -28,7 +28,7 @@ from scatterflow.detectors.quiet import quiet
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.checksums import array_sha256
 from scatterflow.files.json import to_json
-from scatterflow.geometry_kind import has_plane
+from scatterflow.geometry_kind import SOURCE, has_plane
 
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
@@ -64,7 +64,9 @@ def geometry_files(detector: dict[str, Any]) -> list[str]:
     """The files that a detector's geometry is read from: the PONI file and what it names in turn
     (a NeXus detector description, a spline file), or the file with the positions of its pixels."""
     if not has_plane(detector["geometry"]):
-        return [detector["geometry"]] if detector["geometry"] not in (None, "source") else []
+        geometry = detector["geometry"]
+        named = isinstance(geometry, str) and geometry != SOURCE
+        return [geometry.partition("::")[0]] if named else []
     if isinstance(detector["geometry"], str):
         entries = read_poni(detector["geometry"], f"geometry {detector['geometry']}")
         config = entries["detector_config"]
