@@ -30,6 +30,8 @@ class ShotSourceBase(Model):
 
     scalars: dict[Name, DetectorId | ShotScalar] = Field(default={})
     """Scalars by names of your own, the stored name or more; left out: all, under their stored names."""
+    missing: Literal["error", "nan"] = "error"
+    """What a corrupt frame does: stop with an error, or count as absent from its shot."""
 
     def recipe(self) -> dict[str, Any]:
         """The source as plain values, keys that are not given left out."""

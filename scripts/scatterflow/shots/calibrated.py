@@ -3,8 +3,8 @@
     value = calibrated (scatterflow.shots.calibrate), bad pixels 0; noise: rms of the dark in the same unit
 
 Constants come from the dark (pedestal, rms, good pixels), from a file that may replace or add to them
-(`constants`: pedestal, offset, gain, rms, good), and the good mask of the detector. A pixel is good if it is so
-in all of them.
+(`constants`: pedestal, offset, gain, rms, good), and the good mask of the detector. A pixel is good if it is
+so in all of them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ import numpy as np
 
 from scatterflow.detectors.masks import read_mask
 from scatterflow.detectors.positions import load_positions
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.files.hdf5 import reading
 from scatterflow.geometry_kind import has_plane
 from scatterflow.shots.calibrate import CONSTANTS, Calibration, calibrate, prepare_calibration
 from scatterflow.shots.dark_file import read_dark
 from scatterflow.shots.regions import Frames
-from scatterflow.sources.shots import ShotDetectorInfo, ShotSource, detector_of
+from scatterflow.sources.shots import (
+    ShotDetectorInfo,
+    ShotSource,
+    absent_frames,
+    detector_of,
+)
 
 BLOCK_BYTES = 200_000_000
 """Of a block of frames, as float32."""
@@ -33,9 +38,10 @@ BLOCK_BYTES = 200_000_000
 class CalibratedDetector:
     """One detector of a run.
 
-    info: of the stored frames. calibration: constants made ready. good: (*shape) bool; noise: (*shape) float32
-    in the frames' unit, or None; positions: x, y, z in mm, (*shape) each, or None. constants: as they were
-    given, by name, for the record. unit: of the frames, ADU or photons.
+    info: of the stored frames. calibration: constants made ready. good: (*shape) bool; noise: (*shape)
+    float32 in the frames' unit, or None; positions: x, y, z in mm, (*shape) each, or None. constants: as
+    they were given, by name, for the record. unit: of the frames, ADU or photons. skip_missing: take frames
+    that cannot be read for absent.
     """
 
     name: str
@@ -47,6 +53,7 @@ class CalibratedDetector:
     positions: tuple[np.ndarray, np.ndarray, np.ndarray] | None
     constants: dict[str, np.ndarray]
     unit: str
+    skip_missing: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,8 +70,9 @@ class CalibratedDetector:
         """Calibrated frames of shots start..stop-1, block by block.
 
         wanted: (stop - start,) bool, which shots are to be read; None: all. Yields the number of the block's
-        first shot, which of its shots have a frame that was wanted, (n,) bool, these frames (m, *shape) float32,
-        and of each the number of good pixels that are NaN, (m,) int64.
+        first shot, which of its shots have a frame that was wanted, (n,) bool, these frames (m, *shape)
+        float32, and of each the number of good pixels that are NaN, (m,) int64. Raises FrameError for a frame
+        that cannot be read, unless skip_missing.
         """
         size = self.block_shots()
         for first in range(start, stop, size):
@@ -78,10 +86,22 @@ class CalibratedDetector:
             # Nothing is read before the first and behind the last of them.
             inside = np.flatnonzero(kept)
             begin, end = int(inside[0]), int(inside[-1]) + 1
-            stored, present = self.source.read(self.name, first + begin, first + end)
+            stored, present = self._read(first + begin, first + end)
             kept[begin:end] &= present
             found = calibrate(stored[kept[begin:end]], self.calibration, threads=threads)
             yield first, kept, found.frames, found.invalid
+
+    def _read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Stored frames, and which are there."""
+        try:
+            return self.source.read(self.name, start, stop)
+        except FrameError:
+            if not self.skip_missing:
+                raise
+            if stop - start == 1:
+                return absent_frames(1, self.info.shape, self.info.dtype), np.zeros(1, bool)
+        parts = [self._read(shot, shot + 1) for shot in range(start, stop)]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
 
     def frames(self, values: np.ndarray) -> Frames:
         """Frames (n, *shape) with what functions need to know of them."""
@@ -96,12 +116,13 @@ def calibrated_detector(
     mask: str | None,
     dark: str | None,
     run: str,
+    skip_missing: bool = False,
 ) -> CalibratedDetector:
     """The detector `name` of a run, made ready.
 
     settings: `calibration`, `constants` (a file, or None) and `geometry` (settings of the detector, or None).
-    mask, dark: files of the good mask and of the dark, or None. Raises UserError: the run lacks the detector,
-    constants of another shape or gain modes, a geometry that cannot be read.
+    mask, dark: files of the good mask and of the dark, or None. skip_missing: as there. Raises UserError: the
+    run lacks the detector, constants of another shape or gain modes, a geometry that cannot be read.
     """
     info = detector_of(source.detectors, name, run)
     shape = tuple(info.shape)
@@ -141,6 +162,7 @@ def calibrated_detector(
         _positions(settings.get("geometry"), shape, name, source),
         constants,
         "ADU" if per_photon is None else "photons",
+        skip_missing,
     )
 
 

@@ -5,6 +5,8 @@
     fit_centre       xCen, yCen, R, ... (centre), in mm where positions are known, else columns and rows
     droplets         nDroplets, droplets, photons (photon_reductions)
     photon_map       nPhot (photon_reductions); hands on the map, whole photons per pixel
+    quantise         data, rounded to a bound on the error so that it compresses; hands on the same
+    integrate, simple_hits, fraction_hits, fit_pulses   of waveforms (waveforms)
 
 Each may stand inside of a region. What they need to know of masks and geometry is made ready at the first
 block of shots and kept.
@@ -21,11 +23,13 @@ from typing import Any
 import numpy as np
 
 from scatterflow.errors import UserError
+from scatterflow.shots import waveforms
 from scatterflow.shots.azimuthal import azimuthal_averages, prepare_azimuthal
 from scatterflow.shots.centre import ring_centres
 from scatterflow.shots.correlations import autocorrelations, prepare_autocorrelation
 from scatterflow.shots.photon_reductions import droplets, photon_map
-from scatterflow.shots.regions import Frames, Kind, Results
+from scatterflow.shots.regions import Fixed, Frames, Kind, Results
+from scatterflow.shots.settings import above_zero, needed, refuse_unknown
 
 
 def detector_functions(threads: int = 1) -> dict[str, Kind]:
@@ -52,7 +56,14 @@ def detector_functions(threads: int = 1) -> dict[str, Kind]:
             settings,
             lambda: prepare_azimuthal(x, y, z, frames.good, settings, frames.noise),
         )
-        return dict(azimuthal_averages(frames.values, bins, threads=threads)), frames
+        found: Results = dict(azimuthal_averages(frames.values, bins, threads=threads))
+        found |= {
+            "q": Fixed(bins.q, "1/angstrom"),
+            "q_edges": Fixed(bins.q_edges, "1/angstrom"),
+            "sector_edges": Fixed(bins.sector_edges, "degree"),
+            "pixels": Fixed(bins.pixels),
+        }
+        return found, frames
 
     def autocorrelation(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
         mask = kept(
@@ -61,7 +72,8 @@ def detector_functions(threads: int = 1) -> dict[str, Kind]:
             settings,
             lambda: prepare_autocorrelation(frames.good, settings),
         )
-        return dict(autocorrelations(frames.values, mask, threads=threads)), frames
+        found: Results = dict(autocorrelations(frames.values, mask, threads=threads))
+        return found | {"radius": Fixed(mask.radius, "pixel")}, frames
 
     def photons(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
         found = photon_map(
@@ -73,13 +85,62 @@ def detector_functions(threads: int = 1) -> dict[str, Kind]:
         found = droplets(frames.values, frames.good, settings, noise=frames.noise, threads=threads)
         return found, frames
 
+    def pulses(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
+        fit = kept("fit_pulses", frames, settings, lambda: _pulse_fit(settings))
+        return dict(waveforms.fit_pulses(frames.values, fit)), frames
+
     return {
         "azimuthal": azimuthal,
         "autocorrelation": autocorrelation,
         "fit_centre": fit_centre,
         "droplets": find_droplets,
         "photon_map": photons,
+        "quantise": quantise,
+        "integrate": _of_traces(waveforms.integrate),
+        "simple_hits": _of_traces(waveforms.simple_hits),
+        "fraction_hits": _of_traces(waveforms.fraction_hits),
+        "fit_pulses": pulses,
     }
+
+
+def quantise(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
+    """Values rounded to multiples of twice `largest_error`, float32: few different ones, that compress well.
+
+    Hands on the rounded frames, so that functions inside tell what the rounding does.
+    """
+    refuse_unknown(settings, ("largest_error",), "settings")
+    # Half a percent less than twice the error leaves room for the rounding of float32.
+    step = 1.99 * above_zero(settings, "largest_error", "quantise")
+    values = (np.round(frames.values.astype(np.float64) / step) * step).astype(np.float32)
+    values = np.where(frames.good, values, np.float32(0))
+    return {"data": values}, replace(frames, values=values)
+
+
+def _of_traces(function: Callable[..., dict[str, np.ndarray]]) -> Kind:
+    """A function of waveforms as a kind."""
+
+    def reduce(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
+        return dict(function(frames.values, settings)), frames
+
+    return reduce
+
+
+def _pulse_fit(settings: Mapping[str, Any]) -> waveforms.PulseFit:
+    """Components from a file, pulses at the delays."""
+    refuse_unknown(settings, ("basis", "delays", "background"), "settings")
+    path = needed(settings, "basis", "fit_pulses")
+    try:
+        basis = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(
+            f"the basis cannot be read ({error})", str(path), "give a .npy file made by `svd_basis`"
+        ) from error
+    if basis.ndim != 2 or basis.dtype.kind not in "fiu":
+        raise UserError(
+            f"a basis of shape {basis.shape}", str(path), "give (components, samples) numbers"
+        )
+    delays = settings.get("delays", (0,))
+    return waveforms.prepare_pulse_fit(basis, delays, settings.get("background"))
 
 
 def fit_centre(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:

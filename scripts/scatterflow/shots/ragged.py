@@ -78,3 +78,19 @@ def unsparsify(lists: Ragged, shape: Sequence[int]) -> np.ndarray:
         add_photons(row, col, tile, counts, begin, end, exact)
         maps[shot] = np.minimum(exact, MOST)
     return maps.reshape(lists.lengths.size, *shape)
+
+
+def stacked(parts: Sequence[tuple[np.ndarray, Ragged]], empty: Ragged, shots: int) -> Ragged:
+    """Lists of blocks as lists of all shots.
+
+    parts: (m,) ascending rows of the shots of each block, in order, and their lists; empty: lists of no shot,
+    which tell names and dtypes; shots without a list have an empty one.
+    """
+    lengths = np.zeros(shots, np.int64)
+    for rows, lists in parts:
+        lengths[rows] = lists.lengths
+    values = {
+        name: np.concatenate([none, *(lists.values[name] for _, lists in parts)])
+        for name, none in empty.values.items()
+    }
+    return Ragged(lengths, values)

@@ -57,6 +57,14 @@ class Frames:
         )
 
 
+@dataclass(frozen=True)
+class Fixed:
+    """A result that is the same for all shots: bins, edges. values: array; unit: of them."""
+
+    values: np.ndarray
+    unit: str = ""
+
+
 Results = dict[str, Any]
 Kind = Callable[[Frames, Mapping[str, Any]], tuple[Results, Frames]]
 
@@ -66,7 +74,7 @@ def apply_functions(
     frames: Frames,
     kinds: Mapping[str, Kind] | None = None,
 ) -> Results:
-    """Results of named functions, and of those nested in them, (n, ...) each.
+    """Results of named functions, and of those nested in them, (n, ...) each, lists (`Ragged`) or `Fixed`.
 
     functions: settings by name, `kind` among them, left out: the name is the kind. kinds: further ones.
     Raises UserError for kinds that are not known and settings that cannot be.
@@ -160,7 +168,8 @@ def spectrum(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Fram
     counts = np.zeros((len(frames.values), edges.size - 1), np.int64)
     rows = np.ascontiguousarray(frames.values).reshape(len(counts), frames.good.size)
     add_histograms(rows, np.ascontiguousarray(frames.good).reshape(-1), edges, counts)
-    return {"data": counts}, Frames(counts, np.ones(counts.shape[1], bool))
+    found: Results = {"data": counts, "edges": Fixed(edges)}
+    return found, Frames(counts, np.ones(counts.shape[1], bool))
 
 
 def spectrum_edges(settings: Mapping[str, Any]) -> np.ndarray:
