@@ -22,6 +22,7 @@ from scatterflow.plan.targets import (
     chunk_name,
     result_files,
     result_path,
+    shots_files,
     xpcs_files,
 )
 from scatterflow.registry.pinned import pin_files
@@ -40,19 +41,28 @@ if workflow.is_main_process:
 
 PLAN = make_plan()
 
-# Reductions of technique `xpcs` have a wildcard of their own, so that rules of both techniques may write
-# files of the same name.
-XPCS_PATTERN = "|".join(
-    re.escape(name)
-    for name, reduction in PLAN.configuration.reductions.items()
-    if reduction.technique == "xpcs"
-)
+
+def names_of_technique(technique):
+    """A pattern of the names of all reductions of a technique, one that matches nothing for none."""
+    names = [
+        re.escape(name)
+        for name, reduction in PLAN.configuration.reductions.items()
+        if reduction.technique == technique
+    ]
+    return f"(?:{'|'.join(names)})" if names else r"(?!)"
+
+
+# Reductions of techniques `xpcs` and `shots` have wildcards of their own, so that rules of all techniques may
+# write files of the same name.
+XPCS_PATTERN = names_of_technique("xpcs")
+SHOTS_PATTERN = names_of_technique("shots")
 
 
 wildcard_constraints:
     run=NAME_PATTERN,
-    reduction=(f"(?!(?:{XPCS_PATTERN})/)" if XPCS_PATTERN else "") + NAME_PATTERN,
-    xpcs=f"(?:{XPCS_PATTERN})" if XPCS_PATTERN else r"(?!)",
+    reduction=f"(?!(?:{XPCS_PATTERN}|{SHOTS_PATTERN})/)" + NAME_PATTERN,
+    xpcs=XPCS_PATTERN,
+    shots=SHOTS_PATTERN,
     detector=NAME_PATTERN,
     task=NAME_PATTERN,
     quantity=NAME_PATTERN,
@@ -329,6 +339,9 @@ def all_results(wildcards):
     ]
     reductions += [
         path for reduction in PLAN.xpcs.values() for path in xpcs_files(reduction)
+    ]
+    reductions += [
+        path for reduction in PLAN.shots.values() for path in shots_files(reduction)
     ]
     return reductions + [path for found in PLAN.maps.values() for path in found.files]
 

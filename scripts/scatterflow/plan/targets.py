@@ -8,6 +8,7 @@ from scatterflow.plan.companions import applied_corrections
 from scatterflow.plan.exports import export_files
 from scatterflow.plan.planned import Planned
 from scatterflow.plan.refinement import refined_geometries
+from scatterflow.plan.shots import PlannedShots
 from scatterflow.plan.xpcs import PlannedXpcs
 
 
@@ -74,6 +75,18 @@ def xpcs_files(planned: PlannedXpcs) -> list[str]:
     plots += [f"g2_{name}" for name in reduction.fits]
     plots += [f"parameters_{name}" for name in reduction.fits]
     return files + [f"{folder}/plots/{name}.png" for name in plots]
+
+
+def shots_files(planned: PlannedShots) -> list[str]:
+    """Small data, result, and what is registered, of one shots reduction of one run."""
+    folder = f"results/{planned.row.run}/{planned.name}"
+    files = [result_path(planned), f"{folder}/{planned.row.run}.h5"]
+    registered = [
+        f"resources/darks/{planned.darks[detector]}.registered.json"
+        for detector, settings in planned.reduction.detectors.items()
+        if settings.dark is not None and settings.dark.register_as is not None
+    ]
+    return files + registered
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

@@ -1,7 +1,7 @@
 """The small data file of a run, from the partial files of its chunks.
 
     /tag (n,)                               tags, increasing
-    /<group>/<field> (n,)                   columns of the default detectors: lightStatus, ipm2, tt, scan, evr, ...
+    /<group>/<field> (n,)                   columns of the default detectors: lightStatus, ipm2, tt, scan, ...
     /damage/<detector> (n,)                 1: the shot has a frame of the detector
     /<detector>/<function>_<key> (n, ...)   results of functions; NaN, or 0 of integers, without a frame
     /<detector>/var_<function>_<key>/*      lists of variable length, one behind the other
@@ -13,8 +13,8 @@
                                             <function>__<parameter>
     /provenance                             NXnotes
 
-Paths are those of SLAC's smalldata_tools (`<experiment>_Run####.h5`); `units` on everything that has one. Rows
-are in the order of tags. Chunks stream through: one is held at a time.
+Paths are those of SLAC's smalldata_tools (`<experiment>_Run####.h5`); `units` on everything that has one.
+Rows are in the order of tags. Chunks stream through: one is held at a time.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ def _copy_rows(file: h5py.File, chunk: h5py.Group, start: int, stop: int, shots:
             if name in file:  # damage: what the jobs saw counts, not what the source promised
                 del file[name]
             _new_rows(file, name, (shots, *values.shape[1:]), values.dtype)
+            file[name].attrs.update(chunk[name].attrs)
         file[name][start:stop] = values
 
 

@@ -33,6 +33,8 @@ from scatterflow.shots.statistics import new_statistic, update_statistic
 from scatterflow.shots.sums import ShotSums
 
 XRAY = "lightStatus/xray"
+INTENSITIES = ("sum", "mean", "max", "area", "data", "azav", "height", "background")
+CENTRES = ("xCen", "yCen", "R")
 
 
 def reduce_chunk(
@@ -93,7 +95,7 @@ def reduce_chunk(
                         threads,
                     )
                 bar.add(len(kept))
-            _write_detector(file, detector.name, nothing, parts, stop - start)
+            _write_detector(file, detector, nothing, parts, stop - start)
             shots = file.require_group("shots")
             write_array(shots, f"damage/{detector.name}", present.astype(np.int8))
             write_array(shots, f"{detector.name}/invalid_pixels", invalid)
@@ -128,14 +130,14 @@ def _add_sums(
 
 def _write_detector(
     file: h5py.File,
-    detector: str,
+    detector: CalibratedDetector,
     nothing: Results,
     parts: list[tuple[np.ndarray, Results]],
     shots: int,
 ) -> None:
     """Results of all blocks, at the places of their shots."""
     for key, empty in nothing.items():
-        path = f"{detector}/{key}"
+        path = f"{detector.name}/{key}"
         if isinstance(empty, Fixed):
             write_array(file.require_group("fixed"), path, empty.values, units=empty.unit)
             continue
@@ -150,8 +152,18 @@ def _write_detector(
         values = _absent(shots, np.asarray(empty))
         for rows, own in found:
             values[rows] = own
-        group = file.require_group(f"shots/{path.rpartition('/')[0]}")
-        write_large(group, path.rpartition("/")[2], values)
+        dataset = write_large(file.require_group(f"shots/{detector.name}"), key, values)
+        dataset.attrs["units"] = _unit(key, detector)
+
+
+def _unit(key: str, detector: CalibratedDetector) -> str:
+    """Unit of a result by the last word of its name."""
+    word = key.rpartition("_")[2]
+    if key.endswith("azav_error") or word in INTENSITIES:
+        return detector.unit
+    if word in CENTRES or key.endswith(tuple(f"{name}_error" for name in CENTRES)):
+        return "pixel" if detector.positions is None else "mm"
+    return "pixel" if word in ("com", "size") else ""
 
 
 def _absent(shots: int, empty: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from scatterflow.sources.simulate import simulate_run, simulated_files
 from scatterflow.sources.simulate_xpcs import simulate_xpcs_run, simulated_xpcs_files
+from scatterflow.sources.simulated_shots import simulate_shot_run, simulated_shot_files
 
 
 def demo_files() -> dict[str, list[tuple[str, str | None, int, int]]]:
@@ -13,7 +14,11 @@ def demo_files() -> dict[str, list[tuple[str, str | None, int, int]]]:
 
     Known without running anything. Detector None: a file that every read of the run needs.
     """
-    return {**simulated_files(), **simulated_xpcs_files()}
+    shots: dict[str, list[tuple[str, str | None, int, int]]] = {
+        name: [(path, None, 0, 0) for path in paths]
+        for name, paths in simulated_shot_files().items()
+    }
+    return {**simulated_files(), **simulated_xpcs_files(), **shots}
 
 
 def simulate_demo_run(name: str, root: str | Path, seed: int) -> None:
@@ -23,5 +28,7 @@ def simulate_demo_run(name: str, root: str | Path, seed: int) -> None:
     """
     if name in simulated_xpcs_files():
         simulate_xpcs_run(name, root, seed)
+    elif name in simulated_shot_files():
+        simulate_shot_run(name, root, seed)
     else:
         simulate_run(name, root, seed)
