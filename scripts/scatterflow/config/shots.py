@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from scatterflow.config.base import (
     Exponent,
@@ -24,6 +24,12 @@ from scatterflow.sum_names import recipe
 Positive = Annotated[float, Field(gt=0), Exponent]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 StoredName = Annotated[Text, Field(min_length=1)]
+
+
+BlockSize = Annotated[
+    tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
+]
 
 
 class LightRuleSettings(Model):
@@ -118,7 +124,7 @@ class GainBitSettings(Model):
 class CommonModeSettings(Model):
     """Medians of blocks of pixels that are taken off each shot."""
 
-    steps: Annotated[list[tuple[int, int]], Field(min_length=1, strict=False)]
+    steps: Annotated[list[BlockSize], Field(min_length=1)]
     """Blocks [rows, columns], 0 for all, one after the other: [1, 0] rows, [1, 96] rows of banks."""
     level_adu: Positive | None = None
     """Pixels beyond this do not count (photons), ADU."""
