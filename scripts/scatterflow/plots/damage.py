@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scatterflow.plots.shot_file import column, heading, number_of_shots, shot_file
+from scatterflow.files.hdf5 import reading
+from scatterflow.plots.shot_file import column, filter_names, heading, scalar_names
 from scatterflow.plots.style import (
     BLUE,
     GREEN,
@@ -24,6 +24,7 @@ from scatterflow.plots.style import (
     save,
     title,
 )
+from scatterflow.shots.small_data import FILTERS, SmallData, open_small_data
 
 MOST_DAMAGED = 0.1
 """Detectors that are missing from a larger part of the shots are marked, as in LCLS's beamline summary."""
@@ -31,33 +32,31 @@ MOST_DAMAGED = 0.1
 
 def plot_damage(small_data: str | Path, png: str | Path, svg: str | Path) -> None:
     """Draw how many shots lack each detector; raises UserError."""
-    with shot_file(small_data) as file:
-        save(damage_figure(file), png, svg)
+    save(damage_figure(open_small_data(small_data)), png, svg)
 
 
 def plot_filters(small_data: str | Path, png: str | Path, svg: str | Path) -> None:
     """Draw what each filter removes; raises UserError."""
-    with shot_file(small_data) as file:
-        save(filters_figure(file), png, svg)
+    save(filters_figure(open_small_data(small_data)), png, svg)
 
 
-def missing_shots(file: h5py.File) -> dict[str, int]:
+def missing_shots(data: SmallData) -> dict[str, int]:
     """Shots without each detector, by its name."""
-    names = list(file.get("damage", ()))
-    return {name: int((column(file, f"damage/{name}") != 1).sum()) for name in names}
+    names = (name for name in scalar_names(data) if name.startswith("damage/"))
+    return {name.partition("/")[2]: int((column(data, name) != 1).sum()) for name in names}
 
 
 @house_style()
-def damage_figure(file: h5py.File) -> Figure:
+def damage_figure(data: SmallData) -> Figure:
     """A bar a detector; those that lack more than a tenth of the shots red."""
-    missing, shots = missing_shots(file), number_of_shots(file)
+    missing, shots = missing_shots(data), data.shots
     figure = Figure(figsize=(WIDTH, 1.9 + 0.42 * max(len(missing), 2)))
     axes = figure.subplots()
     marked = sum(number > MOST_DAMAGED * shots for number in missing.values())
     told = "no detector" if not marked else f"{marked} detector{'s' if marked > 1 else ''}"
     title(
         figure,
-        heading(file),
+        heading(data),
         f"shots without each detector; {told} missing from more than {MOST_DAMAGED:.0%}",
     )
     if not missing:
@@ -73,33 +72,29 @@ def damage_figure(file: h5py.File) -> Figure:
     return figure
 
 
-def filter_counts(file: h5py.File) -> dict[str, dict[str, int]]:
+def filter_counts(data: SmallData) -> dict[str, dict[str, int]]:
     """Of each filter the shots it removes, removes alone, and cannot judge."""
-    found = {}
-    for name, dataset in file.get("filters", {}).items():
-        removed = int((column(file, f"filters/{name}") == 0).sum())
-        counts = {"removed": removed, "alone": 0, "undefined": 0}
-        counts |= {key: int(dataset.attrs[key]) for key in counts if key in dataset.attrs}
-        found[name] = counts
-    return found
-
-
-def passed_all(file: h5py.File) -> np.ndarray:
-    """(n,) bool: shots that all filters pass."""
-    passed = np.ones(number_of_shots(file), dtype=bool)
-    for name in file.get("filters", {}):
-        passed &= column(file, f"filters/{name}") > 0
-    return passed
+    judged = {name: data.passed([name]) for name in filter_names(data)}
+    failures = sum((~passed).astype(np.int64) for passed in judged.values())
+    with reading(data.path) as file:
+        return {
+            name: {
+                "removed": int((~passed).sum()),
+                "alone": int((~passed & (failures == 1)).sum()),
+                "undefined": int(file[f"{FILTERS}/{name}"].attrs["undefined"]),
+            }
+            for name, passed in judged.items()
+        }
 
 
 @house_style()
-def filters_figure(file: h5py.File) -> Figure:
+def filters_figure(data: SmallData) -> Figure:
     """A bar a filter: shots removed by it and others, by it alone, not judged; those that pass all below."""
-    counts, shots = filter_counts(file), number_of_shots(file)
+    counts, shots = filter_counts(data), data.shots
     figure = Figure(figsize=(WIDTH, 2.5 + 0.45 * max(len(counts) + 1, 2)))
     axes = figure.subplots()
-    passed = int(passed_all(file).sum())
-    title(figure, heading(file), f"filters: {passed} of {shots} shots pass all of them")
+    passed = int(data.passed(filter_names(data)).sum())
+    title(figure, heading(data), f"filters: {passed} of {shots} shots pass all of them")
     if not counts:
         no_data_note(axes, "no filter is set")
         return figure

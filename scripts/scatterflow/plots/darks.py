@@ -10,9 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
-from scatterflow.files.hdf5 import reading
 from scatterflow.plots.image_panels import draw_image
-from scatterflow.plots.shot_file import histogram_edges, index_of, shot_file
+from scatterflow.plots.shot_file import histogram_edges, index_of
 from scatterflow.plots.style import (
     BLUE,
     GREY,
@@ -24,23 +23,10 @@ from scatterflow.plots.style import (
     save,
     title,
 )
+from scatterflow.shots.dark_file import read_dark
 from scatterflow.shots.darks import STATUS, Dark, compare_darks, status_counts
 from scatterflow.shots.images import ImageIndex, stacked_index
-
-ARRAYS = ("pedestal", "rms", "status", "frames")
-
-
-def read_dark(path: str | Path) -> Dark:
-    """Constants of a dark run from resources/darks/KEY.h5; raises UserError."""
-    from scatterflow.errors import UserError
-
-    with reading(path) as file:
-        for name in ARRAYS:
-            if name not in file:
-                raise UserError(
-                    f"no dataset {name}", str(path), "delete the file and run snakemake again"
-                )
-        return Dark(*(file[name][()] for name in ARRAYS))
+from scatterflow.shots.small_data import open_small_data
 
 
 def plot_dark(
@@ -60,8 +46,7 @@ def plot_dark(
     shape = dark.pedestal.shape[1:]
     index, unit = stacked_index(shape), "pixels"
     if small_data is not None:
-        with shot_file(small_data) as file:
-            index, unit = index_of(file, detector, shape)
+        index, unit = index_of(open_small_data(small_data), detector, shape)
     before = None if previous is None else read_dark(previous)
     name = f"dark {Path(dark_path).stem}"
     save(dark_figure(dark, detector, name, index, unit, before), png, svg)

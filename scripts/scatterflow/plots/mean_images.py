@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 from matplotlib.figure import Figure
 
+from scatterflow.files.hdf5 import reading
 from scatterflow.plots.image_panels import draw_image, draw_regions, regions
-from scatterflow.plots.shot_file import heading, index_of, parameters, shot_file, text
+from scatterflow.plots.shot_file import frame_unit, heading, index_of, parameters
 from scatterflow.plots.style import WIDTH, house_style, no_data_note, save, title
+from scatterflow.shots.small_data import SmallData, open_small_data
 from scatterflow.shots.sums import recipe
 
 MOST_PANELS = 4
@@ -21,26 +22,29 @@ def plot_mean_images(
     small_data: str | Path, detector: str, png: str | Path, svg: str | Path
 ) -> None:
     """Draw the sums of a detector as images; raises UserError."""
-    with shot_file(small_data) as file:
-        save(mean_images_figure(file, detector), png, svg)
+    save(mean_images_figure(open_small_data(small_data), detector), png, svg)
 
 
-def sums_of(file: h5py.File, detector: str) -> dict[str, np.ndarray]:
+def sums_of(data: SmallData, detector: str) -> dict[str, np.ndarray]:
     """Per pixel means over the shots that a sum counts, largest values as they are; NaN where there are none.
 
     By recipe, the mean, the one of dropped shots and the maximum first.
     """
     found = {}
-    group = file.get("Sums", {})
-    for name in group:
-        if not name.startswith(f"{detector}_calib") or name.endswith("_count"):
-            continue
-        total = np.asarray(group[name][()], dtype=np.float64)
-        label = name.removeprefix(f"{detector}_")
-        if not recipe(label).largest and f"{name}_count" in group:
-            count = np.asarray(group[f"{name}_count"][()])
-            total = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        found[label] = total
+    start = f"{detector}_"
+    with reading(data.path) as file:
+        sums = file.get("Sums", {})
+        for name in (
+            name for name in sums if name.startswith(start) and not name.endswith("_count")
+        ):
+            label = name.removeprefix(start)
+            if not label.startswith("calib"):  # of a detector whose name begins alike
+                continue
+            total = sums[name][()].astype(np.float64)
+            if not recipe(label).largest:
+                count = sums[f"{name}_count"][()]
+                total = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+            found[label] = total
     first = {name: found[name] for name in ORDER if name in found}
     return first | found
 
@@ -53,16 +57,16 @@ def _label(name: str) -> str:
 
 
 @house_style()
-def mean_images_figure(file: h5py.File, detector: str) -> Figure:
+def mean_images_figure(data: SmallData, detector: str) -> Figure:
     """A panel a sum, regions on the first."""
-    sums = dict(list(sums_of(file, detector).items())[:MOST_PANELS])
+    sums = dict(list(sums_of(data, detector).items())[:MOST_PANELS])
     if not sums:
         figure = Figure(figsize=(WIDTH, 2.5))
-        title(figure, heading(file), f"detector {detector}")
+        title(figure, heading(data), f"detector {detector}")
         no_data_note(figure.subplots(), "no sums of this detector: see key `sums`")
         return figure
     shape = next(iter(sums.values())).shape
-    index, unit = index_of(file, detector, shape)
+    index, unit = index_of(data, detector, shape)
     rows, columns = index.shape
     # Wide images stand one below the other.
     across = min(1 if rows < 0.6 * columns else 2 if rows < 1.3 * columns else 3, len(sums))
@@ -70,8 +74,8 @@ def mean_images_figure(file: h5py.File, detector: str) -> Figure:
     image = float(np.clip((WIDTH / across - 1.3) * rows / columns, 1.3, 7.5))
     figure = Figure(figsize=(WIDTH, 1.0 + down * (image + 1.0)))
     panels = figure.subplots(down, across, squeeze=False)
-    title(figure, heading(file), f"detector {detector}: per pixel, over all shots")
-    of_pixels = text(file[f"Sums/{detector}_{next(iter(sums))}"].attrs.get("units", ""))
+    title(figure, heading(data), f"detector {detector}: per pixel, over all shots")
+    of_pixels = frame_unit(data, detector)
     for axes, (name, values) in zip(panels.flat, sums.items(), strict=False):
         drawn, extend = draw_image(axes, values, index, unit)
         axes.set_title(_label(name), loc="left")
@@ -80,5 +84,5 @@ def mean_images_figure(file: h5py.File, detector: str) -> Figure:
         figure.colorbar(drawn, ax=axes, extend=extend, label=of_pixels, pad=0.02, aspect=25)
     for axes in panels.flat[len(sums) :]:
         axes.set_visible(False)
-    draw_regions(panels[0, 0], regions(parameters(file, detector)), index)
+    draw_regions(panels[0, 0], regions(parameters(data, detector)), index)
     return figure

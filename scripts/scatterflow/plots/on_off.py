@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scatterflow.plots.damage import passed_all
 from scatterflow.plots.scan_steps import delay_name, scanned_columns
 from scatterflow.plots.shot_file import (
     column,
     detector_names,
+    filter_names,
     heading,
     mean_and_error,
     monitor_names,
     results_of,
-    shot_file,
+    short_name,
     status,
     unit_of,
 )
@@ -33,6 +32,7 @@ from scatterflow.plots.style import (
     save,
     title,
 )
+from scatterflow.shots.small_data import SmallData, open_small_data
 
 MOST_SIGNALS = 3
 MOST_BINS = 40
@@ -42,19 +42,18 @@ FEWEST = 30
 
 def plot_on_off(small_data: str | Path, png: str | Path, svg: str | Path) -> None:
     """Draw the pump-probe signal of each detector sum; raises UserError."""
-    with shot_file(small_data) as file:
-        save(on_off_figure(file), png, svg)
+    save(on_off_figure(open_small_data(small_data)), png, svg)
 
 
-def signals(file: h5py.File) -> list[str]:
+def signals(data: SmallData) -> list[str]:
     """Sums of detectors, one number per shot."""
-    found = [name for det in detector_names(file) for name in results_of(file, det, "sum")]
-    return [name for name in found if file[name].ndim == 1][:MOST_SIGNALS]
+    found = [name for det in detector_names(data) for name in results_of(data, det, "sum")]
+    return [name for name in found if name in data.scalars][:MOST_SIGNALS]
 
 
-def along(file: h5py.File) -> str | None:
+def along(data: SmallData) -> str | None:
     """What signals are drawn along: the delay, else what was scanned."""
-    return delay_name(file) or next(iter(scanned_columns(file)), None)
+    return delay_name(data) or next(iter(scanned_columns(data)), None)
 
 
 def delay_bins(values: np.ndarray) -> np.ndarray:
@@ -79,35 +78,35 @@ def binned(values: np.ndarray, place: np.ndarray, bins: int) -> tuple[np.ndarray
 
 
 @house_style()
-def on_off_figure(file: h5py.File) -> Figure:
+def on_off_figure(data: SmallData) -> Figure:
     """For each signal the curves on the left, the relative difference on the right."""
-    names, axis = signals(file), along(file)
+    names, axis = signals(data), along(data)
     figure = Figure(figsize=(WIDTH, 1.6 + 2.6 * max(1, len(names))))
     panels = figure.subplots(max(1, len(names)), 2, squeeze=False, sharex=True)
-    edges = np.array([]) if axis is None else delay_bins(column(file, axis))
+    edges = np.array([]) if axis is None else delay_bins(column(data, axis))
     if not names or edges.size < 2:
-        title(figure, heading(file), "signal with and without laser")
+        title(figure, heading(data), "signal with and without laser")
         no_data_note(panels[0, 0], "no detector sum, or nothing was scanned")
         panels[0, 1].set_visible(False)
         return figure
     assert axis is not None
-    monitor = next(iter(monitor_names(file)), None)
-    chosen = passed_all(file) & (status(file, "xray") != 0)
+    monitor = next(iter(monitor_names(data)), None)
+    chosen = data.passed(filter_names(data)) & (status(data, "xray") != 0)
     told = f", over {monitor}" if monitor else ""
-    title(figure, heading(file), f"signal{told}: {int(chosen.sum())} shots that pass all filters")
-    places = np.digitize(column(file, axis), edges) - 1
+    title(figure, heading(data), f"signal{told}: {int(chosen.sum())} shots that pass all filters")
+    places = np.digitize(column(data, axis), edges) - 1
     places[~chosen] = -1
     for row, name in enumerate(names):
-        values = column(file, name)
+        values = column(data, name)
         if monitor:
-            by = column(file, monitor)
+            by = column(data, monitor)
             values = np.divide(values, by, out=np.full(values.shape, np.nan), where=by > 0)
-        _draw_signal(panels[row, 0], panels[row, 1], values, places, edges, status(file, "laser"))
+        _draw_signal(panels[row, 0], panels[row, 1], values, places, edges, status(data, "laser"))
         panels[row, 0].set_title(name, loc="left")
         panels[row, 0].set_ylabel("mean per shot")
         panels[row, 1].set_ylabel("(on − off) / off (%)")
     for axes in panels[-1]:
-        axes.set_xlabel(axis_label(axis, unit_of(file, axis)))
+        axes.set_xlabel(axis_label(short_name(axis), unit_of(data, axis)))
     return figure
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,17 +17,18 @@ from matplotlib.ticker import MaxNLocator
 
 from scatterflow.plots.shot_file import (
     column,
+    fixed_beside,
+    frame_unit,
     heading,
     histogram_edges,
     lists_of,
     mean_and_error,
     nested_setting,
-    number_of_shots,
     parameters,
     results_of,
-    setting,
-    shot_file,
     status,
+    unit_of,
+    with_detector,
 )
 from scatterflow.plots.style import (
     BLUE,
@@ -37,12 +37,13 @@ from scatterflow.plots.style import (
     ORANGE,
     RED,
     WIDTH,
+    axis_label,
     house_style,
     no_data_note,
     save,
     title,
 )
-from scatterflow.shots.regions import spectrum_edges
+from scatterflow.shots.small_data import SmallData, open_small_data
 
 MOST_PEAKS = 6
 RAREST = 1e-9
@@ -54,76 +55,68 @@ def plot_single_photon_spectrum(
     small_data: str | Path, detector: str, png: str | Path, svg: str | Path
 ) -> None:
     """Draw the spectra of a detector's pixels and droplets; raises UserError."""
-    with shot_file(small_data) as file:
-        save(single_photon_figure(file, detector), png, svg)
+    save(single_photon_figure(open_small_data(small_data), detector), png, svg)
 
 
 def plot_photon_histograms(
     small_data: str | Path, detector: str, png: str | Path, svg: str | Path
 ) -> None:
     """Draw photons per shot and per pixel of a detector; raises UserError."""
-    with shot_file(small_data) as file:
-        save(photon_histograms_figure(file, detector), png, svg)
+    save(photon_histograms_figure(open_small_data(small_data), detector), png, svg)
 
 
-def photon_energy(found: dict) -> float | None:
-    """ADU per photon, from the parameters of a detector; None: not stored."""
-    value = nested_setting(found, "adu_per_photon")
-    return None if value is None else float(np.ravel(value)[0])
+def adu_of_photon(data: SmallData, detector: str) -> float | None:
+    """What a photon gives in the unit of the frames, by the settings of functions; None: not known."""
+    if frame_unit(data, detector) == "photons":
+        return 1.0
+    value = nested_setting(parameters(data, detector), "adu_per_photon")
+    return None if value is None else float(value)
 
 
 @house_style()
-def single_photon_figure(file: h5py.File, detector: str) -> Figure:
+def single_photon_figure(data: SmallData, detector: str) -> Figure:
     """Spectra of pixels, shots with and without X-rays; of droplets."""
-    found = parameters(file, detector)
-    photon = photon_energy(found)
-    spectra = results_of(file, detector, "data")
-    spectra = [name for name in spectra if file[name].ndim == 2 and file[name].dtype.kind in "iu"]
-    drops = [name for name in lists_of(file, detector, "droplets") if "data" in file[name]]
+    photon = adu_of_photon(data, detector)
+    spectra = [
+        name
+        for name in results_of(data, detector, "data")
+        if fixed_beside(data, name, "edges") is not None
+    ]
+    drops = lists_of(data, detector, "droplets")
     figure = Figure(figsize=(WIDTH, 1.0 + 3.1 * max(1, len(spectra[:2]) + len(drops[:1]))))
-    title(figure, heading(file), f"detector {detector}: spectra of pixels and droplets")
+    title(figure, heading(data), f"detector {detector}: spectra of pixels and droplets")
     panels = figure.subplots(max(1, len(spectra[:2]) + len(drops[:1])), 1, squeeze=False)[:, 0]
     if not spectra and not drops:
         no_data_note(panels[0], "no function `spectrum` or `droplets` of this detector")
         return figure
     for axes, name in zip(panels, spectra[:2], strict=False):
-        _draw_spectrum(axes, file, name, found)
+        _draw_spectrum(axes, data, name)
         _mark_photons(axes, photon)
     for name in drops[:1]:
-        _draw_droplets(panels[-1], file, name)
+        _draw_droplets(panels[-1], data, name)
         _mark_photons(panels[-1], photon)
     return figure
 
 
-def _edges_of(found: dict, name: str, bins: int) -> np.ndarray:
-    """Edges of a spectrum by its settings; numbers of bins where they are not stored."""
-    given = {key: setting(found, name, key) for key in ("range", "bins", "step", "edges")}
-    given = {key: value for key, value in given.items() if value is not None}
-    if "range" in given or "edges" in given:
-        edges = spectrum_edges(given)
-        if edges.size == bins + 1:
-            return edges
-    return np.arange(bins + 1.0)
-
-
-def _draw_spectrum(axes: Axes, file: h5py.File, name: str, found: dict) -> None:
-    counts, lit = column(file, name), status(file, "xray") != 0
-    edges = _edges_of(found, name, counts.shape[1])
+def _draw_spectrum(axes: Axes, data: SmallData, name: str) -> None:
+    counts, lit = column(data, name), status(data, "xray") != 0
+    edges = fixed_beside(data, name, "edges")
     for chosen, colour, label in ((lit, BLUE, "X-rays on"), (~lit, GREY, "off")):
         if chosen.any():
             mean = counts[chosen].sum(axis=0) / chosen.sum()
             axes.stairs(mean, edges, color=colour, label=f"{label}, {int(chosen.sum())} shots")
     axes.set_yscale("log")
-    axes.set_xlabel("pixel value (ADU)")
+    axes.set_xlabel(axis_label("pixel value", unit_of(data, name)))
     axes.set_ylabel("pixels per shot and bin")
     axes.set_title(name, loc="left")
     axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
 
 
-def _draw_droplets(axes: Axes, file: h5py.File, name: str) -> None:
-    values = np.asarray(file[f"{name}/data"][()], dtype=np.float64)
+def _draw_droplets(axes: Axes, data: SmallData, name: str) -> None:
+    lists = data.lists(name).values
+    values = lists["data"].astype(np.float64)
     axes.set_title(f"{values.size} droplets: {name}", loc="left")
-    axes.set_xlabel("sum of a droplet (ADU)")
+    axes.set_xlabel(axis_label("sum of a droplet", frame_unit(data, name.split("/")[0])))
     axes.set_ylabel("droplets per bin")
     if values.size == 0:
         no_data_note(axes, "no droplet")
@@ -131,11 +124,10 @@ def _draw_droplets(axes: Axes, file: h5py.File, name: str) -> None:
     low, high = np.quantile(values, (0, 0.999))
     edges = np.linspace(min(low, 0.0), high * 1.02 + FEW, 161)
     axes.hist(values, edges, histtype="step", color=BLUE, linewidth=1.4)
-    if "npix" in file[name]:
-        alone = np.asarray(file[f"{name}/npix"][()]) == 1
-        axes.hist(values[alone], edges, histtype="step", color=GREEN, label="of one pixel")
-        axes.plot([], [], color=BLUE, label="all")
-        axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
+    alone = lists["npix"] == 1
+    axes.hist(values[alone], edges, histtype="step", color=GREEN, label="of one pixel")
+    axes.plot([], [], color=BLUE, label="all")
+    axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
     axes.set_yscale("log")
 
 
@@ -181,35 +173,29 @@ def negative_binomial(mean: float, modes: float, k: np.ndarray) -> np.ndarray:
 
 
 @house_style()
-def photon_histograms_figure(file: h5py.File, detector: str) -> Figure:
+def photon_histograms_figure(data: SmallData, detector: str) -> Figure:
     """Photons per shot on top, P(k) below."""
     counts = [
         name
         for ending in ("nPhotons", "nPhot", "nDroplets")
-        for name in results_of(file, detector, ending)
+        for name in results_of(data, detector, ending)
     ]
-    shares = results_of(file, detector, "prob")
+    shares = results_of(data, detector, "prob")
     figure = Figure(figsize=(WIDTH, 7.0 if shares else 4.2))
     panels = figure.subplots(2 if shares else 1, 1, squeeze=False)[:, 0]
-    title(figure, heading(file), f"detector {detector}: photons")
+    title(figure, heading(data), f"detector {detector}: photons")
     if counts:
-        _draw_per_shot(panels[0], file, counts[0], _with_detector(file, detector))
+        _draw_per_shot(panels[0], data, counts[0], with_detector(data, detector))
     else:
         no_data_note(panels[0], "no function `droplets` or `photon_map` of this detector")
     if shares:
-        _draw_probabilities(panels[1], file, shares[0], detector)
+        _draw_probabilities(panels[1], data, shares[0], detector)
     return figure
 
 
-def _with_detector(file: h5py.File, detector: str) -> np.ndarray:
-    """(n,) bool: shots that have the detector."""
-    name = f"damage/{detector}"
-    return column(file, name) == 1 if name in file else np.ones(number_of_shots(file), bool)
-
-
-def _draw_per_shot(axes: Axes, file: h5py.File, name: str, there: np.ndarray) -> None:
+def _draw_per_shot(axes: Axes, data: SmallData, name: str, there: np.ndarray) -> None:
     values, lit, laser = (
-        column(file, name), status(file, "xray") != 0, status(file, "laser") > 0
+        column(data, name), status(data, "xray") != 0, status(data, "laser") > 0
     )  # fmt: skip
     edges = histogram_edges(values, 70)
     kinds = (
@@ -229,9 +215,9 @@ def _draw_per_shot(axes: Axes, file: h5py.File, name: str, there: np.ndarray) ->
     axes.legend(loc="upper right", fontsize=9)
 
 
-def _draw_probabilities(axes: Axes, file: h5py.File, name: str, detector: str) -> None:
-    chosen = (status(file, "xray") != 0) & _with_detector(file, detector)
-    shares = column(file, name)[chosen]
+def _draw_probabilities(axes: Axes, data: SmallData, name: str, detector: str) -> None:
+    chosen = (status(data, "xray") != 0) & with_detector(data, detector)
+    shares = column(data, name)[chosen]
     axes.set_title(f"{name}, {len(shares)} shots with X-rays", loc="left")
     axes.set_xlabel("photons in a pixel, k")
     axes.set_ylabel("part of pixels, P(k)")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,9 +15,7 @@ from scatterflow.plots.shot_file import (
     heading,
     histogram_edges,
     monitor_names,
-    number_of_shots,
     results_of,
-    shot_file,
     status,
     unit_of,
 )
@@ -33,6 +30,7 @@ from scatterflow.plots.style import (
     save,
     title,
 )
+from scatterflow.shots.small_data import SmallData, open_small_data
 
 MOST = 5
 MANY_SHOTS = 20_000
@@ -43,34 +41,33 @@ def plot_shot_correlations(
     small_data: str | Path, png: str | Path, svg: str | Path, columns: list[str] | None = None
 ) -> None:
     """Draw correlations of columns; None: of monitors and detector sums. Raises UserError."""
-    with shot_file(small_data) as file:
-        save(shot_correlations_figure(file, columns), png, svg)
+    save(shot_correlations_figure(open_small_data(small_data), columns), png, svg)
 
 
-def correlated_columns(file: h5py.File) -> list[str]:
+def correlated_columns(data: SmallData) -> list[str]:
     """Monitors, then sums of detectors, at most `MOST`, of each kind some."""
-    monitors = monitor_names(file)
-    sums = [name for det in detector_names(file) for name in results_of(file, det, "sum")]
-    sums = [name for name in sums if file[name].ndim == 1]
+    monitors = monitor_names(data)
+    sums = [name for det in detector_names(data) for name in results_of(data, det, "sum")]
+    sums = [name for name in sums if name in data.scalars]
     kept = max(MOST - len(sums), 2)
     return (monitors[:kept] + sums)[:MOST]
 
 
 @house_style()
-def shot_correlations_figure(file: h5py.File, columns: list[str] | None = None) -> Figure:
+def shot_correlations_figure(data: SmallData, columns: list[str] | None = None) -> Figure:
     """Lower triangle of panels: histograms on the diagonal, pairs below it, with Pearson's r."""
-    names = correlated_columns(file) if columns is None else columns
+    names = correlated_columns(data) if columns is None else columns
     size = max(len(names), 1)
     figure = Figure(figsize=(WIDTH, 1.2 + WIDTH * (0.5 if size == 1 else 0.92)))
     panels = figure.subplots(size, size, squeeze=False)
-    lit = status(file, "xray") != 0
+    lit = status(data, "xray") != 0
     title(
         figure,
-        heading(file),
-        f"correlations of {int(lit.sum())} shots with X-rays, of {number_of_shots(file)}",
+        heading(data),
+        f"correlations of {int(lit.sum())} shots with X-rays, of {data.shots}",
     )
-    laser = status(file, "laser") > 0
-    values = {name: np.where(lit, column(file, name), np.nan) for name in names}
+    laser = status(data, "laser") > 0
+    values = {name: np.where(lit, column(data, name), np.nan) for name in names}
     if not names:
         no_data_note(panels[0, 0], "no monitor and no sum of a detector")
     for row, below in enumerate(names):
@@ -89,9 +86,9 @@ def shot_correlations_figure(file: h5py.File, columns: list[str] | None = None) 
                 axes.set_yticks([])
             axes.tick_params(labelbottom=row == size - 1, labelleft=0 == place < row)
             if row == size - 1:
-                axes.set_xlabel(_short_label(file, across))
+                axes.set_xlabel(_short_label(data, across))
             if place == 0 and row:
-                axes.set_ylabel(_short_label(file, below))
+                axes.set_ylabel(_short_label(data, below))
     if names and np.unique(laser[lit]).size > 1:
         handles = [
             figure.axes[0].plot([], [], "o", color=colour, label=f"laser {state}", markersize=5)[0]
@@ -101,9 +98,9 @@ def shot_correlations_figure(file: h5py.File, columns: list[str] | None = None) 
     return figure
 
 
-def _short_label(file: h5py.File, name: str) -> str:
+def _short_label(data: SmallData, name: str) -> str:
     """The name in two lines where it is long."""
-    return axis_label(name, unit_of(file, name)).replace("/", "/\n" if len(name) > 14 else "/")
+    return axis_label(name, unit_of(data, name)).replace("/", "/\n" if len(name) > 14 else "/")
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:

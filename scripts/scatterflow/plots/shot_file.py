@@ -1,193 +1,164 @@
-"""What the figures of technique `shots` read from a small data file (`results/R/X/R.h5`).
-
-One row per shot: /<group>/<field>, /<detector>/<function>_<field>, /variables/<name>, /filters/<name>;
-lists of variable length in /<detector>/var_<function>_<field>/; sums over shots in /Sums; constants and
-parameters of functions in /UserDataCfg/<detector>.
+"""What the figures of technique `shots` take from a small data file (`shots.small_data`): monitors, light,
+results of a detector by what they end with, parameters of functions, positions of pixels; and means,
+quantiles and histograms of values over shots.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from scatterflow.detectors.positions import stored_positions
-from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading
 from scatterflow.shots.images import ImageIndex, image_index, stacked_index
+from scatterflow.shots.small_data import FILTERS, SmallData
+from scatterflow.shots.variables import GROUP
 
-ONCE = ("Sums", "UserDataCfg")
 BLOCK = 120
 """Shots of a running median: a few seconds of most machines."""
+CONFIGURED = "UserDataCfg"
+_INTENSITY = ("sum", "mean", "max", "azav", "data", "lineout")
 
 
-@contextmanager
-def shot_file(path: str | Path) -> Iterator[h5py.File]:
-    """A small data file open for reading; raises UserError if it is none."""
-    with reading(path) as file:
-        if "tag" not in file:
-            raise UserError("no small data file: it lacks /tag", str(path), "give results/R/X/R.h5")
-        yield file
+def heading(data: SmallData) -> str:
+    """Run, sample and reduction, as far as the file says."""
+    with reading(data.path) as file:
+        run, sample, reduction = (
+            str(file.attrs.get(name, "")) for name in ("run", "sample", "reduction")
+        )
+    parts = [f"run {run or data.path.stem}", sample, reduction or data.path.parent.name]
+    return " · ".join(part for part in parts if part)
 
 
-def heading(file: h5py.File) -> str:
-    """Run and reduction, from the file's place."""
-    path = Path(file.filename)
-    return f"run {path.stem} · {path.parent.name}"
-
-
-def number_of_shots(file: h5py.File) -> int:
-    """Rows of the file."""
-    return int(file["tag"].shape[0])
-
-
-def scalar_names(file: h5py.File) -> list[str]:
+def scalar_names(data: SmallData) -> list[str]:
     """Paths of all numbers per shot, in alphabetical order."""
-    shots, names = number_of_shots(file), []
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.shape == (shots,):
-            names.append(name)
-
-    for group in file.values():
-        if isinstance(group, h5py.Group) and group.name.strip("/") not in ONCE:
-            group.visititems(
-                lambda name, item, group=group: visit(f"{group.name[1:]}/{name}", item)
-            )
-    return sorted(name for name in names if "/var_" not in name)
+    return sorted(name for name in data.scalars if "/" in name and name in data.names())
 
 
-def detector_names(file: h5py.File) -> list[str]:
-    """Detectors with constants in the file."""
-    return sorted(file["UserDataCfg"]) if "UserDataCfg" in file else []
+def detector_names(data: SmallData) -> list[str]:
+    """Detectors that the reduction has calibrated."""
+    with reading(data.path) as file:
+        return sorted(file.get(CONFIGURED, ()))
 
 
-def monitor_names(file: h5py.File) -> list[str]:
+def monitor_names(data: SmallData) -> list[str]:
     """Intensity monitors: the sums of groups that are no detector."""
-    own = detector_names(file)
+    own = detector_names(data)
     return [
         name
-        for name in scalar_names(file)
+        for name in scalar_names(data)
         if name.endswith("/sum") and name.split("/")[0] not in own
     ]
 
 
-def column(file: h5py.File, name: str) -> np.ndarray:
-    """(n, ...) values of a column, numbers as float64; `delay` is short for `variables/delay`."""
-    path = name if name in file else f"variables/{name}"
-    if path not in file:
-        raise UserError(f"no column {name!r}", file.filename, suggestion(name, scalar_names(file)))
-    try:
-        return np.asarray(file[path][()], dtype=np.float64)
-    except OSError as error:
-        raise UserError(
-            f"cannot be read ({error})",
-            f"{file.filename}, {path}",
-            "delete the file and run snakemake again",
-        ) from error
+def column(data: SmallData, name: str) -> np.ndarray:
+    """(n, ...) values as float64."""
+    return data.read(name).astype(np.float64)
 
 
-def unit_of(file: h5py.File, name: str) -> str:
-    """Unit of a column, empty where none is stated."""
-    path = name if name in file else f"variables/{name}"
-    return text(file[path].attrs.get("units", ""))
-
-
-def text(value: Any) -> str:
-    """A stored text."""
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def status(file: h5py.File, beam: str) -> np.ndarray:
+def status(data: SmallData, beam: str) -> np.ndarray:
     """(n,) 1 on, 0 off, -1 not known; on where the file has no such column."""
-    name = f"lightStatus/{beam}"
-    return column(file, name) if name in file else np.ones(number_of_shots(file))
+    found = data.scalars.get(f"lightStatus/{beam}")
+    return np.ones(data.shots) if found is None else found.astype(np.float64)
 
 
-def results_of(file: h5py.File, detector: str, ending: str) -> list[str]:
-    """Names of a detector's results whose name is `ending` or ends with `_ending`."""
-    names = [] if detector not in file else list(file[detector])
-    found = [
-        name
-        for name in names
-        if (name == ending or name.endswith(f"_{ending}")) and not name.startswith("var_")
-    ]
-    return [f"{detector}/{name}" for name in found]
+def with_detector(data: SmallData, detector: str) -> np.ndarray:
+    """(n,) bool: shots that have the detector."""
+    found = data.scalars.get(f"damage/{detector}")
+    return np.ones(data.shots, dtype=bool) if found is None else found == 1
 
 
-def lists_of(file: h5py.File, detector: str, ending: str) -> list[str]:
-    """Paths of a detector's lists of variable length whose name ends with `ending`."""
-    names = [] if detector not in file else list(file[detector])
-    return [
-        f"{detector}/{name}" for name in names if name.startswith("var_") and name.endswith(ending)
-    ]
+def filter_names(data: SmallData) -> list[str]:
+    """Filters, in alphabetical order."""
+    start = f"{FILTERS}/"
+    return sorted(name.removeprefix(start) for name in data.names() if name.startswith(start))
 
 
-def parameters(file: h5py.File, detector: str) -> dict[str, Any]:
-    """What functions of a detector were set to, and its calibration, by name (`ring__roi`)."""
-    group = file.get(f"UserDataCfg/{detector}")
-    if group is None:
-        return {}
-    return {
-        name: _plain(item[()])
-        for name, item in group.items()
-        if isinstance(item, h5py.Dataset) and (item.size or 0) <= 10_000
-    }
+def results_of(data: SmallData, detector: str, ending: str) -> list[str]:
+    """Names of a detector's results, per shot, whose key is `ending` or ends with `_ending`."""
+    start = f"{detector}/"
+    keys = (name.removeprefix(start) for name in data.names() if name.startswith(start))
+    return sorted(start + key for key in keys if key == ending or key.endswith(f"_{ending}"))
 
 
-def _plain(value: Any) -> Any:
-    """Texts that are JSON are read as such."""
-    if isinstance(value, bytes | str):
-        value = text(value)
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
+def lists_of(data: SmallData, detector: str, ending: str) -> list[str]:
+    """Names of a detector's lists of variable length that end with `ending`."""
+    names = data.list_names()
+    return sorted(
+        name for name in names if name.startswith(f"{detector}/") and name.endswith(ending)
+    )
 
 
-def setting(found: dict[str, Any], result: str, name: str) -> Any:
-    """A parameter of the function that made a result (`ccd/ring_spectrum_data`); None: not stored.
-
-    Of nested functions the innermost that has it.
-    """
-    function = result.rsplit("/", 1)[-1].removeprefix("var_")
-    while "_" in function:
-        function = function.rsplit("_", 1)[0]
-        if f"{function}__{name}" in found:
-            return found[f"{function}__{name}"]
-    return None
+def unit_of(data: SmallData, name: str) -> str:
+    """Unit of a value; intensities of a detector are in that of its frames."""
+    stated = data.unit(name)
+    detector, _, key = name.partition("/")
+    if stated or not key.endswith(_INTENSITY):
+        return stated
+    return frame_unit(data, detector)
 
 
-def nested_setting(found: dict[str, Any], name: str) -> Any:
-    """The first parameter called `name` at any depth, None: not stored."""
+def frame_unit(data: SmallData, detector: str) -> str:
+    """Unit of a detector's calibrated frames, ADU or photons; empty where it is no such detector."""
+    with reading(data.path) as file:
+        found = file.get(f"{CONFIGURED}/{detector}/unit")
+        return "" if found is None else found.asstr()[()]
+
+
+def fixed_beside(data: SmallData, name: str, key: str) -> np.ndarray | None:
+    """What holds for all shots of the function that made a result: `edges` of `ccd/spectrum_data`; None: it
+    has no such thing."""
+    detector, _, result = name.partition("/")
+    place = f"{CONFIGURED}/{detector}/{result.rpartition('_')[0]}_{key}"
+    with reading(data.path) as file:
+        return file[place][()].astype(np.float64) if place in file else None
+
+
+def parameters(data: SmallData, detector: str) -> dict[str, Any]:
+    """Parameters of a detector's functions by name (`ring__roi`)."""
+    with reading(data.path) as file:
+        group = file.get(f"{CONFIGURED}/{detector}", {})
+        return {name: _plain(item) for name, item in group.items() if "__" in name}
+
+
+def _plain(item: h5py.Dataset) -> Any:
+    """Lists and groups of settings are stored as JSON."""
+    value = item[()]
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value.decode()
+
+
+def nested_setting(found: Any, name: str) -> Any:
+    """The first parameter called `name` at any depth; None: not stored."""
+    if not isinstance(found, dict):
+        return None
     for key, value in sorted(found.items()):
         if key.rsplit("__", 1)[-1] == name:
             return value
-    inner = [value for value in found.values() if isinstance(value, dict)]
-    tried = (nested_setting(value, name) for value in inner)
+    tried = (nested_setting(value, name) for _, value in sorted(found.items()))
     return next((value for value in tried if value is not None), None)
 
 
-def detector_index(file: h5py.File, detector: str, shape: tuple[int, ...]) -> ImageIndex | None:
-    """Where the detector's pixels are in an image; None: not stored."""
-    group = file.get(f"UserDataCfg/{detector}")
-    if group is None or "x" not in group or "y" not in group:
-        return None
-    place = f"{file.filename}, {group.name}"
-    x, y, _ = stored_positions(group, shape, place)
-    return image_index(x, y)
-
-
-def index_of(file: h5py.File, detector: str, shape: tuple[int, ...]) -> tuple[ImageIndex, str]:
+def index_of(data: SmallData, detector: str, shape: tuple[int, ...]) -> tuple[ImageIndex, str]:
     """Where pixels go in an image, and the unit of its axes: mm, or tiles stacked, in pixels."""
-    found = detector_index(file, detector, shape)
-    return (found, "mm") if found is not None else (stacked_index(shape), "pixels")
+    with reading(data.path) as file:
+        group = file.get(f"{CONFIGURED}/{detector}", {})
+        if "x" not in group:
+            return stacked_index(shape), "pixels"
+        x, y, _ = stored_positions(group, shape, f"{data.path}, {group.name}")
+    return image_index(x, y), "mm"
+
+
+def short_name(name: str) -> str:
+    """A value's name on an axis: variables by their own."""
+    return name.removeprefix(f"{GROUP}/")
 
 
 def block_means(values: np.ndarray, block: int) -> np.ndarray:
@@ -202,8 +173,18 @@ def block_means(values: np.ndarray, block: int) -> np.ndarray:
 def block_quantiles(values: np.ndarray, block: int, fractions: tuple[float, ...]) -> np.ndarray:
     """(fractions, blocks) of `block` values after each other, NaN left out; NaN where all are."""
     parts = (values[start : start + block] for start in range(0, len(values), block))
+    return _quantiles(parts, fractions)
+
+
+def quantiles(values: np.ndarray, fractions: tuple[float, ...]) -> np.ndarray:
+    """(fractions, columns) of (n, columns), NaN left out; NaN where all are."""
+    return _quantiles(values.T, fractions)
+
+
+def _quantiles(parts: Any, fractions: tuple[float, ...]) -> np.ndarray:
     known = (part[np.isfinite(part)] for part in parts)
-    rows = [np.quantile(p, fractions) if p.size else np.full(len(fractions), np.nan) for p in known]
+    nothing = np.full(len(fractions), np.nan)
+    rows = [np.quantile(part, fractions) if part.size else nothing for part in known]
     return np.array(rows).reshape(-1, len(fractions)).T
 
 
@@ -230,5 +211,5 @@ def histogram_edges(values: np.ndarray, most: int = 60) -> np.ndarray:
     bins = int(np.clip(np.sqrt(finite.size), 10, most))
     if (finite == np.round(finite)).all():
         step = max(1.0, np.ceil((high - low + 1) / most))
-        return np.arange(low - 0.5, high + step, step)
+        return np.arange(np.floor(low) - 0.5, high + step, step)
     return np.linspace(low, high, bins + 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,14 +12,12 @@ from scatterflow.plots.axes import bin_edges
 from scatterflow.plots.shot_file import (
     block_means,
     column,
+    fixed_beside,
     heading,
     mean_and_error,
-    parameters,
     results_of,
-    setting,
-    shot_file,
     status,
-    text,
+    unit_of,
 )
 from scatterflow.plots.style import (
     BLUE,
@@ -36,6 +33,7 @@ from scatterflow.plots.style import (
     save,
     title,
 )
+from scatterflow.shots.small_data import SmallData, open_small_data
 
 MOST_ROWS = 240
 """Rows of the map over the run."""
@@ -45,54 +43,39 @@ def plot_shot_profiles(
     small_data: str | Path, detector: str, png: str | Path, svg: str | Path
 ) -> None:
     """Draw azimuthal averages of a detector; raises UserError."""
-    with shot_file(small_data) as file:
-        save(shot_profiles_figure(file, detector), png, svg)
-
-
-def radial_axis(file: h5py.File, detector: str, name: str, bins: int) -> tuple[np.ndarray, str]:
-    """Centres of the bins of an azimuthal average with their label; numbers where they are not stored."""
-    found = parameters(file, detector)
-    for key in ("q", "q_edges"):
-        stored = setting(found, name, key)
-        if stored is None:
-            continue
-        values = np.asarray(stored, dtype=np.float64)
-        if values.size == bins + 1:
-            values = 0.5 * (values[1:] + values[:-1])
-        if values.size == bins:
-            return values, axis_label("q", "1/angstrom")
-    return np.arange(bins, dtype=np.float64), "bin of q"
+    save(shot_profiles_figure(open_small_data(small_data), detector), png, svg)
 
 
 @house_style()
-def shot_profiles_figure(file: h5py.File, detector: str) -> Figure:
+def shot_profiles_figure(data: SmallData, detector: str) -> Figure:
     """Means with error bands and their difference; deviation of blocks of shots from the mean of the run."""
-    names = results_of(file, detector, "azav")
+    names = results_of(data, detector, "azav")
     if not names:
         figure = Figure(figsize=(WIDTH, 2.5))
-        title(figure, heading(file), f"detector {detector}: azimuthal averages")
+        title(figure, heading(data), f"detector {detector}: azimuthal averages")
         no_data_note(figure.subplots(), "no function `azimuthal` of this detector")
         return figure
     name = names[0]
-    every = column(file, name)
-    lit = status(file, "xray") != 0
+    every = column(data, name)
+    lit = status(data, "xray") != 0
     profiles = np.where(lit[:, None], _over_sectors(every), np.nan)
-    q, label = radial_axis(file, detector, name, profiles.shape[-1])
+    q = fixed_beside(data, name, "q")
+    assert q is not None
     sectors = every.shape[1] if every.ndim == 3 else 1
     figure = Figure(figsize=(WIDTH, 9.0))
     grid = figure.add_gridspec(3, 2, height_ratios=(1.2, 0.9, 1.2), width_ratios=(1, 0.03))
     over = figure.add_subplot(grid[2, 0])
     means, change = (figure.add_subplot(grid[row, 0], sharex=over) for row in (0, 1))
     told = f", mean of {sectors} sectors" if sectors > 1 else ""
-    title(figure, heading(file), f"{name}: {int(lit.sum())} shots with X-rays{told}")
-    unit = text(file[name].attrs.get("units", ""))
-    laser = status(file, "laser")
+    title(figure, heading(data), f"{name}: {int(lit.sum())} shots with X-rays{told}")
+    unit = unit_of(data, name)
+    laser = status(data, "laser")
     _draw_means(means, q, profiles, laser, unit)
     _draw_change(change, q, profiles, laser)
     _draw_map(figure, over, figure.add_subplot(grid[2, 1]), q, profiles, unit)
     for axes in (means, change):
         axes.tick_params(labelbottom=False)
-    over.set_xlabel(label)
+    over.set_xlabel(axis_label("q", "1/angstrom"))
     return figure
 
 

@@ -8,24 +8,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scatterflow.files.atomic import write_text
-from scatterflow.plots.damage import MOST_DAMAGED, filter_counts, missing_shots, passed_all
+from scatterflow.plots.damage import MOST_DAMAGED, filter_counts, missing_shots
 from scatterflow.plots.on_off import along
 from scatterflow.plots.scan_steps import time_tool_validity
 from scatterflow.plots.shot_file import (
     block_quantiles,
     column,
     detector_names,
+    filter_names,
     heading,
     monitor_names,
-    number_of_shots,
     results_of,
-    shot_file,
+    short_name,
     status,
     unit_of,
 )
@@ -42,6 +41,7 @@ from scatterflow.plots.style import (
     save,
     title,
 )
+from scatterflow.shots.small_data import SmallData, open_small_data
 
 Row = tuple[str, Any, str]
 
@@ -50,71 +50,71 @@ def plot_summary(
     small_data: str | Path, png: str | Path, svg: str | Path, table: str | Path
 ) -> None:
     """Draw the summary of a run and write its table; raises UserError."""
-    with shot_file(small_data) as file:
-        rows = key_numbers(file)
-        figure = summary_figure(file, rows)
+    data = open_small_data(small_data)
+    rows = key_numbers(data)
     lines = ["quantity\tvalue\tunit", *("\t".join(map(_shown, row)) for row in rows)]
     write_text(table, "\n".join(lines) + "\n")
-    save(figure, png, svg)
+    save(summary_figure(data, rows), png, svg)
 
 
-def key_numbers(file: h5py.File) -> list[Row]:
+def key_numbers(data: SmallData) -> list[Row]:
     """(name, value, unit) of what a run is known by."""
-    shots = number_of_shots(file)
-    rows: list[Row] = [("shots", shots, ""), *_times(file)]
+    shots = data.shots
+    rows: list[Row] = [("shots", shots, ""), *_times(data)]
     if shots:
-        tags = file["tag"]
-        rows += [("first tag", int(tags[0]), ""), ("last tag", int(tags[-1]), "")]
+        rows += [("first tag", int(data.tags[0]), ""), ("last tag", int(data.tags[-1]), "")]
     for beam, name in (("xray", "X-rays"), ("laser", "laser")):
-        known = status(file, beam)
+        known = status(data, beam)
         rows.append((f"shots with {name}", int((known == 1).sum()), ""))
         if (known < 0).any():
             rows.append((f"shots with {name} not known", int((known < 0).sum()), ""))
-    lit = status(file, "xray") != 0
-    for name in monitor_names(file):
-        rows.append((f"median of {name}", _median(column(file, name)[lit]), unit_of(file, name)))
-    valid = time_tool_validity(file)
+    lit = status(data, "xray") != 0
+    for name in monitor_names(data):
+        rows.append((f"median of {name}", _median(column(data, name)[lit]), unit_of(data, name)))
+    valid = time_tool_validity(data)
     if valid is not None:
-        pumped = lit & (status(file, "laser") > 0)
+        pumped = lit & (status(data, "laser") > 0)
         rows.append(("time tool valid", _percent(valid & pumped, pumped), "%"))
-    axis = along(file)
+    axis = along(data)
     if axis is not None:
-        values = column(file, axis)
+        values = column(data, axis)
         known = values[np.isfinite(values)]
         for what, number in (("lowest", np.min), ("highest", np.max)):
             if known.size:
-                rows.append((f"{what} {axis}", float(number(known)), unit_of(file, axis)))
-    for name, missing in missing_shots(file).items():
+                rows.append(
+                    (f"{what} {short_name(axis)}", float(number(known)), unit_of(data, axis))
+                )
+    for name, missing in missing_shots(data).items():
         rows.append((f"shots without {name}", missing, ""))
-    for name, counts in filter_counts(file).items():
+    for name, counts in filter_counts(data).items():
         rows.append((f"removed by filter {name}", counts["removed"], ""))
-    if "filters" in file:
-        rows.append(("pass all filters", int(passed_all(file).sum()), ""))
-    return rows + _hits(file, lit)
+    if names := filter_names(data):
+        rows.append(("pass all filters", int(data.passed(names).sum()), ""))
+    return rows + _hits(data, lit)
 
 
-def _times(file: h5py.File) -> list[Row]:
-    if "event_time" not in file or file["event_time"].ndim != 1 or not len(file["event_time"]):
+def _times(data: SmallData) -> list[Row]:
+    if "event_time" not in data.scalars or not data.shots:
         return []
-    times = np.asarray(file["event_time"][()]).astype("datetime64[ns]")
+    times = data.scalars["event_time"].astype("datetime64[ns]")
     start, stop = times.min(), times.max()
     seconds = float((stop - start) / np.timedelta64(1, "s"))
     shown = [f"{np.datetime_as_string(time, unit='ms')}Z" for time in (start, stop)]
     return [("start", shown[0], ""), ("end", shown[1], ""), ("duration", seconds, "s")]
 
 
-def _hits(file: h5py.File, lit: np.ndarray) -> list[Row]:
+def _hits(data: SmallData, lit: np.ndarray) -> list[Row]:
     """Photons and sums of each detector in shots with X-rays."""
     rows: list[Row] = []
-    for detector in detector_names(file):
+    for detector in detector_names(data):
         for ending, unit in (("nPhotons", "photons"), ("nPhot", "photons"), ("sum", "")):
-            for name in results_of(file, detector, ending):
-                if file[name].ndim != 1:
+            for name in results_of(data, detector, ending):
+                if name not in data.scalars:
                     continue
-                values = column(file, name)[lit]
-                rows.append((f"mean of {name}", _mean(values), unit or unit_of(file, name)))
-        for name in results_of(file, detector, "nDroplets"):
-            hit = column(file, name)[lit] > 0
+                values = column(data, name)[lit]
+                rows.append((f"mean of {name}", _mean(values), unit or unit_of(data, name)))
+        for name in results_of(data, detector, "nDroplets"):
+            hit = column(data, name)[lit] > 0
             rows.append((f"shots with {name} > 0", _percent(hit, np.ones_like(hit)), "%"))
     return rows
 
@@ -138,19 +138,19 @@ def _shown(value: Any) -> str:
 
 
 @house_style()
-def summary_figure(file: h5py.File, rows: list[Row]) -> Figure:
+def summary_figure(data: SmallData, rows: list[Row]) -> Figure:
     """Numbers on the left; light, first monitor, detectors and filters on the right."""
     figure = Figure(figsize=(WIDTH * 1.3, max(6.6, 1.2 + 0.24 * len(rows))))
     table, right = figure.subfigures(1, 2, width_ratios=(1.12, 1))
-    title(figure, heading(file), "summary")
+    title(figure, heading(data), "summary")
     _write_table(table.subplots(), rows)
     light, monitor, damage, filters = right.subplots(4, 1, height_ratios=(0.3, 1.4, 1.0, 1.0))
-    draw_light(light, file)
-    _draw_monitor(monitor, file)
-    shots = max(number_of_shots(file), 1)
-    missing = {name: 100 * count / shots for name, count in missing_shots(file).items()}
+    draw_light(light, data)
+    _draw_monitor(monitor, data)
+    shots = max(data.shots, 1)
+    missing = {name: 100 * count / shots for name, count in missing_shots(data).items()}
     _draw_bars(damage, missing, "shots without the detector (%)", 100 * MOST_DAMAGED)
-    removed = {name: 100 * c["removed"] / shots for name, c in filter_counts(file).items()}
+    removed = {name: 100 * c["removed"] / shots for name, c in filter_counts(data).items()}
     _draw_bars(filters, removed, "shots removed by the filter (%)", np.inf)
     return figure
 
@@ -169,20 +169,20 @@ def _write_table(axes: Axes, rows: list[Row]) -> None:
     axes.set_ylim(0, 1)
 
 
-def _draw_monitor(axes: Axes, file: h5py.File) -> None:
-    names = monitor_names(file)
+def _draw_monitor(axes: Axes, data: SmallData) -> None:
+    names = monitor_names(data)
     if not names:
         no_data_note(axes, "no intensity monitor")
         return
-    values = column(file, names[0])
+    values = column(data, names[0])
     axes.plot(values, ".", color=BLUE, alpha=0.25, markersize=2, rasterized=True)
     block = running_block(values.size)
-    lit = np.where(status(file, "xray") != 0, values, np.nan)
+    lit = np.where(status(data, "xray") != 0, values, np.nan)
     (middle,) = block_quantiles(lit, block, (0.5,))
     axes.plot(np.arange(middle.size) * block + 0.5 * (block - 1), middle, color=ORANGE)
     axes.set_xlim(-0.5, max(values.size, 1) - 0.5)
     axes.set_xlabel("shot")
-    axes.set_ylabel(axis_label(names[0], unit_of(file, names[0])))
+    axes.set_ylabel(axis_label(names[0], unit_of(data, names[0])))
 
 
 def _draw_bars(axes: Axes, parts: dict[str, float], label: str, limit: float) -> None:
