@@ -98,12 +98,17 @@ def open_index(path: str | Path) -> sqlite3.Connection:
             "make it: python scripts/scatterflow index",
         )
     if not _is_index(path):
-        raise UserError(
-            "this is no index of this version of scatterflow, or it is damaged",
-            str(path),
-            "make it anew: python scripts/scatterflow index --full",
-        )
+        raise damaged(path)
     return _connect(path, "mode=ro&immutable=1")
+
+
+def damaged(path: Path) -> UserError:
+    """What is wrong with an index that cannot be read."""
+    return UserError(
+        "this is no index of this version of scatterflow, or it is damaged",
+        str(path),
+        "make it anew: python scripts/scatterflow index --full",
+    )
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
