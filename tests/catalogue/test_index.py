@@ -202,7 +202,7 @@ def test_a_second_writer_is_told_to_wait(results, database) -> None:
 
 
 def test_writers_that_do_not_see_each_others_locks_spoil_nothing(results, tmp_path) -> None:
-    """As two hosts on a shared file system without locks: the same file under two names of its folder."""
+    """As hosts that share a file system which passes no locks on."""
     folder = results / "catalogue"
     folder.mkdir()
     writers = []

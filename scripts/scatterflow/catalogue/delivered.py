@@ -37,8 +37,8 @@ def delivered_files(
     hashed: dict[tuple[int, int], str] = {}
     found = {}
     for path in _all_files(folder, map(Path, paths), notes):
-        name = path.relative_to(folder).as_posix()
         status = _regular(path, folder)
+        name = path.relative_to(folder).as_posix()
         identity = (status.st_dev, status.st_ino)
         if identity not in hashed:  # results of xpcs stand there under two names
             hashed[identity] = file_sha256(path)

@@ -15,7 +15,7 @@ LARGEST_PIXELS = 100_000_000
 
 def write_thumbnail(plot: str | Path, path: str | Path) -> None:
     """Write a PNG of at most SIDE x SIDE pixels; raises UserError if the plot is no PNG of bearable size."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
@@ -26,7 +26,11 @@ def write_thumbnail(plot: str | Path, path: str | Path) -> None:
             if image.width * image.height > LARGEST_PIXELS:
                 raise _no_plot(plot, f"{image.width} x {image.height} pixels are too many")
             small = image.convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, EOFError) as error:
+    except (Image.DecompressionBombError, SyntaxError, EOFError) as error:
+        raise _no_plot(plot, str(error)) from error
+    except OSError as error:
+        if error.errno is not None:  # of the disk, not of the picture
+            raise
         raise _no_plot(plot, str(error)) from error
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     with whole_file(path) as temporary:
