@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,7 +59,22 @@ def job(tmp_path):
 
 
 def log_of(folder: Path) -> str:
-    return (folder / "logs" / "rule" / "1.log").read_text(encoding="utf-8")
+    """The log without its first line, which tells when and where the job began."""
+    first, _, rest = (
+        (folder / "logs" / "rule" / "1.log").read_text(encoding="utf-8").partition("\n")
+    )
+    assert re.fullmatch(r"# began \d{4}-\d\d-\d\dT[\d:]{8}\+00:00 on a host of kind \w+", first)
+    return rest
+
+
+@pytest.mark.parametrize(("variable", "kind"), [("SLURM_JOB_ID", "slurm"), ("PBS_JOBID", "pbs")])
+def test_the_log_tells_which_kind_of_host_the_job_ran_on(
+    job, tmp_path, monkeypatch, variable, kind
+):
+    monkeypatch.setenv(variable, "17")
+    job("nothing")
+    log = (tmp_path / "logs" / "rule" / "1.log").read_text(encoding="utf-8")
+    assert log.splitlines()[0].endswith(f"on a host of kind {kind}")
 
 
 def test_a_job_that_succeeds_leaves_its_notes_in_the_log(job, tmp_path):

@@ -8,6 +8,8 @@ geometry   PONI file from the metadata of an XPCS acquisition
 convert-chap  a CHAP configuration as config.yaml and run table
 convert-xpcs  a result of XPCS-Eigen (/exchange) as a result file
 registry   masks by name and version: register, list, show, import, export, pin, ...
+index      the index of all results: bring it up to date
+search     find results by words, sample, technique, date, ...
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # started as a folder: its parent holds the package
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from scatterflow.catalogue.command import add_commands as add_catalogue_commands
 from scatterflow.errors import UserError, from_os_error, suggestion
 from scatterflow.registry.command import add_commands as add_registry_commands
 
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     xpcs.set_defaults(command=_convert_xpcs)
     text = "masks by name and version: register, list, show, import, export, pin, ..."
     add_registry_commands(commands.add_parser("registry", help=text, description=text))
+    add_catalogue_commands(commands)
     return parser
 
 

@@ -12,9 +12,12 @@ exits with 1, and keeps the traceback of anything else, which is a bug, in the l
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,9 +73,28 @@ def _log_to(path: Path | None) -> None:
     _add(terminal)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        began = datetime.now(UTC).isoformat(timespec="seconds")
+        # Records tell from this line when and where a step ran (`catalogue.steps`).
+        first = f"# began {began} on a host of kind {_host_kind()}\n"
         path.write_bytes(b"")
+        with suppress(OSError):  # a full disk is told of when the job fails
+            path.write_text(first, encoding="utf-8")
         # Appending, so that this handler and a traceback do not write over each other.
         _add(logging.FileHandler(path, mode="a", encoding="utf-8"))
+
+
+def _host_kind() -> str:
+    """What runs this job, by the variables that batch systems set: slurm, pbs, ..., or local."""
+    for kind, variable in (
+        ("slurm", "SLURM_JOB_ID"),
+        ("pbs", "PBS_JOBID"),
+        ("lsf", "LSB_JOBID"),
+        ("sge", "SGE_TASK_ID"),
+        ("htcondor", "_CONDOR_JOB_AD"),
+    ):
+        if os.environ.get(variable):
+            return kind
+    return "local"
 
 
 def _add(handler: logging.Handler) -> None:

@@ -32,7 +32,7 @@ TECHNIQUES: dict[str, dict[str, Any]] = {
     },
     "xpcs": {
         "label": "X-ray photon correlation spectroscopy",
-        "term": "http://purl.org/pan-science/PaNET/PaNET01213",
+        "term": "http://purl.org/pan-science/PaNET/PaNET01205",
         "reduction": "dynamics",
         "detectors": ({"name": "speckles", "shape": [32, 32]},),
     },

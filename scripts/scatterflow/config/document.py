@@ -15,6 +15,7 @@ from scatterflow.config import (
     maps,
     model,
     proposals,
+    publication,
     qmap,
     robust,
     saxswaxs,
@@ -110,6 +111,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("proposals.NAME, type: shadow", proposals.ShadowProposal, proposals.ProposalBase),
     ("overrides", model.Override, None),
     ("chunks", model.Chunks, None),
+    ("publication", publication.Publication, None),
     ("demo", model.Demo, None),
 )
 

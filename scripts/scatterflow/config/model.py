@@ -19,6 +19,7 @@ from scatterflow.config.base import (
 from scatterflow.config.detectors import DetectorConfig
 from scatterflow.config.maps import JointMap
 from scatterflow.config.proposals import ProposalConfig
+from scatterflow.config.publication import Publication
 from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.shot_sources import ShotSource
 from scatterflow.config.shots import ShotsReduction
@@ -125,6 +126,8 @@ class Configuration(Model):
     """Run-dependent parameters, applied in order."""
     chunks: Chunks = Chunks()
     """How frames are shared among jobs."""
+    publication: Publication = Publication()
+    """What records of the results say besides: publisher, authors, licence."""
     demo: Demo | None = None
     """Simulate the demo's raw data."""
 
