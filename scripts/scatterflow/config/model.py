@@ -19,6 +19,7 @@ from scatterflow.config.base import (
 from scatterflow.config.detectors import DetectorConfig
 from scatterflow.config.maps import JointMap
 from scatterflow.config.proposals import ProposalConfig
+from scatterflow.config.quality import Quality
 from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.sources import SourceConfig
 from scatterflow.config.xpcs import XpcsReduction
@@ -119,6 +120,8 @@ class Configuration(Model):
     """Run-dependent parameters, applied in order."""
     chunks: Chunks = Chunks()
     """How frames are shared among jobs."""
+    quality: Quality = Quality()
+    """What is checked of each result, and what a violation means."""
     demo: Demo | None = None
     """Simulate the demo's raw data."""
 
