@@ -342,7 +342,8 @@ def all_results(wildcards):
     reductions += [
         path for reduction in PLAN.xpcs.values() for path in xpcs_files(reduction)
     ]
-    reductions.append("results/quality.html")
+    if quality_files(PLAN):
+        reductions.append("results/quality.html")
     return reductions + [path for found in PLAN.maps.values() for path in found.files]
 
 

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from scatterflow.config.base import Exponent, Model, Name, Pair
 from scatterflow.errors import suggestion
 
 Violation = Literal["fail", "warn", "ignore"]
-
-
-def _nothing_is_required(schema: dict[str, Any]) -> None:
-    # In a file: what is left out is the default of the check.
-    schema.pop("required", None)
 
 
 class Switch(Model):
@@ -31,22 +26,27 @@ class Switch(Model):
 class Limit(Switch):
     """A check of one number."""
 
-    model_config = ConfigDict(json_schema_extra=_nothing_is_required)
+    limit: Annotated[float, Field(ge=0), Exponent] | None = None
+    """The largest value that passes; of checks whose meaning says `at least`, the smallest. Left out: the
+    check's own."""
 
-    limit: Annotated[float, Field(ge=0), Exponent]
-    """The largest value that passes; of checks whose meaning says `at least`, the smallest."""
+    @model_validator(mode="after")
+    def _is_given(self) -> Limit:
+        if self.limit is None:
+            raise ValueError("limit: a number, or leave the key out")
+        return self
 
 
 class Range(Switch):
     """A check of a number that may be too small or too large."""
 
-    model_config = ConfigDict(json_schema_extra=_nothing_is_required)
-
-    limit: Pair
-    """The smallest and the largest value that passes."""
+    limit: Pair | None = None
+    """The smallest and the largest value that passes. Left out: the check's own."""
 
     @model_validator(mode="after")
     def _ascends(self) -> Range:
+        if self.limit is None:
+            raise ValueError("limit: two numbers, or leave the key out")
         if not self.limit[0] < self.limit[1]:
             raise ValueError(f"limit: the first must be below the second, got {list(self.limit)}")
         return self

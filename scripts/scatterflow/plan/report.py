@@ -116,7 +116,7 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         "plot_map_quantity": [path for path in targets if "/plots/map/" in path],
         **xpcs_jobs(list(plan.xpcs.values())),
         "assess_quality": quality_files(plan),
-        "summarise_quality": ["results/quality.html"],
+        "summarise_quality": ["results/quality.html"] if targets or plan.xpcs else [],
     }
 
 

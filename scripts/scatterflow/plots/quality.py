@@ -16,7 +16,6 @@ from scatterflow.plots.style import (
     WIDTH,
     house_style,
     plain_text,
-    pretty_unit,
     save,
     verdict_title,
 )
@@ -24,7 +23,7 @@ from scatterflow.quality.checks import read_quality
 
 LINE = 0.19
 """Height of a line of text, inches."""
-WRAPPED = 62
+WRAPPED = 56
 COLOURS = {**VERDICT_COLOURS, "not_applicable": MASKED}
 WORDS = {"not_applicable": "–"}
 
@@ -45,7 +44,7 @@ def quality_figure(quality: Mapping[str, Any]) -> Figure:
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(lines, 0)
-    for x, text in ((0.085, "check"), (0.31, "value"), (0.42, "limit"), (0.53, "")):
+    for x, text in ((0.085, "check"), (0.345, "value"), (0.445, "limit"), (0.565, "")):
         axes.text(x, 0.5, text, va="center", color=GREY, fontsize=9)
     at = 1.5
     for check, sentence in rows:
@@ -84,15 +83,15 @@ def _draw_check(axes, at: float, check: Mapping[str, Any], sentence: Sequence[st
         fontsize=8.5,
         bbox={"facecolor": COLOURS[verdict], "edgecolor": "none", "pad": 2.5},
     )
-    unit = pretty_unit(check["unit"]) if check["unit"] else ""
+    unit = {"pixel": "px"}.get(check["unit"], check["unit"]) or ""
     for x, text in (
         (0.085, plain_text(check["title"])),
-        (0.31, _number(check["value"], unit) if applies else ""),
-        (0.42, _number(check["limit"], unit) if applies else ""),
+        (0.345, _number(check["value"], unit) if applies else ""),
+        (0.445, _number(check["limit"], unit) if applies else ""),
     ):
         axes.text(x, at + 0.5, text, va="center", fontsize=9, color=colour)
     for number, line in enumerate(sentence):
-        axes.text(0.53, at + 0.5 + number, line, va="center", fontsize=8, color=colour)
+        axes.text(0.565, at + 0.5 + number, line, va="center", fontsize=8, color=colour)
 
 
 def _wrapped(sentence: str) -> list[str]:
@@ -107,4 +106,4 @@ def _number(value: Any, unit: str) -> str:
         return f"{value[0]:.3g} … {value[1]:.3g}" + (f" {unit}" if unit else "")
     if isinstance(value, str):
         return plain_text(value, 20)
-    return f"{value:.3g}" + (f" {unit}" if unit else "")
+    return f"{round(value, 6):.3g}" + (f" {unit}" if unit else "")

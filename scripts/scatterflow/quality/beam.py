@@ -176,10 +176,13 @@ def wandering(found: np.ndarray, uncertain: np.ndarray, limit: float, of: str = 
     # Not what noise alone puts between them.
     sure = np.where(apart > SIGNIFICANT * between, apart, 0.0)
     value = float(sure.max())
-    if value == 0:
-        sentence = (
-            f"The pattern{of} does not move: by less than {SIGNIFICANT * between.max():.2g} pixels."
+    hidden = SIGNIFICANT * float(between.max())
+    if value == 0 and hidden > limit:
+        return unknown(
+            f"The pattern{of} tells no better than to {hidden:.2g} pixels where it stands."
         )
+    if value == 0:
+        sentence = f"The pattern{of} does not move: by less than {hidden:.2g} pixels."
     else:
         sentence = f"The pattern{of} moves by {value:.2g} pixels during the run."
     return at_most(value, limit, sentence, displacements=places.round(4), errors=errors.round(4))

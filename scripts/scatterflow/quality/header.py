@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.detectors.masks import HC_KEV_METRE
 from scatterflow.quality.checks import Finding, Measure, at_most, percent, unknown
+from scatterflow.units import HC_KEV_METRE
 
 _DISTANCE = ("distance", "detector_distance")
 _WAVELENGTH = (

@@ -10,7 +10,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from scatterflow.detectors.masks import HC_KEV_METRE
 from scatterflow.files.hdf5 import reading
 from scatterflow.quality.beam import PARTS, displacements, flicker, intensity_of_parts, wandering
 from scatterflow.quality.checks import Finding, Measure, unknown
@@ -30,6 +29,7 @@ from scatterflow.quality.history import against_history
 from scatterflow.quality.photons import bin_photons, starvation, summed_pixels
 from scatterflow.quality.pixels import pixel_measures
 from scatterflow.quality.structure import Need, needs_of, problems, structure
+from scatterflow.units import HC_KEV_METRE
 from scatterflow.xpcs.analysis_file import read_analysis
 from scatterflow.xpcs.correlation import Correlation
 from scatterflow.xpcs.result import read_result
