@@ -22,6 +22,7 @@ include: "rules/common_masks.smk"
 include: "rules/common_results.smk"
 include: "rules/common_xpcs.smk"
 include: "rules/common_shots.smk"
+include: "rules/common_quality.smk"
 include: "rules/detectors.smk"
 include: "rules/proposals.smk"
 include: "rules/saxswaxs.smk"
@@ -32,6 +33,7 @@ include: "rules/shots.smk"
 include: "rules/plots.smk"
 include: "rules/plots_xpcs.smk"
 include: "rules/exports.smk"
+include: "rules/quality.smk"
 
 
 if PLAN.configuration.demo is not None:

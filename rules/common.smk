@@ -1,4 +1,5 @@
 # From the plan to the input functions and parameters of the rules. No rules here.
+import os
 import re
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from scatterflow.plan.code import code_digest
 from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.lock import release_stale_locks
 from scatterflow.plan.proposals import proposal_files, proposal_location
+from scatterflow.plan.quality import history_of, quality_files, quality_settings
 from scatterflow.plan.raw import (
     fingerprint,
     frame_files,
@@ -69,6 +71,7 @@ wildcard_constraints:
     key=NAME_PATTERN,
     fit=NAME_PATTERN,
     proposal=NAME_PATTERN,
+    result=f"(?:{'|'.join(map(re.escape, PLAN.configuration.reductions))})",
     start=r"\d+",
     stop=r"\d+",
     block=r"\d+",
@@ -87,7 +90,16 @@ if workflow.is_main_process:
 
 
 def print_verdicts():
-    """The verdict of every calibrant check, when the workflow ends."""
+    """The verdict of every calibrant check, and of results that do not pass, when the workflow ends."""
+    for path in filter(os.path.exists, quality_files(PLAN)):
+        quality = read_json(path)
+        for check in quality["checks"]:
+            if check["verdict"] in ("warn", "fail"):
+                print(
+                    f"quality {check['verdict']}: {quality['run']}/{quality['reduction']}, "
+                    f"{check['name']}: {check['sentence']}",
+                    file=sys.stderr,
+                )
     for reduction in PLAN.reductions.values():
         for path in result_files(reduction):
             verdict = Path(path).with_suffix(".json")
@@ -343,6 +355,8 @@ def all_results(wildcards):
     reductions += [
         path for reduction in PLAN.shots.values() for path in shots_files(reduction)
     ]
+    if quality_files(PLAN):
+        reductions.append("results/quality.html")
     return reductions + [path for found in PLAN.maps.values() for path in found.files]
 
 

@@ -105,6 +105,7 @@ rule plot_g2:
         mem_mb=2000,
         runtime=10,
     params:
+        noise_limit=starvation_limit,
         code=code_digest("plot_g2"),
     script:
         "../scripts/plot_g2.py"
@@ -133,6 +134,7 @@ rule plot_partial_g2:
         mem_mb=2000,
         runtime=10,
     params:
+        noise_limit=starvation_limit,
         code=code_digest("plot_partial_g2"),
     script:
         "../scripts/plot_partial_g2.py"

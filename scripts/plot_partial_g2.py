@@ -3,11 +3,11 @@
 from scatterflow.script import run
 
 
-def main(result: str, png: str, svg: str) -> None:
-    """Figures of result as PNG and SVG."""
+def main(result: str, png: str, svg: str, noise_limit: float | None = None) -> None:
+    """Figures of result as PNG and SVG. noise_limit: bins whose photons leave more noise are drawn grey."""
     from scatterflow.plots.partial_g2 import plot_partial_g2
 
-    plot_partial_g2(result, png, svg)
+    plot_partial_g2(result, png, svg, noise_limit=noise_limit)
 
 
 if "snakemake" in globals():
@@ -17,4 +17,5 @@ if "snakemake" in globals():
         result=snakemake.input.result,
         png=snakemake.output.png,
         svg=snakemake.output.svg,
+        noise_limit=snakemake.params.noise_limit,
     )

@@ -16,6 +16,8 @@ from difflib import get_close_matches
 
 from scatterflow.errors import UserError, suggestion
 
+HC_KEV_METRE = 12.398419843320026e-10  # CODATA 2018, exact
+
 
 @dataclass(frozen=True)
 class AxisUnit:

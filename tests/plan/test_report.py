@@ -36,6 +36,8 @@ def test_jobs_are_counted(costs):
         "plot_cake": 1,
         "plot_monitors": 1,  # the other source has no scalars
         "check_calibrant": 2,
+        "assess_quality": 2,
+        "summarise_quality": 1,
     }
 
 

@@ -22,6 +22,7 @@ def test_results_plots_and_nothing_else(plan_of):
         f"{PLOTS}saxs_cake_map.png",
         f"{PLOTS}waxs_radial_profiles.png",
         f"{PLOTS}waxs_radial_mean.png",
+        "results/1/swaxs/quality.json",
     ]
 
 

@@ -17,6 +17,7 @@ from scatterflow.config import (
     proposals,
     publication,
     qmap,
+    quality,
     robust,
     saxswaxs,
     sources,
@@ -112,6 +113,13 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("overrides", model.Override, None),
     ("chunks", model.Chunks, None),
     ("publication", publication.Publication, None),
+    ("quality", quality.Quality, None),
+    ("quality.TECHNIQUE, all techniques", quality.CommonChecks, None),
+    ("quality.saxswaxs", quality.SaxswaxsChecks, quality.CommonChecks),
+    ("quality.xpcs", quality.XpcsChecks, quality.CommonChecks),
+    ("quality.TECHNIQUE.CHECK", quality.Switch, None),
+    ("quality.TECHNIQUE.CHECK, with a limit", quality.Limit, quality.Switch),
+    ("quality.TECHNIQUE.CHECK, with two limits", quality.Range, quality.Switch),
     ("demo", model.Demo, None),
 )
 
@@ -249,6 +257,9 @@ def _default(field: dict[str, Any]) -> str:
     value = field.get("default")
     if value in (None, "", [], {}):
         return "-"
+    if isinstance(value, dict) and "on_violation" in value:
+        # A check: its defaults are its own, not those of its kind.
+        return ", ".join(f"{key}: {_word(item)}" for key, item in reversed(value.items()))
     if isinstance(value, dict):
         return "-"  # of a block, its own table tells
     return _word(value)

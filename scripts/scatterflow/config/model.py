@@ -20,6 +20,7 @@ from scatterflow.config.detectors import DetectorConfig
 from scatterflow.config.maps import JointMap
 from scatterflow.config.proposals import ProposalConfig
 from scatterflow.config.publication import Publication
+from scatterflow.config.quality import Quality
 from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.shot_sources import ShotSource
 from scatterflow.config.shots import ShotsReduction
@@ -128,6 +129,8 @@ class Configuration(Model):
     """How frames are shared among jobs."""
     publication: Publication = Publication()
     """What records of the results say besides: publisher, authors, licence."""
+    quality: Quality = Quality()
+    """What is checked of each result, and what a violation means."""
     demo: Demo | None = None
     """Simulate the demo's raw data."""
 

@@ -36,13 +36,13 @@ from scatterflow.errors import UserError
 from scatterflow.files.checksums import array_sha256, mask_sha256
 from scatterflow.files.json import to_json
 from scatterflow.geometry_kind import has_plane
+from scatterflow.units import HC_KEV_METRE
 
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
 GAP_BIT = np.uint32(1 << 0)
 CONVENTION = "True = good"
-HC_KEV_METRE = 12.398419843320026e-10  # CODATA 2018, exact
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scatterflow.plan.build import Plan, PlannedReduction
+from scatterflow.plan.quality import quality_files
 from scatterflow.plan.rates import Rate, measured_pixel_rate, measured_rate
 from scatterflow.plan.report_xpcs import lasting, xpcs_jobs, xpcs_memory_mb, xpcs_raw_bytes
 from scatterflow.plan.targets import chunk_name, result_files
@@ -114,6 +115,8 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         "plot_map": plots("/plots/map.png"),
         "plot_map_quantity": [path for path in targets if "/plots/map/" in path],
         **xpcs_jobs(list(plan.xpcs.values())),
+        "assess_quality": quality_files(plan),
+        "summarise_quality": ["results/quality.html"] if targets or plan.xpcs else [],
     }
 
 

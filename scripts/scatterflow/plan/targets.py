@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scatterflow.config.calibrant_names import find_calibrant
-from scatterflow.plan.build import PlannedReduction
+from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.companions import applied_corrections
 from scatterflow.plan.exports import export_files
 from scatterflow.plan.planned import Planned
@@ -15,6 +15,18 @@ from scatterflow.plan.xpcs import PlannedXpcs
 def result_path(planned: Planned) -> str:
     """The result file of one reduction of one run."""
     return f"results/{planned.row.run}/{planned.name}/result.nxs"
+
+
+def quality_path(planned: Planned) -> str:
+    """The verdict on a result."""
+    return f"results/{planned.row.run}/{planned.name}/quality.json"
+
+
+def delivered(plan: Plan) -> list[Planned]:
+    """All reductions of all techniques that have a result, in the order of the run table."""
+    order = {run: place for place, run in enumerate(plan.rows)}
+    found: list[Planned] = [item for item in plan.reductions.values() if item.delivers]
+    return sorted([*found, *plan.xpcs.values()], key=lambda item: order[item.row.run])
 
 
 def calibrant_of(planned: PlannedReduction) -> str | None:
@@ -55,7 +67,7 @@ def result_files(planned: PlannedReduction) -> list[str]:
     images = [f"{folder}/plots/{name}.png" for name in plots]
     refined = refined_geometries(planned).values()
     made = [*analysis, *images, *checks, *refined]
-    return [result_path(planned), *made, *export_files(planned)]
+    return [result_path(planned), *made, quality_path(planned), *export_files(planned)]
 
 
 def xpcs_files(planned: PlannedXpcs) -> list[str]:
@@ -74,6 +86,7 @@ def xpcs_files(planned: PlannedXpcs) -> list[str]:
         files.append(f"{folder}/analysis.nxs")
     plots += [f"g2_{name}" for name in reduction.fits]
     plots += [f"parameters_{name}" for name in reduction.fits]
+    files.append(quality_path(planned))
     return files + [f"{folder}/plots/{name}.png" for name in plots]
 
 

@@ -19,6 +19,7 @@ from scatterflow.plots.correlation_panels import (
     g2_limits,
     panel_grid,
 )
+from scatterflow.plots.starved import curve_colour, shown_starved, starved_note
 from scatterflow.plots.style import GREY, RED, house_style, no_data_note, save, title
 from scatterflow.xpcs.correlation import Correlation, g2_error
 from scatterflow.xpcs.result import read_result
@@ -29,16 +30,22 @@ def plot_g2(
     png: str | Path,
     svg: str | Path,
     panels: Sequence[int] | None = None,
+    noise_limit: float | None = None,
 ) -> None:
-    """Draw g2 with error bars; panels: which (from 1), None: all, or a dozen evenly spread.
+    """Draw g2 with error bars; panels: which (from 1), None: all, or a dozen evenly spread. noise_limit: bins
+    whose photons leave g2 more uncertain are drawn grey; None: none are.
 
     Raises UserError for a result without g2 and for a panel that is not there.
     """
-    save(g2_figure(read_result(result_path, maps=False), panels), png, svg)
+    save(g2_figure(read_result(result_path, maps=False), panels, noise_limit), png, svg)
 
 
 @house_style()
-def g2_figure(correlation: Correlation, chosen: Sequence[int] | None = None) -> Figure:
+def g2_figure(
+    correlation: Correlation,
+    chosen: Sequence[int] | None = None,
+    noise_limit: float | None = None,
+) -> Figure:
     """A panel for each interval of the first coordinate; bins of the second over each other."""
     if correlation.g2 is None:
         raise UserError("the result holds no g2", correlation.heading, "plot its two-time maps")
@@ -46,13 +53,14 @@ def g2_figure(correlation: Correlation, chosen: Sequence[int] | None = None) -> 
     figure, axes = panel_grid(len(panels))
     count = correlation.qmap.dynamic_bins
     title(figure, correlation.heading, f"g₂ of {count} dynamic bin{'s' * (count > 1)}{note}")
+    starved = shown_starved(correlation, noise_limit)
     for panel, on in zip(panels, axes, strict=True):
-        _draw_panel(on, correlation, panel)
+        _draw_panel(on, correlation, panel, starved[list(panel.bins)])
     _legend(figure, axes[0], panels)
     return figure
 
 
-def _draw_panel(axes: Axes, correlation: Correlation, panel: Panel) -> None:
+def _draw_panel(axes: Axes, correlation: Correlation, panel: Panel, starved: np.ndarray) -> None:
     assert correlation.g2 is not None
     delay, g2 = correlation.delay_s, correlation.g2.g2[:, panel.bins]
     errors = g2_error(correlation)[:, panel.bins]
@@ -66,12 +74,16 @@ def _draw_panel(axes: Axes, correlation: Correlation, panel: Panel) -> None:
             fmt="o",
             markersize=3,
             linewidth=0.9,
-            color=colour,
+            color=curve_colour(colour, starved[number]),
+            zorder=1.9 if starved[number] else 2.0,
             label=names[number],
         )
     delay_axis(axes, delay)
-    g2_limits(axes, g2, errors)
+    # What means nothing sets no limits where something else does.
+    told = ~starved if (~starved).any() else np.ones_like(starved)
+    g2_limits(axes, g2[:, told], errors[:, told])
     axes.set_title(panel.label, loc="left", fontsize=10)
+    starved_note(axes, starved)
     missing = int(np.count_nonzero(~np.isfinite(g2)))
     if missing == g2.size:
         no_data_note(axes, "no value")

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scatterflow.detectors.masks import HC_KEV_METRE
 from scatterflow.errors import UserError
+from scatterflow.units import HC_KEV_METRE
 from scatterflow.xpcs.acquisition import Acquisition
 
 

@@ -1,0 +1,1 @@
+"""Checks of results, and the verdicts that follow."""
