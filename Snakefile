@@ -21,6 +21,7 @@ include: "rules/common.smk"
 include: "rules/common_masks.smk"
 include: "rules/common_results.smk"
 include: "rules/common_xpcs.smk"
+include: "rules/common_live.smk"
 include: "rules/detectors.smk"
 include: "rules/proposals.smk"
 include: "rules/saxswaxs.smk"
@@ -30,6 +31,7 @@ include: "rules/xpcs.smk"
 include: "rules/plots.smk"
 include: "rules/plots_xpcs.smk"
 include: "rules/exports.smk"
+include: "rules/live.smk"
 
 
 if PLAN.configuration.demo is not None:

@@ -54,6 +54,7 @@ wildcard_constraints:
     reduction=(f"(?!(?:{XPCS_PATTERN})/)" if XPCS_PATTERN else "") + NAME_PATTERN,
     xpcs=f"(?:{XPCS_PATTERN})" if XPCS_PATTERN else r"(?!)",
     detector=NAME_PATTERN,
+    result="|".join(map(re.escape, PLAN.configuration.reductions)),
     task=NAME_PATTERN,
     quantity=NAME_PATTERN,
     key=NAME_PATTERN,
@@ -77,7 +78,8 @@ if workflow.is_main_process:
 
 
 def print_verdicts():
-    """The verdict of every calibrant check, when the workflow ends."""
+    """The verdict of every calibrant check, and what was left out, when the workflow ends."""
+    print_left_out()
     for reduction in PLAN.reductions.values():
         for path in result_files(reduction):
             verdict = Path(path).with_suffix(".json")
@@ -132,12 +134,15 @@ def mask_files(wildcards):
 
 @mendable
 def chunk_raw_files(wildcards):
-    """Files that hold a chunk's frames; those shared with other runs are watched by `frames_part`."""
+    """Files that hold a chunk's frames; those shared with other runs are watched by `frames_part`. The rest of
+    the run may still be written."""
     reduction = planned(wildcards)
-    own = frame_files(reduction, int(wildcards.start), int(wildcards.stop))
+    frames = int(wildcards.start), int(wildcards.stop)
+    own = frame_files(reduction, *frames, whole=False)
     if reduction.needed_scalars:
         own += [path for path in scalar_files(reduction) if path not in own]
-    return own + [ancient(path) for path in shared_files(reduction) if path not in own]
+    shared = shared_files(reduction, whole=False)
+    return own + [ancient(path) for path in shared if path not in own]
 
 
 @mendable
@@ -150,7 +155,7 @@ def run_scalar_files(wildcards):
 @mendable
 def frames_part(wildcards):
     reduction = planned(wildcards)
-    return fingerprint(reduction, scalars=bool(reduction.needed_scalars))
+    return fingerprint(reduction, scalars=bool(reduction.needed_scalars), whole=False)
 
 
 @mendable
@@ -322,15 +327,12 @@ def standard_table(wildcards):
 
 def all_results(wildcards):
     """Everything that the run table asks for."""
-    reductions = [
-        path
-        for reduction in PLAN.reductions.values()
-        for path in result_files(reduction)
-    ]
-    reductions += [
-        path for reduction in PLAN.xpcs.values() for path in xpcs_files(reduction)
-    ]
-    return reductions + [path for found in PLAN.maps.values() for path in found.files]
+    wanted = [key for key, item in PLAN.reductions.items() if item.delivers]
+    paths = results_of([*wanted, *PLAN.xpcs])
+    for found in PLAN.maps.values():
+        if not any((item.row.run, item.name) in LEFT_OUT for item in found.members):
+            paths += found.files
+    return paths
 
 
 def simulated_raw_files():

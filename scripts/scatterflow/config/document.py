@@ -12,6 +12,7 @@ from scatterflow.config import (
     corrections,
     detectors,
     exports,
+    live,
     maps,
     model,
     proposals,
@@ -110,6 +111,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("proposals.NAME, type: shadow", proposals.ShadowProposal, proposals.ProposalBase),
     ("overrides", model.Override, None),
     ("chunks", model.Chunks, None),
+    ("live", live.Live, None),
     ("demo", model.Demo, None),
 )
 

@@ -17,6 +17,7 @@ from scatterflow.config.base import (
     refuse_alike,
 )
 from scatterflow.config.detectors import DetectorConfig
+from scatterflow.config.live import Live
 from scatterflow.config.maps import JointMap
 from scatterflow.config.proposals import ProposalConfig
 from scatterflow.config.saxswaxs import SaxswaxsReduction
@@ -119,6 +120,8 @@ class Configuration(Model):
     """Run-dependent parameters, applied in order."""
     chunks: Chunks = Chunks()
     """How frames are shared among jobs."""
+    live: Live = Live()
+    """Runs that arrive while they are reduced, and runs that cannot be read."""
     demo: Demo | None = None
     """Simulate the demo's raw data."""
 
