@@ -20,9 +20,10 @@ from scatterflow.plan.raw import (
 from scatterflow.plan.targets import (
     calibrant_of,
     chunk_name,
+    delivered_files,
+    delivering,
     result_files,
     result_path,
-    xpcs_files,
 )
 from scatterflow.registry.pinned import pin_files
 from scatterflow.registry.pins import ensure_pins
@@ -327,8 +328,7 @@ def standard_table(wildcards):
 
 def all_results(wildcards):
     """Everything that the run table asks for."""
-    wanted = [key for key, item in PLAN.reductions.items() if item.delivers]
-    paths = results_of([*wanted, *PLAN.xpcs])
+    paths = results_of(DELIVERING)
     for found in PLAN.maps.values():
         if not any((item.row.run, item.name) in LEFT_OUT for item in found.members):
             paths += found.files

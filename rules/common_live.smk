@@ -4,6 +4,7 @@ from functools import cache
 from scatterflow.live.wanted import read_wanted
 from scatterflow.plan.raw import check_raw
 
+DELIVERING = delivering(PLAN)
 # (run, reduction) that were asked for and are not done, and why.
 LEFT_OUT = {}
 
@@ -46,10 +47,8 @@ def results_of(wanted):
             # A report shows what there is.
             if "--report" not in sys.argv:
                 paths.append("work/{}/{}/raw_data_is_usable".format(*key))
-        elif key in PLAN.xpcs:
-            paths += xpcs_files(PLAN.xpcs[key])
         else:
-            paths += result_files(PLAN.reductions[key])
+            paths += delivered_files(DELIVERING[key])
     print_left_out()
     return paths
 

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from scatterflow.config.calibrant_names import find_calibrant
-from scatterflow.plan.build import PlannedReduction
+from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.companions import applied_corrections
 from scatterflow.plan.exports import export_files
 from scatterflow.plan.planned import Planned
 from scatterflow.plan.refinement import refined_geometries
 from scatterflow.plan.xpcs import PlannedXpcs
+
+
+def delivering(plan: Plan) -> dict[tuple[str, str], Planned]:
+    """All planned reductions that deliver results, by run and name."""
+    reductions = {key: item for key, item in plan.reductions.items() if item.delivers}
+    return {**reductions, **plan.xpcs}
+
+
+def delivered_files(planned: Planned) -> list[str]:
+    """Everything that one reduction of one run delivers, whatever its technique."""
+    if isinstance(planned, PlannedXpcs):
+        return xpcs_files(planned)
+    assert isinstance(planned, PlannedReduction)
+    return result_files(planned)
 
 
 def result_path(planned: Planned) -> str:

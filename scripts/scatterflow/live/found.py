@@ -1,0 +1,58 @@
+"""Runs as the watcher has last seen them in the raw folder, for `status` and `wait`.
+
+arriving    its files still change
+growing     they still change, and it is known how many frames it will have
+finished    nothing has changed for the settle time, and it can be read
+incomplete  nothing changes any more, and frames, files or detectors are missing
+corrupt     nothing changes any more, and a file cannot be read
+unread      no configured source reads it, or its source has no reduction
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from scatterflow.errors import UserError
+from scatterflow.files.json import read_json, write_json
+from scatterflow.live.folder import FOUND
+
+FoundState = Literal["arriving", "growing", "finished", "incomplete", "corrupt", "unread"]
+BROKEN = ("incomplete", "corrupt")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One run in the raw folder. run: its name, in the run table or the one it would get; frames: those that
+    are there, 0 if that is not known; expected: those of the complete run, or None; reason: why it is not
+    finished."""
+
+    run: str
+    source: str
+    raw: str
+    state: FoundState
+    frames: int = 0
+    expected: int | None = None
+    reason: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Source and raw: what a run is, whatever its name."""
+        return self.source, self.raw
+
+
+def write_found(found: Iterable[Found], path: Path = FOUND) -> None:
+    """Leave for others what was seen."""
+    write_json(path, {"time": time.time(), "runs": [asdict(item) for item in found]})
+
+
+def read_found(path: Path = FOUND) -> tuple[float | None, list[Found]]:
+    """When (s since 1970; None: never) the watcher has last looked, and what it saw."""
+    try:
+        content: dict[str, Any] = read_json(path)
+        return content["time"], [Found(**item) for item in content["runs"]]
+    except (FileNotFoundError, UserError, KeyError, TypeError):
+        return None, []
