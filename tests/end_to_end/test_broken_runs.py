@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
-import fabio
-import numpy as np
-
-from .conftest import SHAPES
-
 ONE, TWO = "results/one/x/result.nxs", "results/two/x/result.nxs"
 
 

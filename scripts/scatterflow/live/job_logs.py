@@ -36,11 +36,16 @@ class JobLog:
 
 def rules_logged(logs: Path = LOGS) -> dict[str, set[str]]:
     """For each rule that ever ran the names in its folder of logs: runs, or `KEY.log`."""
+    rules = sorted(names_in(logs) - NO_RULES)
+    return {rule: found for rule in rules if (found := names_in(logs / rule))}
+
+
+def names_in(folder: str | Path) -> set[str]:
+    """Names of what is in a folder; none if there is no such folder."""
     try:
-        rules = [name for name in os.listdir(logs) if name not in NO_RULES]
-    except FileNotFoundError:
-        return {}
-    return {rule: set(os.listdir(logs / rule)) for rule in sorted(rules) if (logs / rule).is_dir()}
+        return {path.name for path in Path(folder).iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
 
 
 def jobs_of(
@@ -55,8 +60,8 @@ def jobs_of(
 ) -> list[JobLog]:
     """The last attempt of every job of one reduction of one run.
 
-    logged: `rules_logged`; alive: whether a workflow lives; chunks: names of the planned chunks (logs of other
-    ones are of an earlier plan); shared: (rule, key) of products that it uses.
+    logged: `rules_logged`; alive: whether a workflow lives; chunks: names of the planned chunks (logs of
+    other ones are of an earlier plan); shared: (rule, key) of products that it uses.
     """
     chunks = set(chunks)
     found = []
@@ -74,31 +79,31 @@ def jobs_of(
 def _names(folder: Path, reduction: str) -> Iterator[str]:
     if (folder / f"{reduction}.log").is_file():
         yield reduction
-    try:
-        entries = os.listdir(folder / reduction)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for name in entries:
+    for name in names_in(folder / reduction):
         if name.endswith(".log"):
             yield f"{reduction}/{name.removesuffix('.log')}"
 
 
 def _job(logs: Path, rule: str, name: str, alive: bool) -> JobLog | None:
     log = f"{logs}/{rule}/{name}.log"
-    try:
-        written = os.stat(log).st_mtime
-    except FileNotFoundError:  # deleted since it was listed
+    written = time_of_change(log)
+    measured = time_of_change(f"{logs}/{BENCHMARKS}/{rule}/{name}.tsv")
+    if written is None:  # deleted since it was listed
         return None
-    try:
-        measured = os.stat(f"{logs}/{BENCHMARKS}/{rule}/{name}.tsv").st_mtime
-    except FileNotFoundError:
-        measured = 0.0
-    if measured >= written:
+    if measured is not None and measured >= written:
         return JobLog(rule, log, "done", measured)
     reason = error_in(log)
     if reason:
         return JobLog(rule, log, "failed", written, reason)
     return JobLog(rule, log, "running" if alive else "stopped", written)
+
+
+def time_of_change(path: str | Path) -> float | None:
+    """When a file was last written, s since 1970; None if it is not there."""
+    try:
+        return Path(path).stat().st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def error_in(log: str | Path) -> tuple[str, ...]:

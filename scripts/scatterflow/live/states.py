@@ -11,13 +11,11 @@ Whether a result that is there is outdated, only `snakemake -n` can tell.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from scatterflow.live.job_logs import JobLog, jobs_of, rules_logged
+from scatterflow.live.job_logs import JobLog, jobs_of, names_in, rules_logged, time_of_change
 from scatterflow.live.workflow_life import workflow_lives
 from scatterflow.plan.targets import chunk_name, delivered_files, delivering
 from scatterflow.plan.xpcs import PlannedXpcs
@@ -80,8 +78,9 @@ def _state(planned: Any, alive: bool, logged: dict[str, set[str]]) -> ResultStat
     run, name = planned.row.run, planned.name
     names = {chunk_name(*chunk) for chunk in planned.chunks}
     files = delivered_files(planned)
-    if all(map(os.path.exists, files)):
-        last = max(os.stat(path).st_mtime for path in files)
+    times = [time_of_change(path) for path in files]
+    if None not in times:
+        last = max(time for time in times if time is not None)
         return ResultState(run, name, "done", len(names), len(names), finished=last)
     jobs = jobs_of(run, name, logged, alive=alive, chunks=names, shared=_shared(planned))
     done = len(_chunk_files(f"work/{run}/{name}") & names)
@@ -110,10 +109,5 @@ def _shared(planned: Any) -> list[tuple[str, str]]:
 
 def _chunk_files(folder: str) -> set[str]:
     """Names of the chunks that are done: receipts, or sorted chunks while they are kept."""
-    found: set[str] = set()
-    for name in ("chunks", "sorted"):
-        try:
-            found |= {Path(entry).stem for entry in os.listdir(f"{folder}/{name}")}
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-    return found
+    files = names_in(f"{folder}/chunks") | names_in(f"{folder}/sorted")
+    return {name.partition(".")[0] for name in files}

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scatterflow.live.job_logs import BENCHMARKS, LOGS
+from scatterflow.live.job_logs import BENCHMARKS, LOGS, names_in
 
 MOST_READ = 40
-"""Files read of one rule: with more jobs their mean stands for all, so that thousands of runs cost no time."""
+"""Files read of one rule: with more jobs their mean stands for all, thousands of runs cost no time."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def times_by_rule(run: str | None = None, logs: Path = LOGS) -> list[RuleTime]:
     """Time by rule (of one run, then exact), the longest first."""
     folder = logs / BENCHMARKS
     found = []
-    for rule in sorted(os.listdir(folder)) if folder.is_dir() else ():
+    for rule in sorted(names_in(folder)):
         paths = sorted(_files(f"{folder}/{rule}/{run}" if run else f"{folder}/{rule}"))
         read = paths if run or len(paths) <= MOST_READ else _spread(paths)
         seconds = [value for path in read if (value := _seconds(path)) is not None]

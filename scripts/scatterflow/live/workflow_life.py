@@ -8,7 +8,6 @@ alone.
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def workflow_lives(folder: str | Path = ".snakemake") -> bool:
 def is_locked(path: str | Path) -> bool:
     """Whether any process of this computer holds a lock on a file; True where that cannot be told."""
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
         lines = PROC_LOCKS.read_text(encoding="ascii", errors="replace").splitlines()
     except FileNotFoundError:
         return PROC_LOCKS.exists() is False and Path(path).exists()
