@@ -11,7 +11,7 @@ unread      no configured source reads it, or its source has no reduction
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -44,15 +44,29 @@ class Found:
         return self.source, self.raw
 
 
-def write_found(found: Iterable[Found], path: Path = FOUND) -> None:
+@dataclass(frozen=True)
+class Seen:
+    """What the watcher has left. time: of its last look, s since 1970, None: never; undone: (run, reduction)
+    that calls of snakemake left without saying why, and what is known of it."""
+
+    time: float | None
+    runs: list[Found]
+    undone: dict[tuple[str, str], str]
+
+
+def write_seen(
+    runs: Iterable[Found], undone: Mapping[tuple[str, str], str], path: Path = FOUND
+) -> None:
     """Leave for others what was seen."""
-    write_json(path, {"time": time.time(), "runs": [asdict(item) for item in found]})
+    left = [[run, reduction, why] for (run, reduction), why in undone.items()]
+    write_json(path, {"time": time.time(), "runs": list(map(asdict, runs)), "undone": left})
 
 
-def read_found(path: Path = FOUND) -> tuple[float | None, list[Found]]:
-    """When (s since 1970; None: never) the watcher has last looked, and what it saw."""
+def read_seen(path: Path = FOUND) -> Seen:
+    """What the watcher saw last."""
     try:
         content: dict[str, Any] = read_json(path)
-        return content["time"], [Found(**item) for item in content["runs"]]
+        undone = {(run, reduction): why for run, reduction, why in content["undone"]}
+        return Seen(content["time"], [Found(**item) for item in content["runs"]], undone)
     except (FileNotFoundError, UserError, KeyError, TypeError):
-        return None, []
+        return Seen(None, [], {})

@@ -86,7 +86,7 @@ def _state(planned: Any, alive: bool, logged: dict[str, set[str]]) -> ResultStat
     done = len(_chunk_files(f"work/{run}/{name}") & names)
     left = tuple(sorted((j for j in _current(jobs) if j.state != "done"), key=lambda j: j.time))
     kinds = {job.state for job in left}
-    state: State = next((s for s in ("running", "failed", "stopped") if s in kinds), "waiting")  # type: ignore[misc]
+    state: State = next((s for s in ("running", "failed", "stopped") if s in kinds), "waiting")
     return ResultState(run, name, state, done, len(names), left)
 
 
