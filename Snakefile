@@ -23,6 +23,7 @@ include: "rules/common_results.smk"
 include: "rules/common_xpcs.smk"
 include: "rules/common_shots.smk"
 include: "rules/common_quality.smk"
+include: "rules/common_live.smk"
 include: "rules/detectors.smk"
 include: "rules/proposals.smk"
 include: "rules/saxswaxs.smk"
@@ -34,6 +35,7 @@ include: "rules/plots.smk"
 include: "rules/plots_xpcs.smk"
 include: "rules/exports.smk"
 include: "rules/quality.smk"
+include: "rules/live.smk"
 
 
 if PLAN.configuration.demo is not None:

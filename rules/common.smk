@@ -22,6 +22,8 @@ from scatterflow.plan.raw import (
 from scatterflow.plan.targets import (
     calibrant_of,
     chunk_name,
+    delivered_files,
+    delivering,
     result_files,
     result_path,
     shots_files,
@@ -66,6 +68,7 @@ wildcard_constraints:
     xpcs=XPCS_PATTERN,
     shots=SHOTS_PATTERN,
     detector=NAME_PATTERN,
+    result="|".join(map(re.escape, PLAN.configuration.reductions)),
     task=NAME_PATTERN,
     quantity=NAME_PATTERN,
     key=NAME_PATTERN,
@@ -100,6 +103,8 @@ def print_verdicts():
                     f"{check['name']}: {check['sentence']}",
                     file=sys.stderr,
                 )
+    """The verdict of every calibrant check, and what was left out, when the workflow ends."""
+    print_left_out()
     for reduction in PLAN.reductions.values():
         for path in result_files(reduction):
             verdict = Path(path).with_suffix(".json")
@@ -154,12 +159,15 @@ def mask_files(wildcards):
 
 @mendable
 def chunk_raw_files(wildcards):
-    """Files that hold a chunk's frames; those shared with other runs are watched by `frames_part`."""
+    """Files that hold a chunk's frames; those shared with other runs are watched by `frames_part`. The rest of
+    the run may still be written."""
     reduction = planned(wildcards)
-    own = frame_files(reduction, int(wildcards.start), int(wildcards.stop))
+    frames = int(wildcards.start), int(wildcards.stop)
+    own = frame_files(reduction, *frames, whole=False)
     if reduction.needed_scalars:
         own += [path for path in scalar_files(reduction) if path not in own]
-    return own + [ancient(path) for path in shared_files(reduction) if path not in own]
+    shared = shared_files(reduction, whole=False)
+    return own + [ancient(path) for path in shared if path not in own]
 
 
 @mendable
@@ -172,7 +180,7 @@ def run_scalar_files(wildcards):
 @mendable
 def frames_part(wildcards):
     reduction = planned(wildcards)
-    return fingerprint(reduction, scalars=bool(reduction.needed_scalars))
+    return fingerprint(reduction, scalars=bool(reduction.needed_scalars), whole=False)
 
 
 @mendable
@@ -358,6 +366,11 @@ def all_results(wildcards):
     if quality_files(PLAN):
         reductions.append("results/quality.html")
     return reductions + [path for found in PLAN.maps.values() for path in found.files]
+    paths = results_of(DELIVERING)
+    for found in PLAN.maps.values():
+        if not any((item.row.run, item.name) in LEFT_OUT for item in found.members):
+            paths += found.files
+    return paths
 
 
 def simulated_raw_files():

@@ -153,20 +153,23 @@ def chunk_minutes(wildcards):
     return max(10, int(4 * planned_xpcs(wildcards).configuration.chunks.minutes))
 
 
-@mendable
-def xpcs_metadata(wildcards):
-    """The file that tells how a run was taken, where its source names one."""
-    reduction = planned_xpcs(wildcards)
-    found = metadata_files(reduction)
-    for path in found:
-        # That it does not tell the time between frames is better known before hours of work.
+def check_frame_time(reduction):
+    """Refuse a file that does not tell the time between frames: better known before hours of work."""
+    for path in metadata_files(reduction):
         if Path(path).exists() and not Path(result_path(reduction)).exists():
             frame_time(
                 read_acquisition(path),
                 reduction.reduction.frame_time_s,
-                f"run {wildcards.run}, {path}",
+                f"run {reduction.row.run}, {path}",
             )
-    return found
+
+
+@mendable
+def xpcs_metadata(wildcards):
+    """The file that tells how a run was taken, where its source names one."""
+    reduction = planned_xpcs(wildcards)
+    check_frame_time(reduction)
+    return metadata_files(reduction)
 
 
 def metadata_path(wildcards):

@@ -21,9 +21,9 @@ def main(
     from scatterflow.saxswaxs.integrate import Calibration, integrate_chunk, run_progress
     from scatterflow.saxswaxs.tasks import read_tasks
     from scatterflow.sources.base import RunLocation
-    from scatterflow.sources.open import open_source
+    from scatterflow.sources.open import open_growing_source
 
-    source = open_source(RunLocation.from_fields(location))
+    source = open_growing_source(RunLocation.from_fields(location))
     skip_missing = location["recipe"]["missing"] == "nan"
     calibrations = {
         name: Calibration(

@@ -7,6 +7,9 @@ keys       every key of the configuration, as in config/README.md
 geometry   PONI file from the metadata of an XPCS acquisition
 convert-chap  a CHAP configuration as config.yaml and run table
 convert-xpcs  a result of XPCS-Eigen (/exchange) as a result file
+watch      reduce runs as they arrive in the raw folder
+trigger, wait, crawl  have one run or a folder of runs reduced, and wait for it
+status     what is done, running, failed (and why), waiting
 registry   masks by name and version: register, list, show, import, export, pin, ...
 index      the index of all results: bring it up to date
 search     find results by words, sample, technique, date, ...
@@ -25,6 +28,7 @@ if __package__ in (None, ""):  # started as a folder: its parent holds the packa
 
 from scatterflow.catalogue.command import add_commands as add_catalogue_commands
 from scatterflow.errors import UserError, from_os_error, suggestion
+from scatterflow.live.command import add_commands as add_live_commands
 from scatterflow.registry.command import add_commands as add_registry_commands
 
 
@@ -108,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     xpcs.add_argument("old", metavar="OLD.hdf", help="a result with /measurement, /xpcs, /exchange")
     xpcs.add_argument("new", metavar="NEW.nxs", help="the file to be written")
     xpcs.set_defaults(command=_convert_xpcs)
+    add_live_commands(commands)
     text = "masks by name and version: register, list, show, import, export, pin, ..."
     add_registry_commands(commands.add_parser("registry", help=text, description=text))
     add_catalogue_commands(commands)

@@ -12,6 +12,7 @@ from scatterflow.config import (
     corrections,
     detectors,
     exports,
+    live,
     maps,
     model,
     proposals,
@@ -120,6 +121,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("quality.TECHNIQUE.CHECK", quality.Switch, None),
     ("quality.TECHNIQUE.CHECK, with a limit", quality.Limit, quality.Switch),
     ("quality.TECHNIQUE.CHECK, with two limits", quality.Range, quality.Switch),
+    ("live", live.Live, None),
     ("demo", model.Demo, None),
 )
 

@@ -17,6 +17,7 @@ from scatterflow.config.base import (
     refuse_alike,
 )
 from scatterflow.config.detectors import DetectorConfig
+from scatterflow.config.live import Live
 from scatterflow.config.maps import JointMap
 from scatterflow.config.proposals import ProposalConfig
 from scatterflow.config.publication import Publication
@@ -131,6 +132,8 @@ class Configuration(Model):
     """What records of the results say besides: publisher, authors, licence."""
     quality: Quality = Quality()
     """What is checked of each result, and what a violation means."""
+    live: Live = Live()
+    """Runs that arrive while they are reduced, and runs that cannot be read."""
     demo: Demo | None = None
     """Simulate the demo's raw data."""
 

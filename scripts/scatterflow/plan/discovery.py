@@ -47,6 +47,16 @@ def discover(
     its path: it cannot be changed), notes (gaps, missing files, or the `sources:` entry to add).
     Acquisitions of one kind that no source reads share one dict. Raises UserError: no such folder.
     """
+    found = find_acquisitions(raw_root, sources, shapes)
+    return named_rows(found) + _unread(found)
+
+
+def find_acquisitions(
+    raw_root: str | Path,
+    sources: Mapping[str, Mapping[str, Any]],
+    shapes: Mapping[str, tuple[int, int]] | None = None,
+) -> list[Acquisition]:
+    """All acquisitions in a raw folder; arguments as of `discover`."""
     root = Path(raw_root)
     files = list_files(root)
     # A source of more detectors says more about an acquisition that several could read.
@@ -59,14 +69,18 @@ def discover(
     found += more
     more, left = event_acquisitions(root, left, recipes)
     found += more
-    found += image_acquisitions(root, left, recipes)
+    return found + image_acquisitions(root, left, recipes)
+
+
+def named_rows(found: Iterable[Acquisition]) -> list[dict[str, Any]]:
+    """The acquisitions that a source reads, each with a name of its own."""
     rows: list[dict[str, Any]] = []
     taken: set[str] = set()
     for acquisition in found:
         if acquisition.source:
             rows.append(_row(acquisition, taken))
             taken.add(rows[-1]["run"].lower())
-    return rows + _unread(found)
+    return rows
 
 
 def _row(acquisition: Acquisition, taken: set[str]) -> dict[str, Any]:

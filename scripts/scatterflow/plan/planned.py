@@ -34,6 +34,11 @@ class Planned:
         """Scalars that are needed wherever frames are read."""
         return ()
 
+    @property
+    def raw_range(self) -> tuple[int, int]:
+        """(first, after the last) raw frame that is used."""
+        return 0, self.row.frames
+
     def location(self, *, scalars: bool) -> dict[str, Any]:
         """Where the raw data is, as plain values (`RunLocation`'s fields).
 

@@ -15,8 +15,26 @@ from scatterflow.sources.base import RunLocation, Source
 from scatterflow.sources.patterns import metadata_path
 
 
-def frame_files(planned: Planned, start: int, stop: int) -> list[str]:
-    """Files that hold frames start..stop-1 of all detectors of a planned reduction."""
+def check_raw(planned: Planned) -> None:
+    """Raise UserError where the raw data of a run is missing, cut off or contradicts the configuration, as
+    far as this can be seen without reading frames."""
+    if _simulated(planned) is not None:
+        return
+    start, stop = planned.raw_range
+    with _source(planned, scalars=True) as source:
+        for detector in planned.detectors:
+            _existing(list(map(str, source.files(detector, start, stop))), planned)
+    scalar_files(planned)
+    metadata_files(planned)
+    shared_files(planned)
+    fingerprint(planned, scalars=True)
+
+
+def frame_files(planned: Planned, start: int, stop: int, *, whole: bool = True) -> list[str]:
+    """Files that hold frames start..stop-1 of all detectors of a planned reduction.
+
+    whole: all frames of the run must be there, not only these.
+    """
     simulated = _simulated(planned)
     if simulated is not None:
         return [
@@ -25,7 +43,7 @@ def frame_files(planned: Planned, start: int, stop: int) -> list[str]:
             if detector is None or (detector in planned.detectors and first < stop and start < last)
         ]
     found: dict[str, None] = {}
-    with _source(planned, scalars=False) as source:
+    with _source(planned, scalars=False, whole=whole) as source:
         for detector in planned.detectors:
             found.update(dict.fromkeys(map(str, source.files(detector, start, stop))))
     return _existing(list(found), planned)
@@ -56,21 +74,21 @@ def metadata_files(planned: Planned) -> list[str]:
     return [str(path)]
 
 
-def shared_files(planned: Planned) -> list[str]:
+def shared_files(planned: Planned, *, whole: bool = True) -> list[str]:
     """Files that a run shares with others, and that grow with them (SPEC files): `fingerprint` watches the
-    run's part of them, their time stamps say nothing."""
+    run's part of them, their time stamps say nothing. whole: as in `frame_files`."""
     if _simulated(planned) is not None:
         return []
-    with _source(planned, scalars=True) as source:
+    with _source(planned, scalars=whole, whole=whole) as source:
         return _existing(list(map(str, source.shared_files())), planned)
 
 
-def fingerprint(planned: Planned, *, scalars: bool) -> str | None:
+def fingerprint(planned: Planned, *, scalars: bool, whole: bool = True) -> str | None:
     """Digest of a run's part of its shared files, None where there are none; scalars: for the result, or
-    only what placing the frames needs."""
+    only what placing the frames needs. whole: as in `frame_files`."""
     if _simulated(planned) is not None:
         return None
-    with _source(planned, scalars=scalars) as source:
+    with _source(planned, scalars=scalars, whole=whole) as source:
         return source.fingerprint(scalars=scalars)
 
 
@@ -88,12 +106,12 @@ def _simulated(planned: Planned) -> list[tuple[str, str | None, int, int]] | Non
 
 
 @contextmanager
-def _source(planned: Planned, *, scalars: bool) -> Iterator[Source]:
+def _source(planned: Planned, *, scalars: bool, whole: bool = True) -> Iterator[Source]:
     """The source of a run; its files are closed afterwards, a plan may have thousands."""
     raw = planned.configuration.raw
     if not Path(raw).is_dir():
         raise UserError(f"the raw folder {raw} does not exist", "key raw", "correct the path")
-    source = _open(to_json(planned.location(scalars=scalars)))
+    source = _open(to_json(planned.location(scalars=scalars)), whole)
     try:
         yield source
     finally:
@@ -101,12 +119,13 @@ def _source(planned: Planned, *, scalars: bool) -> Iterator[Source]:
 
 
 @cache
-def _open(fields: str) -> Source:
+def _open(fields: str, whole: bool) -> Source:
     import json
 
-    from scatterflow.sources.open import open_source
+    from scatterflow.sources.open import new_source, open_source
 
-    return open_source(RunLocation.from_fields(json.loads(fields)))
+    location = RunLocation.from_fields(json.loads(fields))
+    return open_source(location) if whole else new_source(location)
 
 
 def _existing(paths: list[str], planned: Planned) -> list[str]:

@@ -12,6 +12,20 @@ from scatterflow.plan.shots import PlannedShots
 from scatterflow.plan.xpcs import PlannedXpcs
 
 
+def delivering(plan: Plan) -> dict[tuple[str, str], Planned]:
+    """All planned reductions that deliver results, by run and name."""
+    reductions = {key: item for key, item in plan.reductions.items() if item.delivers}
+    return {**reductions, **plan.xpcs}
+
+
+def delivered_files(planned: Planned) -> list[str]:
+    """Everything that one reduction of one run delivers, whatever its technique."""
+    if isinstance(planned, PlannedXpcs):
+        return xpcs_files(planned)
+    assert isinstance(planned, PlannedReduction)
+    return result_files(planned)
+
+
 def result_path(planned: Planned) -> str:
     """The result file of one reduction of one run."""
     return f"results/{planned.row.run}/{planned.name}/result.nxs"

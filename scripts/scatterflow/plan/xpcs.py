@@ -60,6 +60,11 @@ class PlannedXpcs(Planned):
         return list(chunk_ranges(self.range.frames, self.chunk_frames))
 
     @property
+    def raw_range(self) -> tuple[int, int]:
+        """(first, after the last) raw frame that is used."""
+        return self.range.raw_range(0, self.range.frames)
+
+    @property
     def sort_memory_mb(self) -> int:
         """Memory of a sort job, MB."""
         return memory_estimate_mb(self.load, self.chunk_frames)

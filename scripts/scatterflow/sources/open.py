@@ -17,6 +17,14 @@ def open_source(location: RunLocation) -> Source:
     return source
 
 
+def open_growing_source(location: RunLocation) -> Source:
+    """As `open_source` for a run that may still be written: how many frames there are is not asked, the
+    frames that are read must be there."""
+    source = new_source(location)
+    _check_shapes(source, location)
+    return source
+
+
 def new_source(location: RunLocation) -> Source:
     """The source of a run, not checked: for its `files`, which may not exist yet.
 
@@ -77,6 +85,10 @@ def check_source(source: Source, location: RunLocation) -> None:
             f"run {location.run}, raw {location.raw}",
             "correct the column `frames` of the run table",
         )
+    _check_shapes(source, location)
+
+
+def _check_shapes(source: Source, location: RunLocation) -> None:
     for name, shape in location.shapes.items():
         found = source.detectors[name].shape
         if tuple(found) != tuple(shape):

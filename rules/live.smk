@@ -1,0 +1,30 @@
+rule refuse_run:
+    """Fails with what is wrong with the raw data of a run, while the other runs are reduced."""
+    output:
+        never=temp("work/{run}/{result}/raw_data_is_usable"),
+    log:
+        "logs/refuse_run/{run}/{result}.log",
+    benchmark:
+        "logs/benchmarks/refuse_run/{run}/{result}.tsv"
+    retries: 0
+    conda:
+        "../envs/workflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        reason=refused_for,
+    script:
+        "../scripts/refuse_run.py"
+
+
+rule watched:
+    """What `scatterflow watch` has asked for."""
+    input:
+        watched_files,
+
+
+localrules:
+    refuse_run,
+    watched,

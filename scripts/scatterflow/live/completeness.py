@@ -1,0 +1,109 @@
+"""Is a run in the raw folder complete? Asked of its source, so that every format answers for itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scatterflow.errors import FrameError, UserError
+from scatterflow.live.found import FoundState
+from scatterflow.live.stillness import Stillness, file_signature
+from scatterflow.sources.base import RunLocation, Source
+from scatterflow.sources.open import new_source, open_source
+from scatterflow.sources.patterns import metadata_path
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """state: see `scatterflow.live.found`; reason: why the run is not finished."""
+
+    state: FoundState
+    reason: str = ""
+
+
+class CompletenessTest:
+    """Tests runs; what was found is kept until a file of the run changes."""
+
+    def __init__(self, stillness: Stillness) -> None:
+        self._stillness = stillness
+        self._kept: dict[str, tuple[Any, Verdict]] = {}
+
+    def verdict(self, location: RunLocation, settle_s: float, *, growing: bool) -> Verdict:
+        """The verdict on a run of `location.frames` frames.
+
+        settle_s: how long its files must not have changed, s; growing: whether it is known from elsewhere
+        than these files how many frames it has.
+        """
+        files = run_files(location)
+        still = min((self._stillness.of_file(path) for path in files), default=0.0)
+        if still < settle_s:
+            return Verdict("growing" if growing else "arriving")
+        key = f"{location.run}:{location.recipe['format']}:{location.raw}"
+        value = (location.frames, tuple((path, file_signature(path)) for path in files))
+        kept = self._kept.get(key)
+        if kept is None or kept[0] != value:
+            self._kept[key] = kept = (value, _tested(location))
+        return kept[1]
+
+
+def run_files(location: RunLocation) -> list[Path]:
+    """All files of a run, those that should be there; what can be told of a run whose files are damaged."""
+    own = Path(location.root, location.raw.split("::")[0])
+    try:
+        source = new_source(location)
+        try:
+            paths = [*source.files(), *source.scalar_files(), *source.shared_files()]
+        finally:
+            source.close()
+        metadata = metadata_path(location)
+    except UserError:
+        return [own]
+    return list(dict.fromkeys([*paths, *([metadata] if metadata else [])])) or [own]
+
+
+def _tested(location: RunLocation) -> Verdict:
+    missing = [path for path in run_files(location) if not path.exists()]
+    try:
+        source = open_source(location)
+        try:
+            _try_out(source, location)
+        finally:
+            source.close()
+    except UserError as error:
+        state: FoundState = (
+            "corrupt" if isinstance(error, FrameError) and not missing else "incomplete"
+        )
+        return Verdict(state, f"{error.what} ({error.where})")
+    if missing and location.recipe.get("missing", "error") != "nan":
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        return Verdict("incomplete", f"{missing[0]}{more}: not there")
+    return Verdict("finished")
+
+
+def _try_out(source: Source, location: RunLocation) -> None:
+    """Read what ends a run: its last frame, its scalars. Raises UserError."""
+    source.scalars()
+    if location.recipe.get("missing", "error") == "nan":
+        return
+    for detector in source.detectors:
+        source.read(detector, 0, 1)
+        source.read(detector, location.frames - 1, location.frames)
+
+
+def expected_frames(wanted: int | str | None, location: RunLocation) -> int | None:
+    """Frames of the complete run: a number, or the product of datasets of the file named by `raw`; None if
+    nobody knows, or the file cannot tell yet."""
+    if wanted is None or isinstance(wanted, int):
+        return wanted
+    import h5py
+
+    product = 1
+    try:
+        with h5py.File(os.path.join(location.root, location.raw), "r", locking=False) as file:  # noqa: PTH118
+            for name in wanted.split("*"):
+                product *= int(file[name.strip()][()])
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError):
+        return None
+    return product if product > 0 else None
