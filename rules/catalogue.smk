@@ -13,17 +13,21 @@ rule describe_result:
         "logs/describe_result/{run}/{result}.log",
     benchmark:
         "logs/benchmarks/describe_result/{run}/{result}.tsv"
-    conda:
-        "../envs/catalogue.yaml"
     wildcard_constraints:
         result=RESULT_PATTERN,
+    conda:
+        "../envs/catalogue.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=lambda wildcards, attempt: attempt * 30,
     params:
-        masks=lambda wildcards: list(catalogue_plan.mask_keys(planned_result(wildcards))),
-        described=lambda wildcards: catalogue_plan.description(planned_result(wildcards)),
+        masks=lambda wildcards: list(
+            catalogue_plan.mask_keys(planned_result(wildcards))
+        ),
+        described=lambda wildcards: catalogue_plan.description(
+            planned_result(wildcards)
+        ),
         code=code_digest("describe_result"),
     script:
         "../scripts/describe_result.py"

@@ -68,7 +68,6 @@ wildcard_constraints:
     xpcs=XPCS_PATTERN,
     shots=SHOTS_PATTERN,
     detector=NAME_PATTERN,
-    result="|".join(map(re.escape, PLAN.configuration.reductions)),
     task=NAME_PATTERN,
     quantity=NAME_PATTERN,
     key=NAME_PATTERN,

@@ -107,7 +107,7 @@ def test_required_keys_and_defaults_are_those_of_the_models():
         "| `distance_m` | number > 0 | **required** | Sample to detector distance along the normal, m. |",
         "| `shape` | list of 2 whole numbers 1 to 100000 | **required** |",
         "| `missing` | one of `error`, `nan` | `error` |",
-        "| `geometry` | path or block | **required** |",
+        "| `geometry` | path or block | - |",
         "| `axis` | name | - |",
         "| `solid_angle` | `true` or `false` | `true` |",
         "| `sources` | blocks by name | **required** |",

@@ -21,6 +21,10 @@ from scatterflow.config import (
     quality,
     robust,
     saxswaxs,
+    shot_filters,
+    shot_functions,
+    shot_sources,
+    shots,
     sources,
     xpcs,
 )
@@ -34,8 +38,19 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("sources.NAME", sources.SourceConfig, None),
     ("sources.NAME.scalars.NAME", sources.Scalar, None),
     ("sources.NAME.modules", sources.ModuleConfig, None),
+    ("sources.NAME, all formats of shots", shot_sources.ShotSourceBase, None),
+    *(
+        (f"sources.NAME, format: {name}", source, shot_sources.ShotSourceBase)
+        for name, source in shot_sources.SHOT_SOURCES.items()
+    ),
+    ("sources.NAME.scalars.NAME, formats of shots", shot_sources.ShotScalar, None),
+    ("sources.NAME.detectors.NAME, format: euxfel", shot_sources.EuxfelModules, None),
+    ("sources.NAME.pulses", shot_sources.PulsePattern, None),
+    ("sources.NAME.detectors.NAME, format: shot_hdf5", shot_sources.DatasetOfShots, None),
+    ("sources.NAME.detectors.NAME, format: psana", shot_sources.PsanaDetector, None),
     ("detectors.NAME", detectors.DetectorConfig, None),
     ("detectors.NAME.geometry", detectors.GeometryParameters, None),
+    ("detectors.NAME.geometry, quadrants", detectors.QuadrantGeometry, None),
     ("detectors.NAME.masks, type: gaps", detectors.GapsMask, None),
     ("detectors.NAME.masks, type: file", detectors.FileMask, None),
     ("detectors.NAME.masks, type: polygon", detectors.PolygonMask, None),
@@ -104,6 +119,48 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("reductions.NAME.speckle_statistics", xpcs.SpeckleStatistics, None),
     ("reductions.NAME.fits.NAME, technique: xpcs", xpcs.CorrelationFit, None),
     ("reductions.NAME.diffusion", xpcs.Diffusion, None),
+    ("reductions.NAME, technique: shots", shots.ShotsReduction, None),
+    ("reductions.NAME.defaults", shots.DefaultDetectorSettings, None),
+    ("reductions.NAME.defaults.light", shots.Light, None),
+    ("reductions.NAME.defaults.light.BEAM", shots.LightRuleSettings, None),
+    ("reductions.NAME.defaults.monitors.NAME", shots.FourDiodes, None),
+    ("reductions.NAME.defaults.time_tool", shots.TimeTool, None),
+    ("reductions.NAME.detectors.NAME", shots.ShotDetector, None),
+    ("reductions.NAME.detectors.NAME.dark", shots.DarkRun, None),
+    ("reductions.NAME.detectors.NAME.calibration", shots.CalibrationSettings, None),
+    ("reductions.NAME.detectors.NAME.calibration.gain_bits", shots.GainBitSettings, None),
+    ("reductions.NAME.detectors.NAME.calibration.common_mode", shots.CommonModeSettings, None),
+    (
+        "reductions.NAME.detectors.NAME.functions.NAME, all kinds",
+        shot_functions.FunctionBase,
+        None,
+    ),
+    *(
+        (
+            f"reductions.NAME.detectors.NAME.functions.NAME, kind: {name}",
+            function,
+            shot_functions.FunctionBase,
+        )
+        for name, function in shot_functions.FUNCTIONS.items()
+    ),
+    ("functions.NAME.droplets, technique: shots", shot_functions.DropletSettings, None),
+    ("functions.NAME.photons, technique: shots", shot_functions.PhotonSettings, None),
+    ("reductions.NAME.detectors.NAME.statistics.NAME, all kinds", shots.StatisticBase, None),
+    *(
+        (
+            f"reductions.NAME.detectors.NAME.statistics.NAME, kind: {name}",
+            statistic,
+            shots.StatisticBase,
+        )
+        for name, statistic in shots.STATISTICS.items()
+    ),
+    ("reductions.NAME.variables.NAME, type: delay", shot_filters.DelayVariable, None),
+    ("reductions.NAME.variables.NAME.stage", shot_filters.StagePosition, None),
+    ("reductions.NAME.variables.NAME, type: expression", shot_filters.ExpressionVariable, None),
+    *(
+        (f"reductions.NAME.filters.NAME, type: {name}", item, None)
+        for name, item in shot_filters.FILTERS.items()
+    ),
     ("proposals.NAME, all types", proposals.ProposalBase, None),
     ("proposals.NAME, type: hot", proposals.HotProposal, proposals.ProposalBase),
     ("proposals.NAME, type: dead", proposals.DeadProposal, proposals.ProposalBase),
@@ -173,7 +230,7 @@ def updated(readme: str) -> str:
 
 
 def _section(title: str, block: type[BaseModel], base: type[BaseModel] | None) -> str:
-    schema = block.model_json_schema()
+    schema = _schema(block)
     required = schema.get("required", [])
     known = base.model_fields if base else {}
     lines = [f"### {title}", "", _one_line(schema["description"]), ""]
@@ -186,6 +243,14 @@ def _section(title: str, block: type[BaseModel], base: type[BaseModel] | None) -
         meaning = _escape(_one_line(block.model_fields[key].description or ""))
         lines.append(f"| `{key}` | {kind} | {default} | {meaning} |")
     return "\n".join([*lines, ""])
+
+
+def _schema(block: type[BaseModel]) -> dict[str, Any]:
+    """JSON Schema of one model; of one that holds itself, that behind the reference."""
+    schema = block.model_json_schema()
+    if "$ref" in schema:
+        return schema["$defs"][schema["$ref"].rpartition("/")[2]]
+    return schema
 
 
 def _kind(field: dict[str, Any]) -> str:

@@ -136,6 +136,16 @@ Filter = Annotated[
     | NotFilter,
     Field(discriminator="type"),
 ]
+FILTERS: dict[str, type[Model]] = {
+    "range": RangeFilter,
+    "equal": EqualFilter,
+    "laser": LaserFilter,
+    "shutter": ShutterFilter,
+    "still, moving": MotionFilter,
+    "expression": ExpressionFilter,
+    "all, any": GroupFilter,
+    "not": NotFilter,
+}
 GroupFilter.model_rebuild()
 NotFilter.model_rebuild()
 

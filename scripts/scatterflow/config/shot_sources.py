@@ -167,11 +167,11 @@ ShotSource = Annotated[
     SaclaSource | EuxfelSource | SmalldataSource | ShotHdf5Source | PsanaSource | SaclaLiveSource,
     Field(discriminator="format"),
 ]
-SHOT_SOURCES = (
-    SaclaSource,
-    EuxfelSource,
-    SmalldataSource,
-    ShotHdf5Source,
-    PsanaSource,
-    SaclaLiveSource,
-)
+SHOT_SOURCES: dict[str, type[ShotSourceBase]] = {
+    "sacla": SaclaSource,
+    "euxfel": EuxfelSource,
+    "smalldata": SmalldataSource,
+    "shot_hdf5": ShotHdf5Source,
+    "psana, psana1": PsanaSource,
+    "sacla_live": SaclaLiveSource,
+}

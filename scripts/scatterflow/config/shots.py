@@ -214,6 +214,14 @@ Statistic = Annotated[
 ]
 
 
+STATISTICS: dict[str, type[StatisticBase]] = {
+    "mean, variance, minimum, maximum, count": SimpleStatistic,
+    "weighted_mean": WeightedStatistic,
+    "quantiles": QuantileStatistic,
+    "reservoir": ReservoirStatistic,
+}
+
+
 def _check_sum(name: str) -> str:
     try:
         recipe(name)
