@@ -151,9 +151,8 @@ def _discover(options: argparse.Namespace) -> int:
     found = discover(
         configuration.raw,
         {
-            name: source.model_dump()
+            name: source.model_dump() if isinstance(source, SourceConfig) else source.recipe()
             for name, source in configuration.sources.items()
-            if isinstance(source, SourceConfig)
         },
         {name: item.shape for name, item in configuration.detectors.items()},
     )

@@ -26,6 +26,7 @@ from scatterflow.plan.discovery_formats import (
     image_acquisitions,
     spec_acquisitions,
 )
+from scatterflow.plan.discovery_shots import shot_acquisitions
 from scatterflow.plan.raw_folder import list_files
 
 NEW_HEADER = [*REQUIRED_COLUMNS, "sample"]
@@ -59,12 +60,19 @@ def find_acquisitions(
     """All acquisitions in a raw folder; arguments as of `discover`."""
     root = Path(raw_root)
     files = list_files(root)
+    of_shots = {name: source for name, source in sources.items() if "frames" not in source}
     # A source of more detectors says more about an acquisition that several could read.
     recipes = sorted(
-        (Recipe(name, dict(source), dict(shapes or {})) for name, source in sources.items()),
+        (
+            Recipe(name, dict(source), dict(shapes or {}))
+            for name, source in sources.items()
+            if name not in of_shots
+        ),
         key=lambda recipe: -len(recipe.detectors),
     )
-    found, left = spec_acquisitions(root, files, recipes)
+    found, files = shot_acquisitions(root, files, of_shots)
+    more, left = spec_acquisitions(root, files, recipes)
+    found += more
     more, left = hdf5_acquisitions(root, left, recipes)
     found += more
     more, left = event_acquisitions(root, left, recipes)

@@ -9,6 +9,7 @@ from pathlib import Path
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.quality import quality_files
 from scatterflow.plan.rates import Rate, measured_pixel_rate, measured_rate
+from scatterflow.plan.report_shots import shots_jobs, shots_memory_mb, shots_raw_bytes
 from scatterflow.plan.report_xpcs import lasting, xpcs_jobs, xpcs_memory_mb, xpcs_raw_bytes
 from scatterflow.plan.targets import chunk_name, result_files
 
@@ -41,7 +42,11 @@ def plan_costs(plan: Plan, folder: str | Path = ".") -> list[RuleCost]:
             continue
         rate = measured_rate(rule, folder / "logs")
         core_seconds = rate.seconds * len(outputs)
-        memory = max(rate.memory_mb or 0.0, xpcs_memory_mb(rule, list(plan.xpcs.values())))
+        memory = max(
+            rate.memory_mb or 0.0,
+            xpcs_memory_mb(rule, list(plan.xpcs.values())),
+            shots_memory_mb(rule, list(plan.shots.values())),
+        )
         if rule == "integrate_chunk":
             memory = max(memory, *(item.memory_mb for item in plan.reductions.values()))
             core_seconds = sum(
@@ -82,6 +87,7 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
 
     used_masks = {key for item in reductions for key in item.masks.values()}
     used_masks |= {item.mask for item in plan.xpcs.values()}
+    used_masks |= {key for item in plan.shots.values() for key in item.masks.values()}
     used_weights = {task.weights for item in reductions for task in item.tasks}
     return {
         "simulate_raw": [plan.configuration.raw] if plan.configuration.demo else [],
@@ -115,6 +121,7 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         "plot_map": plots("/plots/map.png"),
         "plot_map_quantity": [path for path in targets if "/plots/map/" in path],
         **xpcs_jobs(list(plan.xpcs.values())),
+        **shots_jobs(list(plan.shots.values())),
         "assess_quality": quality_files(plan),
         "summarise_quality": ["results/quality.html"] if targets or plan.xpcs else [],
     }
@@ -131,11 +138,13 @@ def _bytes(rule: str, plan: Plan) -> tuple[float, float]:
         return float(sum(of(item) for item in plan.reductions.values()))
 
     raw = total(lambda item: item.load.raw_bytes * item.row.frames)
+    shots = shots_raw_bytes(list(plan.shots.values()))
     sums = total(lambda item: item.load.result_bytes * item.row.frames)
     # signal, variance and normalisation become intensity and error.
     results = sums * 2 / 3 * RESULT_COMPRESSION
     return {
-        "simulate_raw": (0.0, raw + xpcs_raw_bytes(list(plan.xpcs.values()))),
+        "simulate_raw": (0.0, raw + xpcs_raw_bytes(list(plan.xpcs.values())) + shots),
+        "reduce_shots_chunk": (shots, 0.0),
         "sort_chunk": (xpcs_raw_bytes(list(plan.xpcs.values())), 0.0),
         "integrate_chunk": (raw, sums * RESULT_COMPRESSION),
         "assemble_result": (sums * RESULT_COMPRESSION, results),

@@ -46,6 +46,12 @@ class PlannedShots(Planned):
         return memory_estimate_mb(self.load, self.chunk_shots)
 
     @property
+    def pixels(self) -> int:
+        """Pixels of all detectors that are configured."""
+        known = self.configuration.detectors
+        return sum(math.prod(known[name].shape) for name in self.detectors if name in known)
+
+    @property
     def merge_memory_mb(self) -> int:
         """Memory of the job that makes small data and result, MB: sums twice, and one chunk's results."""
         kept = self.load.sum_bytes * 2 + self.chunk_shots * self.load.kept_bytes

@@ -1,0 +1,41 @@
+"""Jobs, memory and bytes of technique `shots`, for the plan report."""
+
+from __future__ import annotations
+
+from scatterflow.plan.shots import PlannedShots
+from scatterflow.plan.targets import chunk_name, shots_files
+
+# Words of 16 bits, as X-ray laser cameras store them.
+STORED_BYTES = 2
+
+
+def shots_jobs(reductions: list[PlannedShots]) -> dict[str, list[str]]:
+    """One output per job, by rule, in the order of the work."""
+    targets = [path for item in reductions for path in shots_files(item)]
+    darks = sorted({key for item in reductions for key in item.darks.values()})
+    return {
+        "make_dark": [f"resources/darks/{key}.h5" for key in darks],
+        "register_dark": [path for path in targets if path.endswith(".registered.json")],
+        "tabulate_shots": [f"work/{item.row.run}/{item.name}/shots.h5" for item in reductions],
+        "reduce_shots_chunk": [
+            f"work/{item.row.run}/{item.name}/chunks/{chunk_name(*chunk)}.h5"
+            for item in reductions
+            for chunk in item.chunks
+        ],
+        "merge_shots": [path for path in targets if path.endswith("/result.nxs")],
+    }
+
+
+def shots_memory_mb(rule: str, reductions: list[PlannedShots]) -> float:
+    """Memory that the jobs of a rule ask for, MB; 0 where it is not planned."""
+    key = {
+        "tabulate_shots": "table_memory_mb",
+        "reduce_shots_chunk": "memory_mb",
+        "merge_shots": "merge_memory_mb",
+    }.get(rule)
+    return 0.0 if key is None else max((getattr(item, key) for item in reductions), default=0.0)
+
+
+def shots_raw_bytes(reductions: list[PlannedShots]) -> float:
+    """Bytes of the raw frames that chunk jobs read."""
+    return float(sum(STORED_BYTES * item.pixels * item.row.frames for item in reductions))
