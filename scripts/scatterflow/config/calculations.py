@@ -203,6 +203,19 @@ CalculationSettings = Annotated[
     Field(discriminator="type"),
 ]
 """What is calculated from the small data."""
+CALCULATIONS: dict[str, type[Calculation]] = {
+    "histogram": HistogramCalculation,
+    "histogram2d": Histogram2DCalculation,
+    "binned_statistics": BinnedCalculation,
+    "top_shots": TopShotsCalculation,
+    "random_shots": RandomShotsCalculation,
+    "covariance": CovarianceCalculation,
+    "moments": MomentsCalculation,
+    "extremes": ExtremesCalculation,
+    "quantiles": QuantilesCalculation,
+    "weighted_mean": WeightedMeanCalculation,
+    "running_mean": RunningMeanCalculation,
+}
 
 
 RESERVED_NAMES = (

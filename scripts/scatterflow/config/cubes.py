@@ -120,6 +120,12 @@ Axis = Annotated[
     LinearAxis | EdgesAxis | QuantilesAxis | StepsAxis,
     Field(discriminator="type"),
 ]
+AXES: dict[str, type[CubeAxis]] = {
+    "linear": LinearAxis,
+    "edges": EdgesAxis,
+    "quantiles": QuantilesAxis,
+    "steps": StepsAxis,
+}
 
 
 class CubeLabel(Model):
