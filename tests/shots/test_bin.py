@@ -278,6 +278,9 @@ def test_axes_units_and_default_plots(cube):
 
         shown = nxdata.get_default(cube)
         assert shown.is_valid
+        groups = [g for g in cube["entry"].values() if g.attrs.get("NX_class") == "NXdata"]
+        assert len(groups) == 1 + 4 + 2 + 4
+        assert all(nxdata.NXdata(group).is_valid for group in groups)
         assert shown.signal.name == "/entry/ccd_ring_sum_difference/difference"
         assert shown.errors is not None
 

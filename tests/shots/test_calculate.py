@@ -203,6 +203,8 @@ def test_default_plots_and_units(entry):
         assert "units" in signal.attrs
         assert group.attrs["type"] == given["type"]
     nxdata = pytest.importorskip("silx.io.nxdata")
+    groups = [g for g in entry.values() if g.attrs.get("NX_class") == "NXdata"]
+    assert all(nxdata.NXdata(group).is_valid for group in groups)
     assert nxdata.get_default(entry.file).signal.name == "/entry/spectrum/counts"
 
 

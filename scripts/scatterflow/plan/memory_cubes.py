@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Sums in twice the precision, of values and squares, and a count (`shots.moments`).
 SUM_BYTES = 40
 # The same of ratios, and plain sums of values, monitor and products (`shots.ratios`).
-NORMALISED_BYTES = 128
+NORMALISED_BYTES = 88
 # Means, errors, differences, made of sums while a cube is written; of images by ranges of pixels.
 RESULT_BYTES = 200
 # Steps of a scan, before anybody has looked.
