@@ -67,6 +67,7 @@ wildcard_constraints:
     reduction=f"(?!(?:{XPCS_PATTERN}|{SHOTS_PATTERN})/)" + NAME_PATTERN,
     xpcs=XPCS_PATTERN,
     shots=SHOTS_PATTERN,
+    cube=NAME_PATTERN,
     detector=NAME_PATTERN,
     task=NAME_PATTERN,
     quantity=NAME_PATTERN,

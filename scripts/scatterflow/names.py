@@ -19,3 +19,8 @@ def check_name(name: str) -> str:
             "A-Z a-z 0-9 _ . - and start with a letter or digit"
         )
     return name
+
+
+def identifier(name: str) -> str:
+    """A scalar's name as expressions, fields and groups write it: `ipm2/sum` is ipm2_sum."""
+    return re.sub(r"\W", "_", name)

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 
 from scatterflow.config import (
     analysis,
+    calculations,
     corrections,
+    cubes,
     detectors,
     exports,
     live,
@@ -161,6 +163,20 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
         (f"reductions.NAME.filters.NAME, type: {name}", item, None)
         for name, item in shot_filters.FILTERS.items()
     ),
+    ("reductions.NAME.calculations.NAME, all types", calculations.Calculation, None),
+    *(
+        (f"reductions.NAME.calculations.NAME, type: {name}", item, calculations.Calculation)
+        for name, item in calculations.CALCULATIONS.items()
+    ),
+    ("reductions.NAME.calculations.NAME.x, y", calculations.BinnedVariable, None),
+    ("reductions.NAME.cubes.NAME", cubes.CubeSettings, None),
+    ("reductions.NAME.cubes.NAME.axes.NAME, all types", cubes.CubeAxis, None),
+    *(
+        (f"reductions.NAME.cubes.NAME.axes.NAME, type: {name}", axis, cubes.CubeAxis)
+        for name, axis in cubes.AXES.items()
+    ),
+    ("reductions.NAME.cubes.NAME.labels.NAME", cubes.CubeLabel, None),
+    ("reductions.NAME.cubes.NAME.difference", cubes.CubeDifference, None),
     ("proposals.NAME, all types", proposals.ProposalBase, None),
     ("proposals.NAME, type: hot", proposals.HotProposal, proposals.ProposalBase),
     ("proposals.NAME, type: dead", proposals.DeadProposal, proposals.ProposalBase),

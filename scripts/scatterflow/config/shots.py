@@ -16,6 +16,8 @@ from scatterflow.config.base import (
     Text,
     refuse_alike,
 )
+from scatterflow.config.calculations import CalculationSettings, check_calculations
+from scatterflow.config.cubes import CubeSettings
 from scatterflow.config.shot_filters import ComputedVariable, Filter, Variable
 from scatterflow.config.shot_functions import ShotFunction
 from scatterflow.errors import UserError, suggestion
@@ -268,6 +270,24 @@ class ShotsReduction(Model):
     """Values that are computed shot by shot, by name."""
     filters: dict[Name, Filter] = Field(default={})
     """Which shots count, by name; used where they are named."""
+    calculations: dict[Name, CalculationSettings] = Field(default={})
+    """What is calculated from the small data, by name."""
+    cubes: dict[Name, CubeSettings] = Field(default={})
+    """Averages in bins of scanned variables, by name."""
+
+    @model_validator(mode="after")
+    def _images_are_of_detectors(self) -> ShotsReduction:
+        refuse_alike(self.cubes, "the cubes")
+        check_calculations(self.calculations)
+        for block in ("calculations", "cubes"):
+            for title, settings in getattr(self, block).items():
+                for name in getattr(settings, "images", ()):
+                    if name not in self.detectors:
+                        raise ValueError(
+                            f"{block}.{title}.images: there is no detector {name!r}; "
+                            f"{suggestion(name, self.detectors)}"
+                        )
+        return self
 
     @model_validator(mode="after")
     def _filters_are_there(self) -> ShotsReduction:
@@ -285,6 +305,10 @@ class ShotsReduction(Model):
             (f"detectors.{detector}.statistics.{title}.filters", statistic.filters)
             for detector, settings in self.detectors.items()
             for title, statistic in settings.statistics.items()
+        ] + [
+            (f"{block}.{title}.filters", settings.filters)
+            for block in ("calculations", "cubes")
+            for title, settings in getattr(self, block).items()
         ]
 
     def statistic_filters(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def shot_load(
         asked = len(settings.functions) + len(settings.sums) + len(settings.statistics)
         pixels += own
         work += own * (1 + asked)
-        kept += sum(_kept_bytes(function, own) for function in settings.functions.values())
+        kept += sum(function_bytes(function, own) for function in settings.functions.values())
         sums += (
             sum((EXTREME_BYTES if name.endswith("max") else MEAN_BYTES) for name in settings.sums)
             * own
@@ -55,7 +55,7 @@ def shot_load(
     )
 
 
-def _kept_bytes(function: Any, pixels: int) -> int:
+def function_bytes(function: Any, pixels: int) -> int:
     """Of each shot, what a function and those inside keep to the end of the job."""
     own = 100
     if function.kind == "region":
@@ -77,7 +77,7 @@ def _kept_bytes(function: Any, pixels: int) -> int:
     elif function.kind == "azimuthal":
         sectors = function.sectors if isinstance(function.sectors, int) else len(function.sectors)
         own += 16 * sectors * (len(function.q_edges) if function.q_edges else 1000)
-    return own + sum(_kept_bytes(inner, pixels) for inner in function.functions.values())
+    return own + sum(function_bytes(inner, pixels) for inner in function.functions.values())
 
 
 def _statistic_bytes(statistic: Any) -> int:

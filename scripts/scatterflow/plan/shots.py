@@ -90,6 +90,16 @@ class PlannedShots(Planned):
             "geometry": None if known is None else _geometry(known),
         }
 
+    def cube(self, name: str) -> Any:
+        """Settings of a cube; raises UserError for a name that is none."""
+        if name not in self.reduction.cubes:
+            raise UserError(
+                f"no cube {name!r}",
+                f"run {self.row.run}, key reductions.{self.name}.cubes",
+                suggestion(name, self.reduction.cubes),
+            )
+        return self.reduction.cubes[name]
+
     @property
     def parameters(self) -> dict[str, Any]:
         """What result and small data depend on: not what is binned or calculated from them."""

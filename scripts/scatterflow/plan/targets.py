@@ -113,6 +113,9 @@ def shots_files(planned: PlannedShots) -> list[str]:
         for detector, settings in planned.reduction.detectors.items()
         if settings.dark is not None and settings.dark.register_as is not None
     ]
+    files += [f"{folder}/cube_{name}.nxs" for name in planned.reduction.cubes]
+    if planned.reduction.calculations:
+        files.append(f"{folder}/analysis.nxs")
     return files + registered
 
 

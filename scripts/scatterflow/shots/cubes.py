@@ -160,21 +160,28 @@ class Cube:
             dict(zip(reasons, map(int, self.left_out), strict=True)),
         )
 
-    def pooled(self, name: str) -> Statistics:
-        """Statistics of a quantity over all bins, labels kept: (labels..., ...)."""
+    def pooled(self, name: str, of: str = "mean") -> Statistics:
+        """Statistics of a quantity (or of its ratio) over all bins, labels kept: (labels..., ...)."""
         kinds = math.prod(self.shape[: len(self.labels)])
         cells = np.arange(self.shots.size).reshape(kinds, -1)
-        found = self._of(name).combined(cells.tolist()).finalize()
+        found = _statistics(self._of(name, of).combined(cells.tolist()))
         return _reshaped(found, self.shape[: len(self.labels)])
 
     def difference(
-        self, name: str, label: str = "laser", on: int = 1, off: int = 0, pooled_off: bool = False
+        self,
+        name: str,
+        label: str = "laser",
+        on: int = 1,
+        off: int = 0,
+        pooled_off: bool = False,
+        of: str = "mean",
     ) -> Difference:
         """Signal on - off of a quantity.
 
         on, off: which kinds of the label. pooled_off: the unpumped shots of all bins are the reference of
         each; more precise where the unpumped signal does not know the scan, but it makes the bins' errors
-        correlate. Raises UserError for a label or quantity that the cube does not have.
+        correlate. of: `mean`, or `ratio`: of the sums of quantity and monitor. Raises UserError for a label
+        or quantity that the cube does not have.
         """
         names = [one.name for one in self.labels]
         if label not in names:
@@ -182,10 +189,10 @@ class Cube:
                 f"the cube has no label {label!r}", "difference", suggestion(label, names)
             )
         where = names.index(label)
-        found = _reshaped(self._of(name).finalize(), self.shape)
+        found = _reshaped(_statistics(self._of(name, of)), self.shape)
         reference = found
         if pooled_off:
-            every = self.pooled(name)
+            every = self.pooled(name, of)
             bins = (1,) * len(self.axes)
             kinds = self.shape[: len(self.labels)]
             reference = _reshaped(every, (*kinds, *bins), len(kinds))
@@ -222,12 +229,12 @@ class Cube:
             "ratio_sums": self.ratio_sums,
         }
 
-    def _of(self, name: str) -> Moments:
-        if name not in self.moments:
-            raise UserError(
-                f"the cube has no quantity {name!r}", "cube", suggestion(name, self.moments)
-            )
-        return self.moments[name]
+    def _of(self, name: str, of: str) -> Any:
+        """Sums of a quantity, or of it and its monitor."""
+        parts: dict[str, Any] = self.ratio_sums if of == "ratio" else self.moments
+        if name not in parts:
+            raise UserError(f"the cube has no quantity {name!r}", "cube", suggestion(name, parts))
+        return parts[name]
 
     def _moments(self, group: dict[str, Moments], name: str) -> Moments:
         return group.setdefault(name, Moments(self.shots.size))
@@ -260,6 +267,17 @@ def difference(on: Statistics, off: Statistics) -> Difference:
     spread = np.hypot(on.standard_error, quotient * off.standard_error)
     np.divide(spread, np.abs(base), out=relative_error, where=base != 0)
     return Difference(change, error, relative, relative_error)
+
+
+def _statistics(sums: Any) -> Statistics:
+    """Statistics of each cell; of a ratio its value and error, as mean and error of the mean."""
+    found = sums.finalize()
+    if not isinstance(found, Ratio):
+        return found
+    missing = np.zeros_like(found.count)
+    return Statistics(
+        found.count, missing, found.ratio, found.ratio, standard_error=found.standard_error
+    )
 
 
 def _named(values: Mapping[str, Any], name: str, what: str) -> Any:

@@ -22,7 +22,6 @@ are written with _ in expressions.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
+from scatterflow.names import identifier
 
 SIGNIFICANT = 5.0
 """A motor moves if it goes farther than so many standard deviations of its readback."""
@@ -288,11 +288,6 @@ def _compiled(settings: Mapping[str, Any], where: str) -> Any:
         return compile_expression(str(_needed(settings, "expression", where)))
     except ExpressionError as error:
         raise UserError(str(error), where, "correct the expression") from error
-
-
-def identifier(name: str) -> str:
-    """A scalar's name as expressions write it: `ipm2/sum` is ipm2_sum."""
-    return re.sub(r"\W", "_", name)
 
 
 def _all(settings: Mapping[str, Any], scalars: Any, shots: int, where: str) -> _Judged:

@@ -10,6 +10,7 @@ float64, exact for integers up to 2^53.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,15 @@ class RatioSums(Accumulator):
         scatter = np.maximum(xx - 2 * r * xm + r**2 * mm, 0.0)
         variance = ratio(scatter * ratio(count, count - 1), m**2)
         return Ratio(count, r, np.sqrt(variance))
+
+    def combined(self, groups: Sequence[Sequence[int]]) -> RatioSums:
+        """Cells put together: cell g of the result holds the shots of all cells of groups[g]."""
+        return RatioSums(
+            len(groups),
+            np.array([self.shots[list(group)].sum() for group in groups]),
+            np.stack([self.missing[list(group)].sum(axis=0) for group in groups]),
+            np.stack([self.sums[:, list(group)].sum(axis=1) for group in groups], axis=1),
+        )
 
     def _begin(self, shape: tuple[int, ...]) -> None:
         if self.sums is None:
