@@ -28,7 +28,7 @@ def described_masks(wildcards):
 @mendable
 def described_geometries(wildcards):
     """Files of the geometry of a result's detectors."""
-    settings = catalogue_plan.description(planned_result(wildcards))["geometries"]
+    settings = catalogue_plan.description(PLAN, planned_result(wildcards))["geometries"]
     return [path for item in settings.values() for path in geometry_files(item)]
 
 

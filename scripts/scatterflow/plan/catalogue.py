@@ -1,4 +1,4 @@
-"""What the catalogue is told of planned reductions: which there are, their files, how to make them again."""
+"""What the catalogue is told of planned reductions: which there are, their files, what they are made with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from scatterflow.files.json import to_json
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.planned import Planned
+from scatterflow.plan.reprocess import reprocess, used_detectors
 from scatterflow.plan.targets import result_files, xpcs_files
 from scatterflow.plan.xpcs import PlannedXpcs
 
@@ -51,14 +52,14 @@ def mask_keys(planned: Planned) -> dict[str, str]:
     """Key of the composite mask of each detector."""
     if isinstance(planned, PlannedXpcs):
         return {planned.detector: planned.mask}
-    assert isinstance(planned, PlannedReduction)
-    return planned.masks
+    found: dict[str, str] = planned.masks  # type: ignore[attr-defined]
+    return found
 
 
-def description(planned: Planned) -> dict[str, Any]:
+def description(plan: Plan, planned: Planned) -> dict[str, Any]:
     """What the configuration says of a result (fields of `catalogue.record.Described`)."""
     configuration, reduction = planned.configuration, planned.reduction
-    detectors = {name: configuration.detectors[name] for name in planned.detectors}
+    detectors = used_detectors(planned)
     qmap = planned.qmap if isinstance(planned, PlannedXpcs) else None
     return {
         "run": planned.row.run,
@@ -79,10 +80,7 @@ def description(planned: Planned) -> dict[str, Any]:
         "shared": _shared_jobs(planned),
         "chunks": [list(chunk) for chunk in getattr(planned, "chunks", ())] or None,
         "configuration_sha256": _configuration_sha256(planned),
-        "reprocess": {
-            "command": f"snakemake --cores all {record_path(planned)}",
-            "configuration": _override(planned),
-        },
+        "reprocess": reprocess(plan, planned, record_path(planned)),
     }
 
 
@@ -98,8 +96,7 @@ def _shared_jobs(planned: Planned) -> list[str]:
     jobs = [f"build_mask/{key}" for key in mask_keys(planned).values()]
     if isinstance(planned, PlannedXpcs):
         return [*jobs, f"prepare_qmap/{planned.qmap}"]
-    assert isinstance(planned, PlannedReduction)
-    weights = dict.fromkeys(task.weights for task in planned.tasks)
+    weights = dict.fromkeys(task.weights for task in getattr(planned, "tasks", ()))
     return [*jobs, *(f"prepare_integration/{key}" for key in weights)]
 
 
@@ -107,33 +104,9 @@ def _configuration_sha256(planned: Planned) -> str:
     """Checksum of all settings that a result may depend on, overrides applied."""
     configuration = planned.configuration
     settings = {
-        "detectors": {
-            name: configuration.detectors[name].model_dump() for name in planned.detectors
-        },
+        "detectors": {name: item.model_dump() for name, item in used_detectors(planned).items()},
         "source": configuration.sources[planned.row.source].model_dump(),
         "reduction": planned.reduction.model_dump(),
         "run": planned.row.columns,
     }
     return hashlib.sha256(to_json(settings, indent=None).encode()).hexdigest()
-
-
-def _override(planned: Planned) -> str:
-    """The settings of this result as an item of `overrides`, to be changed and put behind the others."""
-    import yaml
-
-    configuration = planned.configuration
-    changed: dict[str, Any] = {}
-    for name in planned.detectors:
-        detector = configuration.detectors[name].model_dump(mode="json", exclude_unset=True)
-        for key in ("masks", "geometry"):
-            if key in detector:
-                changed[f"detectors.{name}.{key}"] = detector[key]
-    reduction = planned.reduction.model_dump(mode="json", exclude_unset=True)
-    for key, value in reduction.items():
-        if key != "technique":
-            changed[f"reductions.{planned.name}.{key}"] = value
-    item = {"where": {"run": planned.row.run}, "set": changed}
-    return (
-        "# Append this to `overrides` of the configuration, change what is to differ, run the command.\n"
-        + yaml.safe_dump({"overrides": [item]}, sort_keys=False, allow_unicode=True, width=100)
-    )
