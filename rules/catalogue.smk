@@ -22,7 +22,9 @@ rule describe_result:
         mem_mb=1500,
         runtime=lambda wildcards, attempt: attempt * 30,
     params:
-        masks=lambda wildcards: list(catalogue_plan.mask_keys(planned_result(wildcards))),
+        masks=lambda wildcards: list(
+            catalogue_plan.mask_keys(planned_result(wildcards))
+        ),
         described=lambda wildcards: catalogue_plan.description(
             PLAN, planned_result(wildcards)
         ),
