@@ -11,14 +11,8 @@ import yaml
 
 from scatterflow.config.load import read_yaml
 from scatterflow.plan.build import Plan, build_plan
-from scatterflow.plan.catalogue import (
-    all_files,
-    delivered,
-    description,
-    mask_keys,
-    record_path,
-    thumbnail_plot,
-)
+from scatterflow.plan.catalogue import all_files, description, mask_keys, thumbnail_plot
+from scatterflow.plan.targets import delivered, delivered_files, record_path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -44,6 +38,7 @@ def test_every_result_of_the_run_table_has_a_record(demo) -> None:
         f"results/{row.run}/{name}/record.json"
         for row in plan.rows.values()
         for name in row.reductions
+        if (row.run, name) not in plan.shots
     }
     assert records == expected
 
@@ -55,6 +50,8 @@ def test_thumbnail_and_map_are_files_of_the_result(demo) -> None:
         assert thumbnail_plot(planned) in files
         assert all(path.startswith(f"results/{planned.row.run}/{planned.name}/") for path in files)
         assert len(set(files)) == len(files)
+        assert record_path(planned) in delivered_files(planned)
+        assert record_path(planned) not in files
     assert "results/mesh/mapping/map.nxs" in all_files(plan, plan.reductions["mesh", "mapping"])
 
 

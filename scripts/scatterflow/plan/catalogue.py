@@ -1,4 +1,4 @@
-"""What the catalogue is told of planned reductions: which there are, their files, what they are made with."""
+"""What the catalogue is told of planned reductions: their files, what they are made with."""
 
 from __future__ import annotations
 
@@ -9,37 +9,20 @@ from scatterflow.files.json import to_json
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.planned import Planned
 from scatterflow.plan.reprocess import reprocess, used_detectors
-from scatterflow.plan.targets import result_files, xpcs_files
+from scatterflow.plan.targets import delivered_files, record_path
 from scatterflow.plan.xpcs import PlannedXpcs
-
-
-def delivered(plan: Plan) -> list[Planned]:
-    """All reductions that deliver a result, whatever their technique."""
-    return [*(item for item in plan.reductions.values() if item.delivers), *plan.xpcs.values()]
-
-
-def folder_of(planned: Planned) -> str:
-    """Folder of a result."""
-    return f"results/{planned.row.run}/{planned.name}"
-
-
-def record_path(planned: Planned) -> str:
-    """The record of a result."""
-    return f"{folder_of(planned)}/record.json"
 
 
 def all_files(plan: Plan, planned: Planned) -> list[str]:
     """Files and folders that a result consists of, but for those that describe it."""
-    if isinstance(planned, PlannedXpcs):
-        return xpcs_files(planned)
-    assert isinstance(planned, PlannedReduction)
     own_map = plan.maps.get((planned.row.run, planned.name))
-    return [*result_files(planned), *(own_map.files if own_map else [])]
+    own = [path for path in delivered_files(planned) if path != record_path(planned)]
+    return [*own, *(own_map.files if own_map else [])]
 
 
 def thumbnail_plot(planned: Planned) -> str:
     """The plot that stands for a result in lists."""
-    plots = f"{folder_of(planned)}/plots"
+    plots = f"results/{planned.row.run}/{planned.name}/plots"
     if isinstance(planned, PlannedXpcs):
         return f"{plots}/g2.png"
     assert isinstance(planned, PlannedReduction)
