@@ -360,8 +360,8 @@ def all_results(wildcards):
     for reduction in PLAN.shots.values():
         paths += shots_files(reduction)
     if quality_files(PLAN):
-        paths.append("results/quality.html")
-    return [*paths, "results/catalogue/index.sqlite"]
+        paths += ["results/quality.html", "results/catalogue/index.sqlite"]
+    return paths
 
 
 def simulated_raw_files():

@@ -10,7 +10,7 @@ from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.quality import quality_files
 from scatterflow.plan.rates import Rate, measured_pixel_rate, measured_rate
 from scatterflow.plan.report_xpcs import lasting, xpcs_jobs, xpcs_memory_mb, xpcs_raw_bytes
-from scatterflow.plan.targets import chunk_name, result_files
+from scatterflow.plan.targets import chunk_name, delivered, record_path, result_files
 
 # Compressed results take about half of their arrays.
 RESULT_COMPRESSION = 0.5
@@ -117,6 +117,8 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         **xpcs_jobs(list(plan.xpcs.values())),
         "assess_quality": quality_files(plan),
         "summarise_quality": ["results/quality.html"] if targets or plan.xpcs else [],
+        "describe_result": [record_path(item) for item in delivered(plan)],
+        "build_catalogue": ["results/catalogue/index.sqlite"] if delivered(plan) else [],
     }
 
 
