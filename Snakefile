@@ -25,6 +25,7 @@ include: "rules/common_shots.smk"
 include: "rules/common_cubes.smk"
 include: "rules/common_quality.smk"
 include: "rules/common_live.smk"
+include: "rules/common_catalogue.smk"
 include: "rules/detectors.smk"
 include: "rules/proposals.smk"
 include: "rules/saxswaxs.smk"
@@ -38,6 +39,7 @@ include: "rules/plots_xpcs.smk"
 include: "rules/exports.smk"
 include: "rules/quality.smk"
 include: "rules/live.smk"
+include: "rules/catalogue.smk"
 
 
 if PLAN.configuration.demo is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -17,7 +16,7 @@ sys.path.insert(0, str(REPOSITORY))
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from benchmarks.data import FULL, Size  # noqa: E402
-from benchmarks.results import Row, command_line, machine  # noqa: E402
+from benchmarks.results import Row, against_limit, command_line  # noqa: E402
 
 MASKS = 1000
 REGISTER = """
@@ -62,19 +61,20 @@ def registry(size: Size = FULL) -> list[Row]:
     values = {"masks": 20 if small else MASKS, "rows": 2167, "columns": 2070}
     with tempfile.TemporaryDirectory() as folder:
         values["folder"] = f"{folder}/registry"
-        (register,) = _run(REGISTER.format(**values))
-        listed = sorted(_run(LIST.format(**values))[0] for _ in range(3))[1]
-        loads = sorted(_run((LOAD + PEAK).format(**values)) for _ in range(3))[1]
+        (register,) = run_code(REGISTER.format(**values))
+        listed = sorted(run_code(LIST.format(**values))[0] for _ in range(3))[1]
+        loads = sorted(run_code((LOAD + PEAK).format(**values)) for _ in range(3))[1]
     masks = values["masks"]
     return [
-        _row(f"Register {masks} masks of 4.5 million pixels", "10 s", register, 10.0),
-        _row(f"List {masks} masks", "0.5 s", listed, 0.5),
-        _row(f"Load one of {masks} masks", "0.1 s", loads[0], 0.1),
-        _row("Peak memory of a process that loads a mask", "60 MB", loads[1], 60.0, "MB"),
+        against_limit(f"Register {masks} masks of 4.5 million pixels", "10 s", register, 10.0),
+        against_limit(f"List {masks} masks", "0.5 s", listed, 0.5),
+        against_limit(f"Load one of {masks} masks", "0.1 s", loads[0], 0.1),
+        against_limit("Peak memory of a process that loads a mask", "60 MB", loads[1], 60.0, "MB"),
     ]
 
 
-def _run(code: str) -> list[float]:
+def run_code(code: str) -> list[float]:
+    """The numbers that a fresh process prints."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={"PYTHONPATH": str(REPOSITORY / "scripts"), "PATH": ""},
@@ -84,26 +84,6 @@ def _run(code: str) -> list[float]:
     if done.returncode:
         raise RuntimeError(done.stderr)
     return [float(line) for line in done.stdout.split()]
-
-
-def _row(benchmark: str, against: str, ours: float, limit: float, unit: str = "s") -> Row:
-    ratio = float(f"{ours / limit:.3g}")
-    return Row(
-        benchmark=benchmark,
-        against=against,
-        ratio=ratio,
-        goal="<= 1",
-        met=ratio <= 1,
-        seconds=ours if unit == "s" else None,
-        peer_seconds=limit if unit == "s" else None,
-        machine=machine(),
-        date=time.strftime("%Y-%m-%d", time.gmtime()),
-        spread=(ratio, ratio),
-        cpu_seconds=None,
-        peer_cpu_seconds=None,
-        unit="run" if unit == "s" else "job",
-        note=f"{ours:.3g} {unit}, limit {limit:g} {unit}",
-    )
 
 
 BENCHMARKS = {"registry": registry}

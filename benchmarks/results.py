@@ -93,6 +93,27 @@ def compare(
     )
 
 
+def against_limit(benchmark: str, against: str, ours: float, limit: float, unit: str = "s") -> Row:
+    """A row that compares one of our figures with a limit that it must hold."""
+    ratio = float(f"{ours / limit:.3g}")
+    return Row(
+        benchmark=benchmark,
+        against=against,
+        ratio=ratio,
+        goal="<= 1",
+        met=ratio <= 1,
+        seconds=ours if unit == "s" else None,
+        peer_seconds=limit if unit == "s" else None,
+        machine=machine(),
+        date=time.strftime("%Y-%m-%d", time.gmtime()),
+        spread=(ratio, ratio),
+        cpu_seconds=None,
+        peer_cpu_seconds=None,
+        unit="run" if unit == "s" else "job",
+        note=f"{ours:.3g} {unit}, limit {limit:g} {unit}",
+    )
+
+
 def _threads(ours: Timing, peer: Timing) -> str:
     def words(timing: Timing) -> str:
         number = timing.contestant.threads

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from benchmarks import (
     accumulators,
+    catalogue,
     correlation,
     correlation_twotime,
     integration,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     **memory.BENCHMARKS,
     **workflow.BENCHMARKS,
     **registry.BENCHMARKS,
+    **catalogue.BENCHMARKS,
     **correlation.BENCHMARKS,
     **correlation_twotime.BENCHMARKS,
     **shots.BENCHMARKS,

@@ -4,6 +4,7 @@ rule describe_result:
         files=described_files,
         plot=described_plot,
         quality="results/{run}/{result}/quality.json",
+        verdicts="results/{run}/{result}/plots/quality.png",
         masks=described_masks,
         geometry=described_geometries,
     output:
@@ -13,8 +14,6 @@ rule describe_result:
         "logs/describe_result/{run}/{result}.log",
     benchmark:
         "logs/benchmarks/describe_result/{run}/{result}.tsv"
-    wildcard_constraints:
-        result=RESULT_PATTERN,
     conda:
         "../envs/catalogue.yaml"
     threads: 1
@@ -26,7 +25,7 @@ rule describe_result:
             catalogue_plan.mask_keys(planned_result(wildcards))
         ),
         described=lambda wildcards: catalogue_plan.description(
-            planned_result(wildcards)
+            PLAN, planned_result(wildcards)
         ),
         code=code_digest("describe_result"),
     script:

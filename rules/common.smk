@@ -24,6 +24,8 @@ from scatterflow.plan.targets import (
     chunk_name,
     delivered_files,
     delivering,
+    quality_path,
+    record_path,
     result_files,
     result_path,
     shots_files,
@@ -352,24 +354,14 @@ def standard_table(wildcards):
 
 def all_results(wildcards):
     """Everything that the run table asks for."""
-    reductions = [
-        path
-        for reduction in PLAN.reductions.values()
-        for path in result_files(reduction)
-    ]
-    reductions += [
-        path for reduction in PLAN.xpcs.values() for path in xpcs_files(reduction)
-    ]
-    reductions += [
-        path for reduction in PLAN.shots.values() for path in shots_files(reduction)
-    ]
-    if quality_files(PLAN):
-        reductions.append("results/quality.html")
-    return reductions + [path for found in PLAN.maps.values() for path in found.files]
     paths = results_of(DELIVERING)
     for found in PLAN.maps.values():
         if not any((item.row.run, item.name) in LEFT_OUT for item in found.members):
             paths += found.files
+    for reduction in PLAN.shots.values():
+        paths += shots_files(reduction)
+    if quality_files(PLAN):
+        paths += ["results/quality.html", "results/catalogue/index.sqlite"]
     return paths
 
 

@@ -1,15 +1,6 @@
 # Input functions and parameters of the rules that serve all techniques. No rules here.
 from scatterflow.plan import catalogue as catalogue_plan
 
-RESULT_PATTERN = "|".join(re.escape(name) for name in PLAN.configuration.reductions)
-
-
-@mendable
-def planned_result(wildcards):
-    """A reduction of any technique."""
-    found = PLAN.xpcs.get((wildcards.run, wildcards.result))
-    return found or PLAN.find(wildcards.run, wildcards.result)
-
 
 def described_files(wildcards):
     """The files and folders of a result."""
@@ -28,13 +19,11 @@ def described_masks(wildcards):
 @mendable
 def described_geometries(wildcards):
     """Files of the geometry of a result's detectors."""
-    settings = catalogue_plan.description(planned_result(wildcards))["geometries"]
+    settings = catalogue_plan.description(PLAN, planned_result(wildcards))["geometries"]
     return [path for item in settings.values() for path in geometry_files(item)]
 
 
+@mendable
 def all_records(wildcards):
-    """Records of everything that the run table asks for."""
-    return [
-        catalogue_plan.record_path(planned)
-        for planned in catalogue_plan.delivered(PLAN)
-    ]
+    """Records of everything that the run table asks for and that can be read."""
+    return [record_path(planned) for planned in usable_results()]

@@ -53,6 +53,12 @@ def results_of(wanted):
     return paths
 
 
+def usable_results():
+    """Results of runs whose raw data can be read; of all runs where a broken one stops everything."""
+    isolate = PLAN.configuration.live.broken_runs == "isolate"
+    return [item for key, item in DELIVERING.items() if not (isolate and refusal(*key))]
+
+
 def print_left_out():
     """Runs that are not reduced, and why."""
     for (run, name), error in LEFT_OUT.items():

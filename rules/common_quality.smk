@@ -34,6 +34,12 @@ def assessed_history(wildcards):
     return history_of(PLAN, planned_result(wildcards))
 
 
+@mendable
+def all_verdicts(wildcards):
+    """Verdicts on everything that the run table asks for and that can be read."""
+    return [quality_path(planned) for planned in usable_results()]
+
+
 def starvation_limit(wildcards):
     """Noise of g2 from which on a bin is drawn grey, None for never."""
     settings = planned_xpcs(wildcards).configuration.quality.xpcs.photon_starvation

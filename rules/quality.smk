@@ -35,7 +35,7 @@ rule assess_quality:
 rule summarise_quality:
     """The verdicts on all results in one table."""
     input:
-        verdicts=quality_files(PLAN),
+        verdicts=all_verdicts,
     output:
         html=report(
             "results/quality.html",

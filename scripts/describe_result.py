@@ -27,7 +27,7 @@ if "snakemake" in globals():
         snakemake.log,
         described=snakemake.params.described,
         masks=dict(zip(snakemake.params.masks, snakemake.input.masks, strict=True)),
-        files=list(snakemake.input.files),
+        files=[*snakemake.input.files, snakemake.input.verdicts],
         plot=snakemake.input.plot,
         quality=snakemake.input.quality,
         record=snakemake.output.record,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import hashlib
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
+from scatterflow.catalogue.record_file import read_record
 from scatterflow.files.json import read_json
 from scatterflow.sources.simulate import known_answers
 from scatterflow.sources.simulate_xpcs import known_xpcs_answers
@@ -26,7 +28,7 @@ def demo(tmp_path_factory) -> Project:
     folder.mkdir()
     copy_workflow(folder)
     shutil.copytree(REPOSITORY / "config", folder / "config")
-    project = Project(folder, {}, [])
+    project = Project(folder, {}, [], described=True)
     project.run()
     return project
 
@@ -263,6 +265,58 @@ def test_discovery_finds_the_demo_runs_again(demo):
     table.write_bytes(before)
     wanted = {tuple(line.split("\t")[2:5]) for line in table.read_text().splitlines()[2:]}
     assert found == wanted
+
+
+def test_every_result_has_a_true_record(demo):
+    records = sorted(demo.path("results").glob("*/*/record.json"))
+    assert len(records) == len(list(demo.path("results").glob("*/*/quality.json"))) == 9
+    for path in records:
+        record = read_record(demo.path("results"), f"{path.parts[-3]}/{path.parts[-2]}")
+        assert record["datacite"]["creators"] == [{"name": "The scatterflow developers"}]
+        assert record["energy"]["value"] == pytest.approx(12.0)
+        assert record["notes"] == []
+        listed = {item["path"]: item for item in record["files"]}
+        plots = {
+            item.relative_to(path.parent).as_posix() for item in path.parent.glob("plots/**/*.*")
+        }
+        assert {"result.nxs", "quality.json", "thumbnail.png"} | plots <= listed.keys()
+        for name, item in listed.items():
+            content = (path.parent / name).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == item["sha256"]
+            assert len(content) == item["bytes"]
+        steps = {step["rule"]: step for step in record["processing"]["steps"]}
+        assert {"build_mask", "assess_quality"} <= steps.keys()
+        for step in steps.values():
+            assert step["host_kind"] == "local"
+            assert step["started"] <= step["finished"]
+    colloid = read_record(demo.path("results"), "colloid_imm/dynamics")
+    assert colloid["times"]["run_start"] == "2026-01-15T15:00:00Z"
+    assert colloid["exposure_time"] == {"value": 1e-6, "unit": "s"}
+    assert 0.0012 < colloid["q_range"]["low"] < colloid["q_range"]["high"] < 0.0052
+    assert colloid["qmap"]["name"] == "q x phi"
+    assert {step["rule"]: step["jobs"] for step in colloid["processing"]["steps"]}[
+        "sort_chunk"
+    ] == 3
+
+
+def test_results_are_found_by_search(demo):
+    def search(*arguments):
+        command = [sys.executable, "scripts/scatterflow", *arguments]
+        done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    found = json.loads(search("search", "silica", "--technique", "xpcs", "--json"))
+    assert {record["run"] for record in found} == {"colloid_imm", "colloid_rigaku", "colloid_eiger"}
+    assert "\n1 found" in search("search", "--detector", "eiger", "grains")
+    assert search("index").startswith("9 records: 0 added, 0 changed, 0 removed")
+
+
+def test_what_is_published_outdates_records_only(demo):
+    path = demo.path("config/config.yaml")
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before + "publication: {keywords: [colloid]}\n", encoding="utf-8")
+    assert demo.plan().rules() == {"describe_result", "build_catalogue"}
+    path.write_text(before, encoding="utf-8")
 
 
 def test_the_plan_report_counts_what_snakemake_plans(demo):

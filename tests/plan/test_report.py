@@ -38,6 +38,8 @@ def test_jobs_are_counted(costs):
         "check_calibrant": 2,
         "assess_quality": 2,
         "summarise_quality": 1,
+        "describe_result": 2,
+        "build_catalogue": 1,
     }
 
 

@@ -10,6 +10,7 @@ SQLite's rollback journal, never WAL, which shared file systems spoil.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -25,7 +26,6 @@ from scatterflow.catalogue.facet_values import facet_values, searched_text
 from scatterflow.catalogue.record_file import NAME, parse_record, read_bytes
 from scatterflow.errors import UserError, shortened
 from scatterflow.files.atomic import whole_file
-from scatterflow.files.json import to_json
 from scatterflow.names import check_name
 
 VERSION = 1
@@ -260,7 +260,7 @@ def _take(index: sqlite3.Connection, identity: str, found: Found, done: Indexed)
             found.mtime_ns,
             hashlib.sha256(content).hexdigest(),
             number,
-            to_json(record, indent=None),
+            json.dumps(record, allow_nan=False),
         ),
     )
     index.executemany(
@@ -283,7 +283,5 @@ def _remove(index: sqlite3.Connection, identity: str) -> int:
 
 def all_records(index: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     """All records, the newest run first."""
-    import json
-
     for (text,) in index.execute("SELECT json FROM records ORDER BY time DESC, id"):
         yield json.loads(text)

@@ -1,4 +1,4 @@
-"""What the catalogue is told of planned reductions: which there are, their files, how to make them again."""
+"""What the catalogue is told of planned reductions: their files, what they are made with."""
 
 from __future__ import annotations
 
@@ -8,37 +8,21 @@ from typing import Any
 from scatterflow.files.json import to_json
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.planned import Planned
-from scatterflow.plan.targets import result_files, xpcs_files
+from scatterflow.plan.reprocess import reprocess, used_detectors
+from scatterflow.plan.targets import delivered_files, record_path
 from scatterflow.plan.xpcs import PlannedXpcs
-
-
-def delivered(plan: Plan) -> list[Planned]:
-    """All reductions that deliver a result, whatever their technique."""
-    return [*(item for item in plan.reductions.values() if item.delivers), *plan.xpcs.values()]
-
-
-def folder_of(planned: Planned) -> str:
-    """Folder of a result."""
-    return f"results/{planned.row.run}/{planned.name}"
-
-
-def record_path(planned: Planned) -> str:
-    """The record of a result."""
-    return f"{folder_of(planned)}/record.json"
 
 
 def all_files(plan: Plan, planned: Planned) -> list[str]:
     """Files and folders that a result consists of, but for those that describe it."""
-    if isinstance(planned, PlannedXpcs):
-        return xpcs_files(planned)
-    assert isinstance(planned, PlannedReduction)
     own_map = plan.maps.get((planned.row.run, planned.name))
-    return [*result_files(planned), *(own_map.files if own_map else [])]
+    own = [path for path in delivered_files(planned) if path != record_path(planned)]
+    return [*own, *(own_map.files if own_map else [])]
 
 
 def thumbnail_plot(planned: Planned) -> str:
     """The plot that stands for a result in lists."""
-    plots = f"{folder_of(planned)}/plots"
+    plots = f"results/{planned.row.run}/{planned.name}/plots"
     if isinstance(planned, PlannedXpcs):
         return f"{plots}/g2.png"
     assert isinstance(planned, PlannedReduction)
@@ -51,14 +35,14 @@ def mask_keys(planned: Planned) -> dict[str, str]:
     """Key of the composite mask of each detector."""
     if isinstance(planned, PlannedXpcs):
         return {planned.detector: planned.mask}
-    assert isinstance(planned, PlannedReduction)
-    return planned.masks
+    found: dict[str, str] = planned.masks  # type: ignore[attr-defined]
+    return found
 
 
-def description(planned: Planned) -> dict[str, Any]:
+def description(plan: Plan, planned: Planned) -> dict[str, Any]:
     """What the configuration says of a result (fields of `catalogue.record.Described`)."""
     configuration, reduction = planned.configuration, planned.reduction
-    detectors = {name: configuration.detectors[name] for name in planned.detectors}
+    detectors = used_detectors(planned)
     qmap = planned.qmap if isinstance(planned, PlannedXpcs) else None
     return {
         "run": planned.row.run,
@@ -79,10 +63,7 @@ def description(planned: Planned) -> dict[str, Any]:
         "shared": _shared_jobs(planned),
         "chunks": [list(chunk) for chunk in getattr(planned, "chunks", ())] or None,
         "configuration_sha256": _configuration_sha256(planned),
-        "reprocess": {
-            "command": f"snakemake --cores all {record_path(planned)}",
-            "configuration": _override(planned),
-        },
+        "reprocess": reprocess(plan, planned, record_path(planned)),
     }
 
 
@@ -98,8 +79,7 @@ def _shared_jobs(planned: Planned) -> list[str]:
     jobs = [f"build_mask/{key}" for key in mask_keys(planned).values()]
     if isinstance(planned, PlannedXpcs):
         return [*jobs, f"prepare_qmap/{planned.qmap}"]
-    assert isinstance(planned, PlannedReduction)
-    weights = dict.fromkeys(task.weights for task in planned.tasks)
+    weights = dict.fromkeys(task.weights for task in getattr(planned, "tasks", ()))
     return [*jobs, *(f"prepare_integration/{key}" for key in weights)]
 
 
@@ -107,33 +87,9 @@ def _configuration_sha256(planned: Planned) -> str:
     """Checksum of all settings that a result may depend on, overrides applied."""
     configuration = planned.configuration
     settings = {
-        "detectors": {
-            name: configuration.detectors[name].model_dump() for name in planned.detectors
-        },
+        "detectors": {name: item.model_dump() for name, item in used_detectors(planned).items()},
         "source": configuration.sources[planned.row.source].model_dump(),
         "reduction": planned.reduction.model_dump(),
         "run": planned.row.columns,
     }
     return hashlib.sha256(to_json(settings, indent=None).encode()).hexdigest()
-
-
-def _override(planned: Planned) -> str:
-    """The settings of this result as an item of `overrides`, to be changed and put behind the others."""
-    import yaml
-
-    configuration = planned.configuration
-    changed: dict[str, Any] = {}
-    for name in planned.detectors:
-        detector = configuration.detectors[name].model_dump(mode="json", exclude_unset=True)
-        for key in ("masks", "geometry"):
-            if key in detector:
-                changed[f"detectors.{name}.{key}"] = detector[key]
-    reduction = planned.reduction.model_dump(mode="json", exclude_unset=True)
-    for key, value in reduction.items():
-        if key != "technique":
-            changed[f"reductions.{planned.name}.{key}"] = value
-    item = {"where": {"run": planned.row.run}, "set": changed}
-    return (
-        "# Append this to `overrides` of the configuration, change what is to differ, run the command.\n"
-        + yaml.safe_dump({"overrides": [item]}, sort_keys=False, allow_unicode=True, width=100)
-    )

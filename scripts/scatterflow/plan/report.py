@@ -11,7 +11,7 @@ from scatterflow.plan.quality import quality_files
 from scatterflow.plan.rates import Rate, measured_pixel_rate, measured_rate
 from scatterflow.plan.report_shots import shots_jobs, shots_memory_mb, shots_raw_bytes
 from scatterflow.plan.report_xpcs import lasting, xpcs_jobs, xpcs_memory_mb, xpcs_raw_bytes
-from scatterflow.plan.targets import chunk_name, result_files
+from scatterflow.plan.targets import chunk_name, delivered, record_path, result_files
 
 # Compressed results take about half of their arrays.
 RESULT_COMPRESSION = 0.5
@@ -124,6 +124,8 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         **shots_jobs(list(plan.shots.values())),
         "assess_quality": quality_files(plan),
         "summarise_quality": ["results/quality.html"] if targets or plan.xpcs else [],
+        "describe_result": [record_path(item) for item in delivered(plan)],
+        "build_catalogue": ["results/catalogue/index.sqlite"] if delivered(plan) else [],
     }
 
 

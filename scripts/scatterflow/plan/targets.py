@@ -21,9 +21,9 @@ def delivering(plan: Plan) -> dict[tuple[str, str], Planned]:
 def delivered_files(planned: Planned) -> list[str]:
     """Everything that one reduction of one run delivers, whatever its technique."""
     if isinstance(planned, PlannedXpcs):
-        return xpcs_files(planned)
+        return [*xpcs_files(planned), record_path(planned)]
     assert isinstance(planned, PlannedReduction)
-    return result_files(planned)
+    return [*result_files(planned), record_path(planned)]
 
 
 def result_path(planned: Planned) -> str:
@@ -34,6 +34,11 @@ def result_path(planned: Planned) -> str:
 def quality_path(planned: Planned) -> str:
     """The verdict on a result."""
     return f"results/{planned.row.run}/{planned.name}/quality.json"
+
+
+def record_path(planned: Planned) -> str:
+    """The record of a result."""
+    return f"results/{planned.row.run}/{planned.name}/record.json"
 
 
 def delivered(plan: Plan) -> list[Planned]:
