@@ -59,7 +59,7 @@ def dark_figure(
     """For each gain mode images, histograms and status; below what changed."""
     modes = len(dark.pedestal)
     rows, columns = index.shape
-    image = float(np.clip(0.21 * WIDTH * rows / columns, 1.0, 4.0))
+    image = float(np.clip(0.17 * WIDTH * rows / columns, 1.0, 4.0))
     height = image + 3.5 + (2.2 if before is not None else 0.0)
     figure = Figure(figsize=(WIDTH, 0.9 + height * modes))
     frames = int(dark.frames.max(initial=0))

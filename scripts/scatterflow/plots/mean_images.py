@@ -51,7 +51,7 @@ def sums_of(data: SmallData, detector: str) -> dict[str, np.ndarray]:
 
 def _label(name: str) -> str:
     """What a sum shows."""
-    words = {"calib": "mean", "calib_dropped": "mean of shots without X-rays"}
+    words = {"calib": "mean", "calib_dropped": "without X-rays"}
     words |= {"calib_max": "largest values"}
     return words.get(name, name)
 
@@ -71,8 +71,10 @@ def mean_images_figure(data: SmallData, detector: str) -> Figure:
     # Wide images stand one below the other.
     across = min(1 if rows < 0.6 * columns else 2 if rows < 1.3 * columns else 3, len(sums))
     down = -(-len(sums) // across)
-    image = float(np.clip((WIDTH / across - 1.3) * rows / columns, 1.3, 7.5))
-    figure = Figure(figsize=(WIDTH, 1.0 + down * (image + 1.0)))
+    image = float(
+        np.clip((WIDTH / across - (0.9 if across > 1 else 1.9)) * rows / columns, 1.3, 7.5)
+    )
+    figure = Figure(figsize=(WIDTH, 1.0 + down * (image + (1.6 if across > 1 else 1.0))))
     panels = figure.subplots(down, across, squeeze=False)
     title(figure, heading(data), f"detector {detector}: per pixel, over all shots")
     of_pixels = frame_unit(data, detector)
@@ -81,7 +83,8 @@ def mean_images_figure(data: SmallData, detector: str) -> Figure:
         axes.set_title(_label(name), loc="left")
         if not np.isfinite(values).any():
             no_data_note(axes, "no shot")
-        figure.colorbar(drawn, ax=axes, extend=extend, label=of_pixels, pad=0.02, aspect=25)
+        place = {"location": "bottom", "aspect": 25} if across > 1 else {"pad": 0.02, "aspect": 25}
+        figure.colorbar(drawn, ax=axes, extend=extend, label=of_pixels, **place)
     for axes in panels.flat[len(sums) :]:
         axes.set_visible(False)
     draw_regions(panels[0, 0], regions(parameters(data, detector)), index)

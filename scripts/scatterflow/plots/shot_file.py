@@ -45,13 +45,14 @@ def detector_names(data: SmallData) -> list[str]:
 
 
 def monitor_names(data: SmallData) -> list[str]:
-    """Intensity monitors: the sums of groups that are no detector."""
+    """Intensity monitors: the sums of groups that are no detector, those with a position first."""
     own = detector_names(data)
-    return [
+    sums = [
         name
         for name in scalar_names(data)
         if name.endswith("/sum") and name.split("/")[0] not in own
     ]
+    return sorted(sums, key=lambda name: name.replace("/sum", "/xpos") not in data.scalars)
 
 
 def column(data: SmallData, name: str) -> np.ndarray:
