@@ -1,5 +1,10 @@
 # A cube may be called as the figures of detectors are.
-ruleorder: plot_cube > plot_dark > plot_mean_images > plot_single_photon_spectrum > plot_photon_histograms
+ruleorder:
+    plot_cube
+    > plot_dark
+    > plot_mean_images
+    > plot_single_photon_spectrum
+    > plot_photon_histograms
 ruleorder: plot_cube > plot_speckle_size > plot_azimuthal
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 
+from scatterflow.plots.axes import few_log_labels
 from scatterflow.plots.style import colour_norm, intensity_colours, plain_text
 from scatterflow.shots.images import ImageIndex, assemble
 
@@ -49,6 +52,16 @@ def draw_image(
     axes.set_xlabel("column (pixels)" if stacked else "x (mm)")
     axes.set_ylabel("row (pixels)" if stacked else "y (mm)")
     return drawn, extend
+
+
+def label_few(bar: Colorbar) -> None:
+    """Labels of a short colour bar that do not run into each other."""
+    limits = np.array([bar.vmin, bar.vmax])
+    if isinstance(bar.norm, LogNorm):
+        few_log_labels(bar.long_axis, limits)
+    else:
+        bar.locator = MaxNLocator(nbins=4)
+        bar.update_ticks()
 
 
 def regions(parameters: Mapping[str, Any]) -> dict[str, np.ndarray]:

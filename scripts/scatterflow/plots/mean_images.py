@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from scatterflow.files.hdf5 import reading
-from scatterflow.plots.image_panels import draw_image, draw_regions, regions
-from scatterflow.plots.shot_file import frame_unit, heading, index_of, parameters
+from scatterflow.plots.image_panels import draw_image, draw_regions, label_few, regions
+from scatterflow.plots.shot_file import frame_unit, good_pixels, heading, index_of, parameters
 from scatterflow.plots.style import WIDTH, house_style, no_data_note, save, title
 from scatterflow.shots.small_data import SmallData, open_small_data
 from scatterflow.shots.sums import recipe
@@ -26,12 +26,12 @@ def plot_mean_images(
 
 
 def sums_of(data: SmallData, detector: str) -> dict[str, np.ndarray]:
-    """Per pixel means over the shots that a sum counts, largest values as they are; NaN where there are none.
+    """Per pixel means over the shots that a sum counts, largest values as they are; NaN of bad pixels.
 
     By recipe, the mean, the one of dropped shots and the maximum first.
     """
     found = {}
-    start = f"{detector}_"
+    start, good = f"{detector}_", good_pixels(data, detector)
     with reading(data.path) as file:
         sums = file.get("Sums", {})
         for name in (
@@ -44,7 +44,7 @@ def sums_of(data: SmallData, detector: str) -> dict[str, np.ndarray]:
             if not recipe(label).largest:
                 count = sums[f"{name}_count"][()]
                 total = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-            found[label] = total
+            found[label] = np.where(good, total, np.nan)
     first = {name: found[name] for name in ORDER if name in found}
     return first | found
 
@@ -84,7 +84,7 @@ def mean_images_figure(data: SmallData, detector: str) -> Figure:
         if not np.isfinite(values).any():
             no_data_note(axes, "no shot")
         place = {"location": "bottom", "aspect": 25} if across > 1 else {"pad": 0.02, "aspect": 25}
-        figure.colorbar(drawn, ax=axes, extend=extend, label=of_pixels, **place)
+        label_few(figure.colorbar(drawn, ax=axes, extend=extend, label=of_pixels, **place))
     for axes in panels.flat[len(sums) :]:
         axes.set_visible(False)
     draw_regions(panels[0, 0], regions(parameters(data, detector)), index)

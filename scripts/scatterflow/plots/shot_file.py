@@ -157,6 +157,13 @@ def index_of(data: SmallData, detector: str, shape: tuple[int, ...]) -> tuple[Im
     return image_index(x, y), "mm"
 
 
+def good_pixels(data: SmallData, detector: str) -> np.ndarray:
+    """(*shape) bool: pixels of a detector that the reduction used."""
+    with reading(data.path) as file:
+        good: np.ndarray = file[f"{CONFIGURED}/{detector}/mask"][()] == 1
+    return good
+
+
 def short_name(name: str) -> str:
     """A value's name on an axis: variables by their own."""
     return name.removeprefix(f"{GROUP}/")
