@@ -12,9 +12,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from scatterflow.plots.axes import few_log_labels
 from scatterflow.plots.style import colour_norm, intensity_colours, plain_text
 from scatterflow.shots.images import ImageIndex, assemble
 
@@ -56,9 +55,11 @@ def draw_image(
 
 def label_few(bar: Colorbar) -> None:
     """Labels of a short colour bar that do not run into each other."""
-    limits = np.array([bar.vmin, bar.vmax])
     if isinstance(bar.norm, LogNorm):
-        few_log_labels(bar.long_axis, limits)
+        decades = bar.vmax > 15 * bar.vmin
+        bar.long_axis.set_major_locator(LogLocator(subs=(1,) if decades else (1, 2, 5)))
+        bar.long_axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        bar.long_axis.set_minor_formatter(NullFormatter())
     else:
         bar.locator = MaxNLocator(nbins=4)
         bar.update_ticks()
