@@ -77,6 +77,7 @@ wildcard_constraints:
     fit=NAME_PATTERN,
     proposal=NAME_PATTERN,
     result=f"(?:{'|'.join(map(re.escape, PLAN.configuration.reductions))})",
+    cube=NAME_PATTERN,
     start=r"\d+",
     stop=r"\d+",
     block=r"\d+",

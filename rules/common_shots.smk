@@ -159,3 +159,26 @@ def shot_code(script):
         return code_digest(script, frozenset(f"sources.{name}" for name in unused))
 
     return digest
+
+
+# Plots ---------------------------------------------------------------------------------------------
+
+
+def plotted_dark(wildcards):
+    """The dark of a detector in a reduction."""
+    return f"resources/darks/{planned_shots(wildcards).darks[wildcards.detector]}.h5"
+
+
+def previous_dark(wildcards):
+    """The dark of the same detector and source that comes before in the run table; none or one."""
+    own = PLAN.darks[planned_shots(wildcards).darks[wildcards.detector]]
+    order = list(PLAN.rows)
+    earlier = [
+        key
+        for key, dark in PLAN.darks.items()
+        if dark["detector"] == own["detector"]
+        and dark["row"].source == own["row"].source
+        and order.index(dark["row"].run) < order.index(own["row"].run)
+    ]
+    earlier.sort(key=lambda key: order.index(PLAN.darks[key]["row"].run))
+    return [f"resources/darks/{key}.h5" for key in earlier[-1:]]

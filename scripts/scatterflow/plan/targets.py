@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from scatterflow.config.calibrant_names import find_calibrant
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.companions import applied_corrections
@@ -110,7 +113,7 @@ def xpcs_files(planned: PlannedXpcs) -> list[str]:
 
 
 def shots_files(planned: PlannedShots) -> list[str]:
-    """Small data, result, and what is registered, of one shots reduction of one run."""
+    """Small data, result, plots, and what is registered, of one shots reduction of one run."""
     folder = f"results/{planned.row.run}/{planned.name}"
     files = [result_path(planned), f"{folder}/{planned.row.run}.h5"]
     registered = [
@@ -122,6 +125,40 @@ def shots_files(planned: PlannedShots) -> list[str]:
     if planned.reduction.calculations:
         files.append(f"{folder}/analysis.nxs")
     return files + registered
+    return [*files, *(f"{folder}/plots/{name}.png" for name in shots_plots(planned)), *registered]
+
+
+SHOT_PLOTS = ("summary", "shot_monitors", "shot_correlations", "scan_steps", "damage", "on_off")
+FUNCTION_PLOTS = {
+    "spectrum": ("single_photon_spectrum",),
+    "droplets": ("single_photon_spectrum", "photon_histograms"),
+    "photon_map": ("photon_histograms",),
+    "autocorrelation": ("speckle_size",),
+    "azimuthal": ("azimuthal",),
+}
+"""Plots of a detector that functions of a kind ask for."""
+
+
+def shots_plots(planned: PlannedShots) -> list[str]:
+    """Names of the figures of one shots reduction of one run."""
+    plots = list(SHOT_PLOTS)
+    if planned.reduction.filters:
+        plots.append("filters")
+    for detector, settings in planned.reduction.detectors.items():
+        own = ["dark"] if settings.dark is not None else []
+        own += ["mean_images"] if settings.sums else []
+        for kind in kinds_of_functions(settings.functions):
+            own += FUNCTION_PLOTS.get(kind, ())
+        plots += [f"{detector}_{name}" for name in dict.fromkeys(own)]
+    return plots
+
+
+def kinds_of_functions(functions: Mapping[str, Any]) -> list[str]:
+    """Kinds of functions, of those inside of others as well."""
+    found = []
+    for settings in functions.values():
+        found += [settings.kind, *kinds_of_functions(settings.functions)]
+    return found
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

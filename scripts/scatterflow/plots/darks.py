@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
-from scatterflow.plots.image_panels import draw_image
+from scatterflow.plots.image_panels import draw_image, label_few
 from scatterflow.plots.shot_file import histogram_edges, index_of
 from scatterflow.plots.style import (
     BLUE,
@@ -59,7 +59,7 @@ def dark_figure(
     """For each gain mode images, histograms and status; below what changed."""
     modes = len(dark.pedestal)
     rows, columns = index.shape
-    image = float(np.clip(0.21 * WIDTH * rows / columns, 1.0, 4.0))
+    image = float(np.clip(0.17 * WIDTH * rows / columns, 1.0, 4.0))
     height = image + 3.5 + (2.2 if before is not None else 0.0)
     figure = Figure(figsize=(WIDTH, 0.9 + height * modes))
     frames = int(dark.frames.max(initial=0))
@@ -103,6 +103,7 @@ def _draw_mode(
         if place:
             axes.set_ylabel("")
         bar = part.colorbar(drawn, ax=axes, extend=extend, location="bottom", aspect=25, pad=0.02)
+        label_few(bar)
         bar.ax.tick_params(labelsize=8.5)
         if bad:
             bar.set_ticks([0, 1], labels=["good", "bad"])

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from scatterflow.plots.style import colour_norm, intensity_colours, plain_text
 from scatterflow.shots.images import ImageIndex, assemble
@@ -49,6 +51,18 @@ def draw_image(
     axes.set_xlabel("column (pixels)" if stacked else "x (mm)")
     axes.set_ylabel("row (pixels)" if stacked else "y (mm)")
     return drawn, extend
+
+
+def label_few(bar: Colorbar) -> None:
+    """Labels of a short colour bar that do not run into each other."""
+    if isinstance(bar.norm, LogNorm):
+        decades = bar.vmax > 15 * bar.vmin
+        bar.long_axis.set_major_locator(LogLocator(subs=(1,) if decades else (1, 2, 5)))
+        bar.long_axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        bar.long_axis.set_minor_formatter(NullFormatter())
+    else:
+        bar.locator = MaxNLocator(nbins=4)
+        bar.update_ticks()
 
 
 def regions(parameters: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from scatterflow.files.hdf5 import reading
-from scatterflow.plots.image_panels import draw_image, draw_regions, regions
-from scatterflow.plots.shot_file import frame_unit, heading, index_of, parameters
+from scatterflow.plots.image_panels import draw_image, draw_regions, label_few, regions
+from scatterflow.plots.shot_file import frame_unit, good_pixels, heading, index_of, parameters
 from scatterflow.plots.style import WIDTH, house_style, no_data_note, save, title
 from scatterflow.shots.small_data import SmallData, open_small_data
 from scatterflow.shots.sums import recipe
@@ -26,12 +26,12 @@ def plot_mean_images(
 
 
 def sums_of(data: SmallData, detector: str) -> dict[str, np.ndarray]:
-    """Per pixel means over the shots that a sum counts, largest values as they are; NaN where there are none.
+    """Per pixel means over the shots that a sum counts, largest values as they are; NaN of bad pixels.
 
     By recipe, the mean, the one of dropped shots and the maximum first.
     """
     found = {}
-    start = f"{detector}_"
+    start, good = f"{detector}_", good_pixels(data, detector)
     with reading(data.path) as file:
         sums = file.get("Sums", {})
         for name in (
@@ -44,14 +44,14 @@ def sums_of(data: SmallData, detector: str) -> dict[str, np.ndarray]:
             if not recipe(label).largest:
                 count = sums[f"{name}_count"][()]
                 total = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-            found[label] = total
+            found[label] = np.where(good, total, np.nan)
     first = {name: found[name] for name in ORDER if name in found}
     return first | found
 
 
 def _label(name: str) -> str:
     """What a sum shows."""
-    words = {"calib": "mean", "calib_dropped": "mean of shots without X-rays"}
+    words = {"calib": "mean", "calib_dropped": "without X-rays"}
     words |= {"calib_max": "largest values"}
     return words.get(name, name)
 
@@ -71,8 +71,10 @@ def mean_images_figure(data: SmallData, detector: str) -> Figure:
     # Wide images stand one below the other.
     across = min(1 if rows < 0.6 * columns else 2 if rows < 1.3 * columns else 3, len(sums))
     down = -(-len(sums) // across)
-    image = float(np.clip((WIDTH / across - 1.3) * rows / columns, 1.3, 7.5))
-    figure = Figure(figsize=(WIDTH, 1.0 + down * (image + 1.0)))
+    image = float(
+        np.clip((WIDTH / across - (0.9 if across > 1 else 1.9)) * rows / columns, 1.3, 7.5)
+    )
+    figure = Figure(figsize=(WIDTH, 1.0 + down * (image + (1.6 if across > 1 else 1.0))))
     panels = figure.subplots(down, across, squeeze=False)
     title(figure, heading(data), f"detector {detector}: per pixel, over all shots")
     of_pixels = frame_unit(data, detector)
@@ -81,7 +83,8 @@ def mean_images_figure(data: SmallData, detector: str) -> Figure:
         axes.set_title(_label(name), loc="left")
         if not np.isfinite(values).any():
             no_data_note(axes, "no shot")
-        figure.colorbar(drawn, ax=axes, extend=extend, label=of_pixels, pad=0.02, aspect=25)
+        place = {"location": "bottom", "aspect": 25} if across > 1 else {"pad": 0.02, "aspect": 25}
+        label_few(figure.colorbar(drawn, ax=axes, extend=extend, label=of_pixels, **place))
     for axes in panels.flat[len(sums) :]:
         axes.set_visible(False)
     draw_regions(panels[0, 0], regions(parameters(data, detector)), index)

@@ -12,7 +12,6 @@ from scatterflow.plots.scan_steps import delay_name, scanned_columns
 from scatterflow.plots.shot_file import (
     column,
     detector_names,
-    filter_names,
     heading,
     mean_and_error,
     monitor_names,
@@ -91,9 +90,9 @@ def on_off_figure(data: SmallData) -> Figure:
         return figure
     assert axis is not None
     monitor = next(iter(monitor_names(data)), None)
-    chosen = data.passed(filter_names(data)) & (status(data, "xray") != 0)
+    chosen = status(data, "xray") != 0
     told = f", over {monitor}" if monitor else ""
-    title(figure, heading(data), f"signal{told}: {int(chosen.sum())} shots that pass all filters")
+    title(figure, heading(data), f"signal{told}: {int(chosen.sum())} shots with X-rays")
     places = np.digitize(column(data, axis), edges) - 1
     places[~chosen] = -1
     for row, name in enumerate(names):

@@ -43,10 +43,16 @@ def plot_scan_steps(small_data: str | Path, png: str | Path, svg: str | Path) ->
 
 
 def scanned_columns(data: SmallData) -> list[str]:
-    """Scan variables that vary, else all; encoders where the run has no scan variable."""
+    """Scan variables that vary, else all; encoders where the run has no scan variable. Equal ones once."""
     names = scalar_names(data)
     for group in ("scan/", "enc/"):
-        found = [name for name in names if name.startswith(group)]
+        found: list[str] = []
+        for name in (name for name in names if name.startswith(group)):
+            values = column(data, name)
+            if not any(
+                np.array_equal(values, column(data, other), equal_nan=True) for other in found
+            ):
+                found.append(name)
         varying = [name for name in found if np.unique(_known(column(data, name))).size > 1]
         if found:
             return (varying or found)[:MOST_SCANNED]

@@ -49,7 +49,7 @@ def correlated_columns(data: SmallData) -> list[str]:
     monitors = monitor_names(data)
     sums = [name for det in detector_names(data) for name in results_of(data, det, "sum")]
     sums = [name for name in sums if name in data.scalars]
-    kept = max(MOST - len(sums), 2)
+    kept = 3 if sums else MOST
     return (monitors[:kept] + sums)[:MOST]
 
 
@@ -100,7 +100,8 @@ def shot_correlations_figure(data: SmallData, columns: list[str] | None = None) 
 
 def _short_label(data: SmallData, name: str) -> str:
     """The name in two lines where it is long."""
-    return axis_label(name, unit_of(data, name)).replace("/", "/\n" if len(name) > 14 else "/")
+    label = axis_label(name, unit_of(data, name))
+    return label.replace("/", "/\n", 1) if len(label) > 16 else label
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:

@@ -45,13 +45,14 @@ def detector_names(data: SmallData) -> list[str]:
 
 
 def monitor_names(data: SmallData) -> list[str]:
-    """Intensity monitors: the sums of groups that are no detector."""
+    """Intensity monitors: the sums of groups that are no detector, those with a position first."""
     own = detector_names(data)
-    return [
+    sums = [
         name
         for name in scalar_names(data)
         if name.endswith("/sum") and name.split("/")[0] not in own
     ]
+    return sorted(sums, key=lambda name: name.replace("/sum", "/xpos") not in data.scalars)
 
 
 def column(data: SmallData, name: str) -> np.ndarray:
@@ -154,6 +155,13 @@ def index_of(data: SmallData, detector: str, shape: tuple[int, ...]) -> tuple[Im
             return stacked_index(shape), "pixels"
         x, y, _ = stored_positions(group, shape, f"{data.path}, {group.name}")
     return image_index(x, y), "mm"
+
+
+def good_pixels(data: SmallData, detector: str) -> np.ndarray:
+    """(*shape) bool: pixels of a detector that the reduction used."""
+    with reading(data.path) as file:
+        good: np.ndarray = file[f"{CONFIGURED}/{detector}/mask"][()] == 1
+    return good
 
 
 def short_name(name: str) -> str:

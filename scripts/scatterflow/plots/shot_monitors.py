@@ -48,7 +48,7 @@ def shot_monitors_figure(data: SmallData) -> Figure:
     names = monitor_names(data)[:MOST_PANELS]
     shots = data.shots
     rows = max(1, len(names))
-    figure = Figure(figsize=(WIDTH, 1.9 + 2.1 * rows))
+    figure = Figure(figsize=(WIDTH, 1.9 + 1.8 * rows))
     grid = figure.add_gridspec(
         rows + 1, 2, width_ratios=(3.2, 1), height_ratios=(0.42, *([1.8] * rows))
     )
@@ -58,7 +58,7 @@ def shot_monitors_figure(data: SmallData) -> Figure:
     _count_light(figure.add_subplot(grid[0, 1], sharey=light), data)
     for row in range(rows):
         history = figure.add_subplot(grid[row + 1, 0], sharex=light)
-        histogram = figure.add_subplot(grid[row + 1, 1])
+        histogram = figure.add_subplot(grid[row + 1, 1], sharey=history)
         if not names:
             no_data_note(history, "no intensity monitor in this run")
             histogram.set_visible(False)
@@ -66,7 +66,18 @@ def shot_monitors_figure(data: SmallData) -> Figure:
         _draw_history(history, data, names[row])
         _draw_histogram(histogram, data, names[row])
         history.tick_params(labelbottom=row == rows - 1)
+        histogram.tick_params(labelleft=False)
+        if row == 0:
+            for axes in (history, histogram):
+                axes.legend(
+                    loc="lower center",
+                    bbox_to_anchor=(0.5, 0.99),
+                    ncols=2,
+                    fontsize=9,
+                    columnspacing=1,
+                )
     history.set_xlabel("shot")
+    histogram.set_xlabel("shots per bin")
     history.set_xlim(-0.5, max(shots, 1) - 0.5)
     return figure
 
@@ -120,7 +131,6 @@ def _draw_history(axes: Axes, data: SmallData, name: str) -> None:
     axes.plot(centres, middle, color=ORANGE, label=label)
     axes.set_ylabel(axis_label(name, unit_of(data, name)))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.99), fontsize=9)
 
 
 def _draw_histogram(axes: Axes, data: SmallData, name: str) -> None:
@@ -129,9 +139,8 @@ def _draw_histogram(axes: Axes, data: SmallData, name: str) -> None:
     axes.hist(values[lit], edges, orientation="horizontal", color=BLUE, label="X-rays on")
     if (~lit).any():
         axes.hist(values[~lit], edges, orientation="horizontal", color=GREY, alpha=0.8, label="off")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=2, fontsize=9)
-    missing = int(np.isnan(values).sum())
-    axes.set_xlabel("shots" + (f" ({missing} without value)" if missing else ""))
+    if missing := int(np.isnan(values).sum()):
+        axes.set_title(f"{missing} without value", fontsize=9, color=GREY, loc="right")
     axes.set_xscale("log")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(LogLocator(numticks=4))

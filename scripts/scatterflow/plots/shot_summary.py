@@ -20,7 +20,6 @@ from scatterflow.plots.shot_file import (
     block_quantiles,
     column,
     detector_names,
-    filter_names,
     heading,
     monitor_names,
     results_of,
@@ -88,8 +87,6 @@ def key_numbers(data: SmallData) -> list[Row]:
         rows.append((f"shots without {name}", missing, ""))
     for name, counts in filter_counts(data).items():
         rows.append((f"removed by filter {name}", counts["removed"], ""))
-    if names := filter_names(data):
-        rows.append(("pass all filters", int(data.passed(names).sum()), ""))
     return rows + _hits(data, lit)
 
 

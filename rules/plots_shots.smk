@@ -1,0 +1,409 @@
+# A cube may be called as the figures of detectors are.
+ruleorder:
+    plot_cube
+    > plot_dark
+    > plot_mean_images
+    > plot_single_photon_spectrum
+    > plot_photon_histograms
+ruleorder: plot_cube > plot_speckle_size > plot_azimuthal
+
+
+rule plot_summary:
+    """A run on one page: shots, light, photons, what is missing."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/summary.png",
+            caption="report/summary.rst",
+            category="{run} / {shots}",
+            labels={"plot": "summary", "of": "{run}"},
+        ),
+        svg="results/{run}/{shots}/plots/summary.svg",
+        table=report(
+            "results/{run}/{shots}/plots/summary.tsv",
+            caption="report/summary.rst",
+            category="{run} / {shots}",
+            labels={"plot": "summary (table)", "of": "{run}"},
+        ),
+    log:
+        "logs/plot_summary/{run}/{shots}.log",
+    benchmark:
+        "logs/benchmarks/plot_summary/{run}/{shots}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_summary"),
+    script:
+        "../scripts/plot_summary.py"
+
+
+rule plot_shot_monitors:
+    """The intensity monitors of a run, and when there was light."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/shot_monitors.png",
+            caption="report/shot_monitors.rst",
+            category="{run} / {shots}",
+            labels={"plot": "shot monitors", "of": "{run}"},
+        ),
+        svg="results/{run}/{shots}/plots/shot_monitors.svg",
+    log:
+        "logs/plot_shot_monitors/{run}/{shots}.log",
+    benchmark:
+        "logs/benchmarks/plot_shot_monitors/{run}/{shots}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_shot_monitors"),
+    script:
+        "../scripts/plot_shot_monitors.py"
+
+
+rule plot_shot_correlations:
+    """Monitors against each other and against sums of detectors."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/shot_correlations.png",
+            caption="report/shot_correlations.rst",
+            category="{run} / {shots}",
+            labels={"plot": "shot correlations", "of": "{run}"},
+        ),
+        svg="results/{run}/{shots}/plots/shot_correlations.svg",
+    log:
+        "logs/plot_shot_correlations/{run}/{shots}.log",
+    benchmark:
+        "logs/benchmarks/plot_shot_correlations/{run}/{shots}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_shot_correlations"),
+    script:
+        "../scripts/plot_shot_correlations.py"
+
+
+rule plot_scan_steps:
+    """Scan variables, delays and time tool."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/scan_steps.png",
+            caption="report/scan_steps.rst",
+            category="{run} / {shots}",
+            labels={"plot": "scan", "of": "{run}"},
+        ),
+        svg="results/{run}/{shots}/plots/scan_steps.svg",
+    log:
+        "logs/plot_scan_steps/{run}/{shots}.log",
+    benchmark:
+        "logs/benchmarks/plot_scan_steps/{run}/{shots}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_scan_steps"),
+    script:
+        "../scripts/plot_scan_steps.py"
+
+
+rule plot_damage:
+    """How many shots lack each detector."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/damage.png",
+            caption="report/damage.rst",
+            category="{run} / {shots}",
+            labels={"plot": "damage", "of": "{run}"},
+        ),
+        svg="results/{run}/{shots}/plots/damage.svg",
+    log:
+        "logs/plot_damage/{run}/{shots}.log",
+    benchmark:
+        "logs/benchmarks/plot_damage/{run}/{shots}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_damage"),
+    script:
+        "../scripts/plot_damage.py"
+
+
+rule plot_filters:
+    """What each filter removes."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/filters.png",
+            caption="report/filters.rst",
+            category="{run} / {shots}",
+            labels={"plot": "filters", "of": "{run}"},
+        ),
+        svg="results/{run}/{shots}/plots/filters.svg",
+    log:
+        "logs/plot_filters/{run}/{shots}.log",
+    benchmark:
+        "logs/benchmarks/plot_filters/{run}/{shots}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_filters"),
+    script:
+        "../scripts/plot_filters.py"
+
+
+rule plot_on_off:
+    """Sums of detectors with and without laser along the delay."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/on_off.png",
+            caption="report/on_off.rst",
+            category="{run} / {shots}",
+            labels={"plot": "on and off", "of": "{run}"},
+        ),
+        svg="results/{run}/{shots}/plots/on_off.svg",
+    log:
+        "logs/plot_on_off/{run}/{shots}.log",
+    benchmark:
+        "logs/benchmarks/plot_on_off/{run}/{shots}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_on_off"),
+    script:
+        "../scripts/plot_on_off.py"
+
+
+rule plot_mean_images:
+    """Sums of a detector over shots as images."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/{detector}_mean_images.png",
+            caption="report/mean_images.rst",
+            category="{run} / {shots}",
+            labels={"plot": "mean images", "of": "{detector}"},
+        ),
+        svg="results/{run}/{shots}/plots/{detector}_mean_images.svg",
+    log:
+        "logs/plot_mean_images/{run}/{shots}/{detector}.log",
+    benchmark:
+        "logs/benchmarks/plot_mean_images/{run}/{shots}/{detector}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_mean_images"),
+    script:
+        "../scripts/plot_mean_images.py"
+
+
+rule plot_single_photon_spectrum:
+    """Spectra of the pixels and droplets of a detector."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/{detector}_single_photon_spectrum.png",
+            caption="report/single_photon_spectrum.rst",
+            category="{run} / {shots}",
+            labels={"plot": "photon spectrum", "of": "{detector}"},
+        ),
+        svg="results/{run}/{shots}/plots/{detector}_single_photon_spectrum.svg",
+    log:
+        "logs/plot_single_photon_spectrum/{run}/{shots}/{detector}.log",
+    benchmark:
+        "logs/benchmarks/plot_single_photon_spectrum/{run}/{shots}/{detector}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_single_photon_spectrum"),
+    script:
+        "../scripts/plot_single_photon_spectrum.py"
+
+
+rule plot_photon_histograms:
+    """Photons per shot and per pixel of a detector."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/{detector}_photon_histograms.png",
+            caption="report/photon_histograms.rst",
+            category="{run} / {shots}",
+            labels={"plot": "photons", "of": "{detector}"},
+        ),
+        svg="results/{run}/{shots}/plots/{detector}_photon_histograms.svg",
+    log:
+        "logs/plot_photon_histograms/{run}/{shots}/{detector}.log",
+    benchmark:
+        "logs/benchmarks/plot_photon_histograms/{run}/{shots}/{detector}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_photon_histograms"),
+    script:
+        "../scripts/plot_photon_histograms.py"
+
+
+rule plot_speckle_size:
+    """Speckles of single shots of a detector."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/{detector}_speckle_size.png",
+            caption="report/speckle_size.rst",
+            category="{run} / {shots}",
+            labels={"plot": "speckles", "of": "{detector}"},
+        ),
+        svg="results/{run}/{shots}/plots/{detector}_speckle_size.svg",
+    log:
+        "logs/plot_speckle_size/{run}/{shots}/{detector}.log",
+    benchmark:
+        "logs/benchmarks/plot_speckle_size/{run}/{shots}/{detector}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_speckle_size"),
+    script:
+        "../scripts/plot_speckle_size.py"
+
+
+rule plot_azimuthal:
+    """Azimuthal averages of single shots of a detector."""
+    input:
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/{detector}_azimuthal.png",
+            caption="report/azimuthal.rst",
+            category="{run} / {shots}",
+            labels={"plot": "azimuthal", "of": "{detector}"},
+        ),
+        svg="results/{run}/{shots}/plots/{detector}_azimuthal.svg",
+    log:
+        "logs/plot_azimuthal/{run}/{shots}/{detector}.log",
+    benchmark:
+        "logs/benchmarks/plot_azimuthal/{run}/{shots}/{detector}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_azimuthal"),
+    script:
+        "../scripts/plot_azimuthal.py"
+
+
+rule plot_dark:
+    """Pedestal, noise and bad pixels of a detector, and what changed since the dark before."""
+    input:
+        dark=plotted_dark,
+        previous=previous_dark,
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/{detector}_dark.png",
+            caption="report/dark.rst",
+            category="{run} / {shots}",
+            labels={"plot": "dark", "of": "{detector}"},
+        ),
+        svg="results/{run}/{shots}/plots/{detector}_dark.svg",
+    log:
+        "logs/plot_dark/{run}/{shots}/{detector}.log",
+    benchmark:
+        "logs/benchmarks/plot_dark/{run}/{shots}/{detector}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_dark"),
+    script:
+        "../scripts/plot_dark.py"
+
+
+rule plot_cube:
+    """Quantities of a cube along its axes."""
+    input:
+        cube="results/{run}/{shots}/cube_{cube}.nxs",
+        small="results/{run}/{shots}/{run}.h5",
+    output:
+        png=report(
+            "results/{run}/{shots}/plots/cube_{cube}.png",
+            caption="report/cube.rst",
+            category="{run} / {shots}",
+            labels={"plot": "cube", "of": "{cube}"},
+        ),
+        svg="results/{run}/{shots}/plots/cube_{cube}.svg",
+    log:
+        "logs/plot_cube/{run}/{shots}/{cube}.log",
+    benchmark:
+        "logs/benchmarks/plot_cube/{run}/{shots}/{cube}.tsv"
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("plot_cube"),
+    script:
+        "../scripts/plot_cube.py"

@@ -1,0 +1,20 @@
+"""Plot how many shots lack each detector."""
+
+from scatterflow.script import run
+
+
+def main(small: str, png: str, svg: str) -> None:
+    """Figures of a small data file as PNG and SVG."""
+    from scatterflow.plots.damage import plot_damage
+
+    plot_damage(small, png, svg)
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        small=snakemake.input.small,
+        png=snakemake.output.png,
+        svg=snakemake.output.svg,
+    )

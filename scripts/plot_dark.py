@@ -1,0 +1,23 @@
+"""Plot the dark of a detector, and what changed since the one before."""
+
+from scatterflow.script import run
+
+
+def main(dark: str, previous: list[str], small: str, detector: str, png: str, svg: str) -> None:
+    """previous: the dark before, none or one; small: a run's file that says where pixels are."""
+    from scatterflow.plots.darks import plot_dark
+
+    plot_dark(dark, detector, png, svg, small, *previous)
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        dark=snakemake.input.dark,
+        previous=list(snakemake.input.previous),
+        small=snakemake.input.small,
+        detector=snakemake.wildcards.detector,
+        png=snakemake.output.png,
+        svg=snakemake.output.svg,
+    )

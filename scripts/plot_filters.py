@@ -1,0 +1,20 @@
+"""Plot what each filter removes."""
+
+from scatterflow.script import run
+
+
+def main(small: str, png: str, svg: str) -> None:
+    """Figures of a small data file as PNG and SVG."""
+    from scatterflow.plots.damage import plot_filters
+
+    plot_filters(small, png, svg)
+
+
+if "snakemake" in globals():
+    run(
+        main,
+        snakemake.log,
+        small=snakemake.input.small,
+        png=snakemake.output.png,
+        svg=snakemake.output.svg,
+    )
