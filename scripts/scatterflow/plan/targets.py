@@ -15,16 +15,12 @@ from scatterflow.plan.shots import PlannedShots
 from scatterflow.plan.xpcs import PlannedXpcs
 
 
-def delivering(plan: Plan) -> dict[tuple[str, str], Planned]:
-    """All planned reductions that deliver results, by run and name."""
-    reductions = {key: item for key, item in plan.reductions.items() if item.delivers}
-    return {**reductions, **plan.xpcs}
-
-
 def delivered_files(planned: Planned) -> list[str]:
     """Everything that one reduction of one run delivers, whatever its technique."""
     if isinstance(planned, PlannedXpcs):
         return [*xpcs_files(planned), record_path(planned)]
+    if isinstance(planned, PlannedShots):
+        return [*shots_files(planned), record_path(planned)]
     assert isinstance(planned, PlannedReduction)
     return [*result_files(planned), record_path(planned)]
 
@@ -48,7 +44,8 @@ def delivered(plan: Plan) -> list[Planned]:
     """All reductions of all techniques that have a result, in the order of the run table."""
     order = {run: place for place, run in enumerate(plan.rows)}
     found: list[Planned] = [item for item in plan.reductions.values() if item.delivers]
-    return sorted([*found, *plan.xpcs.values()], key=lambda item: order[item.row.run])
+    found += [*plan.xpcs.values(), *plan.shots.values()]
+    return sorted(found, key=lambda item: order[item.row.run])
 
 
 def calibrant_of(planned: PlannedReduction) -> str | None:
@@ -124,7 +121,7 @@ def shots_files(planned: PlannedShots) -> list[str]:
     files += [f"{folder}/cube_{name}.nxs" for name in planned.reduction.cubes]
     if planned.reduction.calculations:
         files.append(f"{folder}/analysis.nxs")
-    return files + registered
+    files.append(quality_path(planned))
     return [*files, *(f"{folder}/plots/{name}.png" for name in shots_plots(planned)), *registered]
 
 
@@ -150,7 +147,7 @@ def shots_plots(planned: PlannedShots) -> list[str]:
         for kind in kinds_of_functions(settings.functions):
             own += FUNCTION_PLOTS.get(kind, ())
         plots += [f"{detector}_{name}" for name in dict.fromkeys(own)]
-    return plots
+    return plots + [f"cube_{name}" for name in planned.reduction.cubes]
 
 
 def kinds_of_functions(functions: Mapping[str, Any]) -> list[str]:

@@ -13,8 +13,8 @@ from scatterflow.sources.base import RunLocation
 def open_configured(run: str, configfile: str | Path = "config/config.yaml") -> Run:
     """A run of the run table, read as the configuration says, overrides for this run included.
 
-    Paths are relative to the current folder, as everywhere. Raises UserError: a configuration that is wrong, a
-    run that is not in the table or holds no shots.
+    Paths are relative to the current folder, as everywhere. Raises UserError: a configuration that is wrong,
+    a run that is not in the table or holds no shots.
     """
     from scatterflow.config.load import RunConfigurations, read_yaml
     from scatterflow.config.runs import read_run_table
