@@ -110,12 +110,19 @@ def photons(speckles: SpeckleRun, seed: int) -> np.ndarray:
 
 def reduce_run(folder: Path, taken: Taken) -> tuple[Path, Path]:
     """Result and analysis of a simulated run."""
-    folder.mkdir(parents=True, exist_ok=True)
     raw = photons(taken.speckles, taken.seed).copy()
     raw = raw if taken.change is None else taken.change(raw)
-    qmap = qmap_of_detector()
+    result = reduce_frames(folder, raw, qmap_of_detector(), taken)
+    analyse_result(result, folder / "analysis.nxs", FITS)
+    return result, folder / "analysis.nxs"
+
+
+def reduce_frames(folder: Path, raw: np.ndarray, qmap: QMap, taken: Taken) -> Path:
+    """The result of raw frames (frames, rows, columns)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = qmap.shape
     write_qmap(folder / "qmap.h5", qmap)
-    write_mask(folder / "mask.h5", GoodMask(np.ones(SHAPE, bool), np.zeros(SHAPE, np.uint32)))
+    write_mask(folder / "mask.h5", GoodMask(np.ones(shape, bool), np.zeros(shape, np.uint32)))
     selection = {"begin": 0, "end": None, "stride": 1, "average": taken.average, "bad": None}
     frames = frame_range({**selection, "automatic_bad": None}, len(raw), "")
     chunk = folder / "chunk.h5"
@@ -169,5 +176,4 @@ def reduce_run(folder: Path, taken: Taken) -> tuple[Path, Path]:
         result=folder / "result.nxs",
         linked=folder / "run_results.hdf",
     )
-    analyse_result(folder / "result.nxs", folder / "analysis.nxs", FITS)
-    return folder / "result.nxs", folder / "analysis.nxs"
+    return folder / "result.nxs"
