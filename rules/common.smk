@@ -11,7 +11,12 @@ from scatterflow.plan.code import code_digest
 from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.lock import release_stale_locks
 from scatterflow.plan.proposals import proposal_files, proposal_location
-from scatterflow.plan.quality import history_of, quality_files, quality_settings
+from scatterflow.plan.quality import (
+    checked,
+    history_of,
+    quality_files,
+    quality_settings,
+)
 from scatterflow.plan.raw import (
     fingerprint,
     frame_files,
@@ -24,6 +29,7 @@ from scatterflow.plan.targets import (
     chunk_name,
     delivered_files,
     delivering,
+    quality_path,
     result_files,
     result_path,
     shots_files,
@@ -92,7 +98,8 @@ if workflow.is_main_process:
 
 
 def print_verdicts():
-    """The verdict of every calibrant check, and of results that do not pass, when the workflow ends."""
+    """Checks that did not pass, calibrants' verdicts, and what was left out, when the workflow ends."""
+    print_left_out()
     for path in filter(os.path.exists, quality_files(PLAN)):
         quality = read_json(path)
         for check in quality["checks"]:
@@ -102,8 +109,6 @@ def print_verdicts():
                     f"{check['name']}: {check['sentence']}",
                     file=sys.stderr,
                 )
-    """The verdict of every calibrant check, and what was left out, when the workflow ends."""
-    print_left_out()
     for reduction in PLAN.reductions.values():
         for path in result_files(reduction):
             verdict = Path(path).with_suffix(".json")
@@ -351,24 +356,14 @@ def standard_table(wildcards):
 
 def all_results(wildcards):
     """Everything that the run table asks for."""
-    reductions = [
-        path
-        for reduction in PLAN.reductions.values()
-        for path in result_files(reduction)
-    ]
-    reductions += [
-        path for reduction in PLAN.xpcs.values() for path in xpcs_files(reduction)
-    ]
-    reductions += [
-        path for reduction in PLAN.shots.values() for path in shots_files(reduction)
-    ]
-    if quality_files(PLAN):
-        reductions.append("results/quality.html")
-    return reductions + [path for found in PLAN.maps.values() for path in found.files]
     paths = results_of(DELIVERING)
     for found in PLAN.maps.values():
         if not any((item.row.run, item.name) in LEFT_OUT for item in found.members):
             paths += found.files
+    for reduction in PLAN.shots.values():
+        paths += shots_files(reduction)
+    if quality_files(PLAN):
+        paths.append("results/quality.html")
     return paths
 
 

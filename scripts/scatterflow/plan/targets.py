@@ -36,13 +36,6 @@ def quality_path(planned: Planned) -> str:
     return f"results/{planned.row.run}/{planned.name}/quality.json"
 
 
-def delivered(plan: Plan) -> list[Planned]:
-    """All reductions of all techniques that have a result, in the order of the run table."""
-    order = {run: place for place, run in enumerate(plan.rows)}
-    found: list[Planned] = [item for item in plan.reductions.values() if item.delivers]
-    return sorted([*found, *plan.xpcs.values()], key=lambda item: order[item.row.run])
-
-
 def calibrant_of(planned: PlannedReduction) -> str | None:
     """pyFAI's name of the calibrant that a run's sample is, or None."""
     return planned.reduction.calibrant.calibrant or find_calibrant(planned.row.sample)
@@ -113,7 +106,7 @@ def shots_files(planned: PlannedShots) -> list[str]:
         for detector, settings in planned.reduction.detectors.items()
         if settings.dark is not None and settings.dark.register_as is not None
     ]
-    return files + registered
+    return [*files, quality_path(planned), *registered]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:
