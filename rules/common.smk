@@ -11,7 +11,12 @@ from scatterflow.plan.code import code_digest
 from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.lock import release_stale_locks
 from scatterflow.plan.proposals import proposal_files, proposal_location
-from scatterflow.plan.quality import history_of, quality_files, quality_settings
+from scatterflow.plan.quality import (
+    checked,
+    history_of,
+    quality_files,
+    quality_settings,
+)
 from scatterflow.plan.raw import (
     fingerprint,
     frame_files,
@@ -96,7 +101,8 @@ if workflow.is_main_process:
 
 
 def print_verdicts():
-    """The verdict of every calibrant check, and of results that do not pass, when the workflow ends."""
+    """Checks that did not pass, calibrants' verdicts, and what was left out, when the workflow ends."""
+    print_left_out()
     for path in filter(os.path.exists, quality_files(PLAN)):
         quality = read_json(path)
         for check in quality["checks"]:
@@ -106,8 +112,6 @@ def print_verdicts():
                     f"{check['name']}: {check['sentence']}",
                     file=sys.stderr,
                 )
-    """The verdict of every calibrant check, and what was left out, when the workflow ends."""
-    print_left_out()
     for reduction in PLAN.reductions.values():
         for path in result_files(reduction):
             verdict = Path(path).with_suffix(".json")
@@ -363,6 +367,7 @@ def all_results(wildcards):
         paths += shots_files(reduction)
     if quality_files(PLAN):
         paths += ["results/quality.html", "results/catalogue/index.sqlite"]
+        paths.append("results/quality.html")
     return paths
 
 

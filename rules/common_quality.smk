@@ -2,18 +2,17 @@
 
 
 @mendable
-def planned_result(wildcards):
+def assessed_reduction(wildcards):
     """The planned reduction of any technique."""
-    found = PLAN.xpcs.get((wildcards.run, wildcards.result))
-    return found or PLAN.find(wildcards.run, wildcards.result)
+    key = wildcards.run, wildcards.result
+    return PLAN.xpcs.get(key) or PLAN.shots.get(key) or PLAN.find(*key)
 
 
 def assessed_files(wildcards):
     """Everything that a reduction of a run delivers."""
-    reduction = planned_result(wildcards)
-    if reduction.reduction.technique == "xpcs":
-        return xpcs_files(reduction)
-    return result_files(reduction)
+    reduction = assessed_reduction(wildcards)
+    files = {"saxswaxs": result_files, "xpcs": xpcs_files, "shots": shots_files}
+    return files[reduction.reduction.technique](reduction)
 
 
 def assessed_analysis(wildcards):
@@ -31,7 +30,7 @@ def assessed_rings(wildcards):
 
 def assessed_history(wildcards):
     """Results of the sample's earlier runs."""
-    return history_of(PLAN, planned_result(wildcards))
+    return history_of(PLAN, assessed_reduction(wildcards))
 
 
 @mendable
@@ -44,3 +43,20 @@ def starvation_limit(wildcards):
     """Noise of g2 from which on a bin is drawn grey, None for never."""
     settings = planned_xpcs(wildcards).configuration.quality.xpcs.photon_starvation
     return None if settings.on_violation == "ignore" else settings.limit
+
+
+def assessed_small_data(wildcards):
+    """Small data of a result of technique `shots`."""
+    folder = f"results/{wildcards.run}/{wildcards.result}"
+    is_shots = (wildcards.run, wildcards.result) in PLAN.shots
+    return [f"{folder}/{wildcards.run}.h5"] if is_shots else []
+
+
+def all_verdicts(wildcards):
+    """Verdicts of all results but of runs whose raw data cannot be used."""
+    results_of(DELIVERING)
+    return [
+        quality_path(reduction)
+        for reduction in checked(PLAN)
+        if (reduction.row.run, reduction.name) not in LEFT_OUT
+    ]

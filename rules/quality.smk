@@ -3,6 +3,7 @@ rule assess_quality:
     input:
         result="results/{run}/{result}/result.nxs",
         analysis=assessed_analysis,
+        small_data=assessed_small_data,
         rings=assessed_rings,
         history=assessed_history,
     output:
@@ -25,7 +26,7 @@ rule assess_quality:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
-        settings=lambda wildcards: quality_settings(planned_result(wildcards)),
+        settings=lambda wildcards: quality_settings(assessed_reduction(wildcards)),
         names=lambda wildcards: {"run": wildcards.run, "reduction": wildcards.result},
         code=code_digest("assess_quality"),
     script:

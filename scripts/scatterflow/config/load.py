@@ -20,7 +20,7 @@ from scatterflow.units import check_unit
 __all__ = ["RunConfigurations", "read_yaml", "validate"]
 
 # Blocks of the configuration that may differ from run to run.
-OVERRIDABLE = ("detectors", "reductions", "sources", "chunks")
+OVERRIDABLE = ("detectors", "reductions", "sources", "chunks", "quality")
 
 
 def validate(data: dict[str, Any], origin: str) -> Configuration:

@@ -125,7 +125,7 @@ class XpcsChecks(CommonChecks):
     g2_baseline: Range = Range(limit=(0.95, 1.05))
     """g2 at the longest delays."""
     g2_contrast: Range = Range(limit=(0.01, 1.1))
-    """g2 - 1 at the shortest delays."""
+    """g2 - 1 at the shortest delay."""
     speckle_blur: Limit = Limit(limit=0.8)
     """Contrast that is left of what an instantaneous exposure would have: at least."""
     ageing: Limit = Limit(limit=0.15)

@@ -156,6 +156,7 @@ def kinds_of_functions(functions: Mapping[str, Any]) -> list[str]:
     for settings in functions.values():
         found += [settings.kind, *kinds_of_functions(settings.functions)]
     return found
+    return [*files, quality_path(planned), *registered]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:

@@ -16,10 +16,10 @@ import numpy as np
 from scatterflow.quality.checks import Finding, listed, unknown
 from scatterflow.xpcs.analysis import Analysis
 from scatterflow.xpcs.correlation import Correlation, bin_number, g2_error
-from scatterflow.xpcs.fits import DOUBTFUL
+from scatterflow.xpcs.fits import FAILED
 
-DELAYS = 3
-"""So many of the shortest and of the longest delays make contrast and baseline."""
+LAST_DELAYS = 3
+"""So many of the longest delays make the baseline."""
 SIGNIFICANT = 3.0
 """A value is outside of its limits where it is by so many standard errors."""
 AGEING_NOISE = 1.8
@@ -29,14 +29,13 @@ SHARE = 0.25
 
 
 def contrast_and_error(g2: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """g2 - 1 at the shortest delays, (Nd,), and its error. g2, error: (T, Nd), delays above 0."""
-    value, uncertain = _weighted(g2[:DELAYS], error[:DELAYS])
-    return value - 1, uncertain
+    """g2 - 1 at the shortest delay, (Nd,), and its error. g2, error: (T, Nd), delays above 0."""
+    return g2[0] - 1, error[0]
 
 
 def baseline_and_error(g2: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """g2 at the longest delays, (Nd,), and its error."""
-    return _weighted(g2[-DELAYS:], error[-DELAYS:])
+    return _weighted(g2[-LAST_DELAYS:], error[-LAST_DELAYS:])
 
 
 def _weighted(g2: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -101,9 +100,9 @@ def outside(
 
 
 def half_decay(delay_s: np.ndarray, g2: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Delay at which g2 - 1 has fallen to half of its value at the shortest delays, (Nd,) s.
+    """Delay at which g2 - 1 has fallen to half of its value at the shortest delay, (Nd,) s.
 
-    Interpolated over the logarithm of the delay; NaN where the shortest delays show no contrast beyond its
+    Interpolated over the logarithm of the delay; NaN where the shortest delay shows no contrast beyond its
     error, or where it does not fall so far.
     """
     start, uncertain = contrast_and_error(g2, error)
@@ -114,11 +113,11 @@ def half_decay(delay_s: np.ndarray, g2: np.ndarray, error: np.ndarray) -> np.nda
         if not known.any() or not start[number] > SIGNIFICANT * uncertain[number]:
             continue
         delay, curve = delay_s[known], curve[known]
-        # The contrast is not known better than by its shortest delay.
-        below = np.flatnonzero(curve <= max(start[number], curve[0]) / 2)
-        if not below.size or below[0] == 0:
+        half = start[number] / 2
+        below = np.flatnonzero(curve <= half)
+        if not below.size:
             continue
-        place, half = int(below[0]), max(start[number], curve[0]) / 2
+        place = int(below[0])
         before, after = curve[place - 1], curve[place]
         share = (before - half) / (before - after)
         found[number] = delay[place - 1] * (delay[place] / delay[place - 1]) ** share
@@ -152,7 +151,8 @@ def relaxation_times(correlation: Correlation, analysis: Analysis | None) -> tup
     if analysis is not None and analysis.fits:
         fitted = analysis.fits[0]
         values = fitted.fit.column("tau")[0]
-        tau[fitted.bins] = np.where((fitted.fit.flags & DOUBTFUL) > 0, np.nan, values)
+        # A tau below the shortest delay is not known well, but it is short.
+        tau[fitted.bins] = np.where((fitted.fit.flags & FAILED) > 0, np.nan, values)
         return tau, f"fit {fitted.name}"
     if analysis is not None and analysis.decay is not None:
         return np.asarray(analysis.decay.tau, np.float64), "contrast over exposure"

@@ -50,7 +50,8 @@ def measures(
     """
     with reading(result) as file:
         faults, fields = _structure(file, analysis)
-        if faults and not _readable(file):
+        if faults:
+            # What is not whole is not looked at any further.
             return {"structure": lambda _: structure(faults, fields)}
         detectors = _detectors(file)
         found = {
@@ -89,11 +90,6 @@ def _detectors(file: h5py.File) -> list[str]:
         for name, item in instrument.items()
         if isinstance(item, h5py.Group) and "frame_sum" in item
     ]
-
-
-def _readable(file: h5py.File) -> bool:
-    """Whether there is anything to check besides."""
-    return "entry" in file and bool(_detectors(file)) and "entry/provenance" in file
 
 
 def _structure(file: h5py.File, analysis: str | Path | None) -> tuple[list[str], int]:
