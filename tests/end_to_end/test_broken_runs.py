@@ -1,38 +1,54 @@
-"""A run whose raw data is broken, one that is still written, a poisoned chunk: the others are reduced."""
+"""A run whose raw data is broken is left out and told, the others are planned."""
 
 from __future__ import annotations
 
-ONE, TWO = "results/one/x/result.nxs", "results/two/x/result.nxs"
+import pytest
+
+REFUSAL = "work/two/x/raw_data_is_usable"
 
 
-def test_a_broken_run_is_left_out_and_told(project):
+@pytest.fixture
+def broken(project):
+    """Run `two` is cut off."""
     path = project.path("raw/two.h5")
     path.write_bytes(path.read_bytes()[:5000])
-    planned = project.plan("results/one/x/result.nxs")
-    assert planned.code == 0
-    planned = project.plan()
+    return project
+
+
+def test_a_broken_run_is_left_out_and_told(broken):
+    planned = broken.plan()
     assert "warning: two/x is left out: " in planned.text
-    assert "refuse_run" in planned.rules("two")
     assert planned.rules("two") == {"refuse_run"}
     assert "assemble_result" in planned.rules("one")
 
-    found = project.snakemake()
+    found = broken.snakemake(REFUSAL)
     assert found.code == 1
-    assert project.path(ONE).exists()
-    assert not project.path(TWO).exists()
-    log = project.path("logs/refuse_run/two/x.log").read_text()
+    assert "Traceback" not in found.text
+    log = broken.path("logs/refuse_run/two/x.log").read_text()
     assert log.startswith("error: ")
     assert "two.h5" in log
-    assert "Traceback" not in found.text
-    assert found.text.rstrip().count("warning: two/x is left out: ") == 2  # first and last
-    again = project.plan()
-    assert {job.rule for job in again.jobs} - {"all"} == {"refuse_run"}
 
 
-def test_policy_stop(project):
-    project.config["live"] = {"broken_runs": "stop"}
-    project.write()
-    project.path("raw/two.h5").unlink()
-    found = project.snakemake()
+def test_policy_stop(broken):
+    broken.config["live"] = {"broken_runs": "stop"}
+    broken.write()
+    found = broken.snakemake("-n")
     assert found.code == 1
-    assert not project.path("work").exists()
+    assert "two.h5" in found.text
+    assert not found.jobs
+
+
+def test_a_run_that_is_corrected_with_a_broken_one(broken):
+    """And a chunk of a run that is still written can be asked for."""
+    corrections = broken.config["reductions"]["x"]["corrections"]
+    corrections["background"] = {}
+    broken.rows[0]["background"] = "empty"
+    broken.rows.append({**broken.rows[0], "run": "empty", "raw": "empty", "background": ""})
+    broken.write()
+    planned = broken.plan()
+    assert planned.rules("one") == planned.rules("empty") == {"refuse_run"}
+    assert "run empty, which one is corrected with" in planned.text
+
+    broken.path("raw/one_005.tif").unlink()
+    early = broken.plan("work/one/x/chunks/000000-000002.json")
+    assert "integrate_chunk" in early.rules("one")

@@ -11,16 +11,19 @@ from typing import Any
 from scatterflow.config.load import RunConfigurations
 from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow
+from scatterflow.errors import UserError
 from scatterflow.live.completeness import CompletenessTest, Verdict, expected_frames
 from scatterflow.live.found import Found
 from scatterflow.live.stillness import Stillness, file_signature
 from scatterflow.plan.discovery import find_acquisitions, named_rows
-from scatterflow.plan.discovery_formats import Acquisition
-from scatterflow.plan.raw_folder import list_files
+from scatterflow.plan.discovery_formats import Acquisition, run_names
+from scatterflow.plan.raw_folder import list_files, without_suffix
 from scatterflow.sources.base import RunLocation
+from scatterflow.sources.open import open_growing_source
 
 Requested = Callable[[str], bool]
-DAMAGED = ("cannot be read", "the number of frames cannot be told")
+UNCOUNTED = "the number of frames cannot be told"
+DAMAGED = ("cannot be read", UNCOUNTED)
 """What discovery says of files that could hold frames."""
 
 
@@ -79,7 +82,8 @@ class Look:
         snapshot = (files, repr(settings))
         if snapshot != self._before:
             shapes = {name: item.shape for name, item in base.detectors.items()}
-            self._acquisitions = find_acquisitions(root, settings, shapes)
+            found = find_acquisitions(root, settings, shapes)
+            self._acquisitions = [_growing_master(base, item) or item for item in found]
             self._before = snapshot
         return self._acquisitions
 
@@ -136,6 +140,25 @@ class Look:
         damaged = any(note.startswith(DAMAGED) for note in item.notes)
         state: Any = "corrupt" if damaged else "unread"
         return Found("", "", item.raw, state, item.frames, None, reason)
+
+
+def _growing_master(base: Configuration, item: Acquisition) -> Acquisition | None:
+    """A master file that links to data files that are not there yet, as a run of the source that reads it and
+    says how many frames it will have; else None."""
+    if item.source or not any(note.startswith(UNCOUNTED) for note in item.notes):
+        return None
+    for name, wanted in base.live.expected_frames.items():
+        if name not in base.sources or base.sources[name].format != "hdf5":
+            continue
+        try:
+            frames = expected_frames(wanted, _location(base, "", name, item.raw, 0))
+            if frames is not None:
+                open_growing_source(_location(base, "", name, item.raw, frames)).close()
+                names = run_names(without_suffix(item.raw).removesuffix("_master"))
+                return Acquisition(name, item.raw, 0, None, names)
+        except UserError:
+            continue
+    return None
 
 
 def _location(

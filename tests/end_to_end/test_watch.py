@@ -1,0 +1,165 @@
+"""`scatterflow watch` on a folder into which runs are copied slowly: one corrupt, one incomplete, one with a
+poisoned frame; the watcher is killed in the middle and started again."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import psutil
+import pytest
+
+from .conftest import environment, make_project, write_raw
+
+PATIENCE_S = 240
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A project whose raw folder is empty; what will be copied into it is in `source`."""
+    project = make_project(tmp_path / "project")
+    for path in project.path("raw").iterdir():
+        path.unlink()
+    write_raw(project.path("source"))
+    del project.config["sources"]["tiffs"]["table"], project.config["sources"]["tiffs"]["scalars"]
+    project.config["reductions"]["x"] = {
+        "technique": "saxswaxs",
+        "integrations": {"azimuthal": {"kind": "azimuthal", "bins": 40}},
+    }
+    project.config["chunks"] = {"frames": 3}
+    project.config["live"] = {
+        "settle_s": 3,
+        "look_every_s": 0.5,
+        "expected_frames": {"tiffs": 6},
+        "snakemake": ["--cores", "2"],
+    }
+    project.write()
+    project.path("config/runs.tsv").unlink()
+    return project
+
+
+def command(project, *arguments: str, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "scripts/scatterflow", *arguments],
+        cwd=project.folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+def until(condition, what: str) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not in {PATIENCE_S} s"
+        time.sleep(0.1)
+
+
+def copy_frames(project, run: str, *frames: int) -> None:
+    for frame in frames:
+        name = f"{frame:03d}.tif"
+        shutil.copy(project.path(f"source/one_{name}"), project.path(f"raw/{run}_{name}"))
+
+
+def call_logs(project) -> str:
+    return "\n".join(path.read_text() for path in project.folder.glob("logs/live/2*.log"))
+
+
+def jobs_started(project) -> Counter:
+    """How often each job was started: by its log, which stands in what snakemake prints."""
+    return Counter(re.findall(r"^    log: (\S+)$", call_logs(project), re.MULTILINE))
+
+
+@pytest.mark.slow
+def test_runs_are_reduced_once_as_they_arrive(live):
+    receipt = live.path("work/grows/x/chunks/000000-000003.json")
+    content = live.path("source/two.h5").read_bytes()
+    live.path("raw/corrupt.h5").write_bytes(content[: len(content) // 2])
+    copy_frames(live, "short", 0, 1, 2, 3)
+    copy_frames(live, "poisoned", *range(6))
+    path = live.path("raw/poisoned_001.tif")
+    path.write_bytes(path.read_bytes()[:1000])
+    copy_frames(live, "grows", 0, 1, 2, 3)
+
+    def growing() -> bool:
+        copy_frames(live, "grows", 3)
+        return True
+
+    def asked_for(run: str) -> bool:
+        wanted = live.path(".live/wanted.json")
+        return wanted.exists() and run in wanted.read_text()
+
+    first = command(live, "watch")
+    try:
+        # Its last frame is written again and again: it is still growing when the first chunk is complete.
+        until(lambda: growing() and asked_for("grows"), "a call for the first chunk")
+        # The call of snakemake goes on without the watcher.
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        until(lambda: growing() and receipt.exists(), "the first chunk of the run that grows")
+        chunk = receipt.read_bytes()
+        again = command(live, "watch", "--until-done")
+        second = live.path(".live/watch.lock")
+        until(lambda: growing() and str(again.pid) in second.read_text(), "the second watcher")
+        refused = command(live, "watch")
+        assert "another watcher is at work here" in refused.communicate()[0]
+        assert refused.returncode == 1
+        copy_frames(live, "grows", 4, 5)
+        text = again.communicate(timeout=PATIENCE_S)[0]
+    finally:
+        for process in psutil.process_iter(["cwd"]):
+            if process.info["cwd"] == str(live.folder):
+                process.kill()
+    assert again.returncode == 1, text  # something is broken
+    assert live.path("results/grows/x/result.nxs").exists(), text
+    assert receipt.read_bytes() == chunk
+
+    table = live.path("config/runs.tsv").read_text()
+    assert sorted(line.split("\t")[0] for line in table.splitlines()[1:]) == [
+        "grows",
+        "poisoned",
+        "short",
+    ]
+    started = jobs_started(live)
+    assert started["logs/integrate_chunk/grows/x/000000-000003.log"] == 1
+    assert started["logs/integrate_chunk/grows/x/000003-000006.log"] == 1
+    assert {log: n for log, n in started.items() if n > 1} == {}
+    assert not live.path("results/poisoned").exists()
+
+    done = subprocess.run(
+        [sys.executable, "scripts/scatterflow", "status", "--json"],
+        cwd=live.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status = json.loads(done.stdout)
+    results = {item["run"]: item for item in status["results"]}
+    raw = {item["raw"]: item for item in status["raw"]}
+    assert results["grows"]["state"] == "done"
+    assert results["poisoned"]["state"] == "failed"
+    assert "poisoned_001.tif" in results["poisoned"]["reason"]
+    assert "frame 1" in results["poisoned"]["reason"]
+    assert results["poisoned"]["chunks_done"] == 1
+    assert raw["corrupt.h5"]["state"] == "corrupt"
+    assert raw["short"]["state"] == "incomplete"
+    assert "4 of 6" in raw["short"]["reason"]
+    assert not status["workflow_runs"]
+
+    # A run that is asked for when its missing frames have come, as data management does.
+    copy_frames(live, "short", 4, 5)
+    handle = command(live, "trigger", "raw/short_000.tif").communicate()[0].strip()
+    waiting = command(live, "wait", handle, "--timeout", str(PATIENCE_S))
+    assert waiting.communicate()[0] == "short/x done\n"
+    assert waiting.returncode == 0
+    assert {log: n for log, n in jobs_started(live).items() if n > 1} == {}
