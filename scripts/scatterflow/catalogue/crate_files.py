@@ -1,4 +1,4 @@
-"""Files that belong into the RO-Crate of a result besides its own: the workflow, and its configuration as used.
+"""Files of a result's RO-Crate besides its own: the workflow, and the configuration as it was used.
 
 Only what the workflow consists of and what the configuration names is taken, no link is followed, and nothing
 outside of the project folder: a crate is for others to read.
@@ -19,7 +19,7 @@ from scatterflow.catalogue.publish import Publication, PublishedFile
 from scatterflow.errors import UserError
 from scatterflow.files.checksums import file_sha256
 from scatterflow.files.nexus import read_note
-from scatterflow.files.provenance import is_same_file
+from scatterflow.files.provenance import commit, is_same_file
 
 CLONE = Path(__file__).resolve().parents[3]
 WORKFLOW_FILES = ("Snakefile", "LICENSE", "CITATION.cff", "README.md")
@@ -157,7 +157,7 @@ def _note(file: PublishedFile, name: str) -> Any:
 
 
 def _raw_name(path: Path, raw: str, project: Path) -> str:
-    """A raw file's path below the raw folder; elsewhere its name alone: folders of the computer are private."""
+    """A raw file's path below the raw folder; elsewhere its name alone: other folders are private."""
     root = Path(os.path.normpath(project / raw))
     path = Path(os.path.normpath(path))
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
@@ -172,3 +172,12 @@ def mime_of(name: str) -> str:
     if name.endswith((".h5", ".nxs", ".hdf", ".hdf5")):
         return "application/x-hdf5"
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def commit_notes(record: dict[str, Any]) -> list[str]:
+    """A note if the workflow's code is no longer what made a result."""
+    made, now = record["processing"]["software"].get("commit"), commit()
+    if made == now and made is not None and not made.endswith("-modified"):
+        return []
+    known = f"by {made}" if made else "by a commit that is not known"
+    return [f"it was made {known}, the crate holds the workflow of {now or 'no commit'}"]

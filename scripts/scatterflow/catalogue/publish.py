@@ -73,7 +73,9 @@ def publication(results: str | Path, name: str) -> Publication:
     folder = Path(results).absolute() / record["run"] / record["reduction"]
     refuse_failed(record, folder)
     files = tuple(
-        PublishedFile(delivered_file(results, record, entry["path"]).absolute(), entry["path"], *said)
+        PublishedFile(
+            delivered_file(results, record, entry["path"]).absolute(), entry["path"], *said
+        )
         for entry in record["files"]
         for said in [(entry["bytes"], entry["sha256"], entry["mime"], entry["role"])]
     )

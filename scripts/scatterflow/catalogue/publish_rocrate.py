@@ -1,14 +1,16 @@
 """A result as an RO-Crate: one zip with the workflow, its configuration, the results, and who made them how.
 
-RO-Crate 1.1 (https://w3id.org/ro/crate/1.1) with the profiles Workflow Run Crate 0.5 and Process Run Crate 0.5
-(https://w3id.org/ro/wfrun). The main entity is the Snakefile; one CreateAction tells that it made the results
-of raw files and configuration, further ones when each rule ran. Raw files are named by their checksum (RFC 6920,
-`ni:///sha-256;...`) and not copied. The same record, workflow and configuration give the same bytes.
+RO-Crate 1.1 (https://w3id.org/ro/crate/1.1) with the profiles Workflow Run Crate 0.5 and Process Run
+Crate 0.5 (https://w3id.org/ro/wfrun). The main entity is the Snakefile; a CreateAction tells that it made the
+results of raw files and configuration, further actions when each rule ran. Raw files are named by their
+checksum (RFC 6920, `ni:///sha-256;...`) and not copied. The same record, workflow and configuration give
+the same bytes.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -32,6 +34,8 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
+REPROCESS = "config/reprocess.yaml"
+_SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*\Z")
 # Compressed already, or by HDF5: deflating them again costs time and gains nothing.
 STORED = ("application/x-hdf5", "image/png")
 
@@ -80,9 +84,6 @@ def _members(
     return members
 
 
-REPROCESS = "config/reprocess.yaml"
-
-
 def _add(
     archive: zipfile.ZipFile,
     name: str,
@@ -105,7 +106,14 @@ def _add(
 def _zip_date(time: str) -> tuple[int, int, int, int, int, int]:
     when = datetime.fromisoformat(time)
     # What zip can say begins in 1980, in steps of two seconds.
-    return (max(when.year, 1980), when.month, when.day, when.hour, when.minute, when.second // 2 * 2)
+    return (
+        max(when.year, 1980),
+        when.month,
+        when.day,
+        when.hour,
+        when.minute,
+        when.second // 2 * 2,
+    )
 
 
 # The description ---------------------------------------------------------------------------------
@@ -195,7 +203,9 @@ def _licence(crate: Any, record: dict[str, Any]) -> Any:
         )
     first = rights[0]
     name = first.get("rightsIdentifier") or first["rights"]
-    address = first.get("rightsUri") or f"https://spdx.org/licenses/{name.replace(' ', '-')}"
+    address = first.get("rightsUri")
+    if address is None:
+        address = f"https://spdx.org/licenses/{name}" if _SPDX.match(name) else "#licence"
     properties = {"@type": "CreativeWork", "name": first["rights"], "identifier": name}
     return crate.add(_rocrate().ContextEntity(crate, address, properties))
 

@@ -3,9 +3,9 @@
     <container>/<run>~<reduction>             the record; `state`, `digest`
     <container>/<run>~<reduction>/result.nxs  an HDF5 file where it lies (external asset): arrays below it
 
-The server reads the files itself: they must lie in its `readable_storage`. Each HDF5 content is registered once;
-figures have no adapter in Tiled. A node is `writing` until all is there and `complete` then, so that a publication
-that was killed is done again. The digest of the record tells whether there is anything to do.
+The server reads the files itself: they must lie in its `readable_storage`. Each HDF5 content is registered
+once; figures have no adapter in Tiled. A node is `writing` until all is there and `complete` then, so that a
+publication that was killed is done again. The digest of the record tells whether there is anything to do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from scatterflow.catalogue.publish import Publication, PublishedFile
 from scatterflow.errors import UserError
+from scatterflow.files.checksums import value_digest
 from scatterflow.registry.tiled_store import CONFLICT, answering, open_container
 
 SPEC = "scatterflow-result"
@@ -39,7 +40,7 @@ def publish(container: Any, published: Publication) -> str:
                 return "unchanged"
             node.update_metadata({"state": "writing"}, drop_revision=True)
         _register_files(node, files)
-        metadata = _metadata(published) | {"state": "complete", "digest": published.digest}
+        metadata = {**published.record, "state": "complete", "digest": published.digest}
         node.replace_metadata(metadata, specs=[SPEC], drop_revision=is_new)
     return "registered" if is_new else "updated"
 
@@ -47,10 +48,6 @@ def publish(container: Any, published: Publication) -> str:
 def key_of(published: Publication) -> str:
     """Key of a result's node; `~` stands in no name."""
     return published.name.replace("/", "~")
-
-
-def _metadata(published: Publication) -> dict[str, Any]:
-    return dict(published.record)
 
 
 def _node(container: Any, published: Publication, place: str) -> tuple[Any, bool]:
@@ -104,7 +101,9 @@ def _register_files(node: Any, files: dict[str, PublishedFile]) -> None:
 
 def _file_metadata(file: PublishedFile) -> dict[str, Any]:
     """What stands at a file's node, beside the attributes that Tiled reads from the file itself."""
-    return {"file": file.name, "role": file.role, "bytes": file.bytes, "sha256": file.sha256}
+    said = {"file": file.name, "role": file.role, "bytes": file.bytes, "sha256": file.sha256}
+    # Where it lies, told to nobody: readers of metadata need not know the folders of the computer.
+    return said | {"location": value_digest(str(file.path.resolve()))}
 
 
 def _register(node: Any, key: str, file: PublishedFile) -> None:
