@@ -3,7 +3,7 @@
     <container>/<run>~<reduction>             the record; `state`, `digest`
     <container>/<run>~<reduction>/result.nxs  an HDF5 file where it lies (external asset): arrays below it
 
-The server reads the files itself: they must lie in its `readable_storage`. Each HDF5 content is registered
+The server reads the files itself: they must lie in its `readable_storage`. Each HDF5 file is registered
 once; figures have no adapter in Tiled. A node is `writing` until all is there and `complete` then, so that a
 publication that was killed is done again. The digest of the record tells whether there is anything to do.
 """
@@ -68,12 +68,12 @@ def _node(container: Any, published: Publication, place: str) -> tuple[Any, bool
 
 
 def _distinct(published: Publication) -> dict[str, PublishedFile]:
-    """Key and file of each HDF5 content, once: some results have a second name."""
+    """Key and file of each HDF5 file; one that is there under two names, as of XPCS, once."""
     found: dict[str, PublishedFile] = {}
-    contents: set[str] = set()
-    for file in sorted(published.files, key=lambda file: (file.role != "result", file.name)):
-        if file.is_hdf5 and file.sha256 not in contents:
-            contents.add(file.sha256)
+    contents: set[tuple[str, str]] = set()
+    for file in sorted(published.files, key=lambda file: (file.name != "result.nxs", file.name)):
+        if file.is_hdf5 and (file.role, file.sha256) not in contents:
+            contents.add((file.role, file.sha256))
             found[file.name.replace("/", "~")] = file
     return found
 
@@ -124,6 +124,21 @@ def _register(node: Any, key: str, file: PublishedFile) -> None:
         management=Management.external,
         assets=[asset],
     )
-    node.new(
-        StructureFamily.container, [source], key=key, metadata=_file_metadata(file), specs=["file"]
-    )
+    said = _file_metadata(file)
+    child = node.new(StructureFamily.container, [source], key=key, metadata=said, specs=["file"])
+    _refuse_unreadable(child, file)
+
+
+def _refuse_unreadable(child: Any, file: PublishedFile) -> None:
+    """Raise UserError if the server cannot open a file: it registers any path without a look."""
+    try:
+        list(child)
+    except Exception as error:
+        response = getattr(error, "response", None)
+        if response is None:
+            raise
+        raise UserError(
+            f"the Tiled server cannot read the file ({response.status_code})",
+            str(file.path),
+            "put the results' folder into the server's `readable_storage`, under the same path",
+        ) from error

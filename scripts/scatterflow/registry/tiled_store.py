@@ -57,7 +57,7 @@ def open_container(address: str) -> Any:
     tiled = _tiled()
     try:
         container = tiled.from_uri(address)
-    except (tiled.HTTPError, ValueError, KeyError) as error:
+    except (tiled.HTTPError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(
             f"the Tiled server does not answer as it should ({_first_line(error)})",
             address,
