@@ -129,8 +129,10 @@ def _rocrate(options: argparse.Namespace, configuration: Any) -> tuple[Publish, 
     project = Path.cwd()
     settings = configuration.model_dump()
     workflow = crate_files.workflow_files()
+    planned = _planned_configurations(options.configfile)
 
     def publish(published: Any) -> str:
+        _refuse_other_configuration(published, planned, options.configfile)
         raw, notes = crate_files.raw_files(
             published, settings["raw"], project, hash_all=not options.skip_raw_checksums
         )
@@ -146,3 +148,26 @@ def _rocrate(options: argparse.Namespace, configuration: Any) -> tuple[Publish, 
         return f"{state} {path.relative_to(project)}"
 
     return publish, _nothing
+
+
+def _planned_configurations(configfile: str) -> dict[str, str]:
+    """Checksum of the settings that each result would be made with now, by RUN/REDUCTION."""
+    from scatterflow.config.load import read_yaml
+    from scatterflow.plan.build import build_plan
+    from scatterflow.plan.catalogue import delivered, description
+
+    found = [
+        description(planned) for planned in delivered(build_plan(read_yaml(configfile), configfile))
+    ]
+    return {f"{each['run']}/{each['reduction']}": each["configuration_sha256"] for each in found}
+
+
+def _refuse_other_configuration(published: Any, planned: dict[str, str], configfile: str) -> None:
+    """Raise UserError unless the configuration is the one that made a result: a crate holds what was used."""
+    used = published.record["processing"]["configuration_sha256"]
+    if planned.get(published.name) != used:
+        raise UserError(
+            f"the configuration is no longer the one that made {published.name}",
+            configfile,
+            "run snakemake again, or put back the configuration and the run table",
+        )

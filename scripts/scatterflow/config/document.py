@@ -122,6 +122,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("quality.TECHNIQUE.CHECK, with a limit", quality.Limit, quality.Switch),
     ("quality.TECHNIQUE.CHECK, with two limits", quality.Range, quality.Switch),
     ("live", live.Live, None),
+    ("publication.tiled", publication.TiledTarget, None),
+    ("publication.globus", publication.GlobusTarget, None),
+    ("publication.scicat", publication.ScicatTarget, None),
     ("demo", model.Demo, None),
 )
 

@@ -15,6 +15,8 @@ from scatterflow.errors import shortened
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _PRINCIPAL = re.compile(r"(public|all_authenticated_users|urn:globus:[a-z:]+:[0-9a-f-]{36})\Z")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+\Z")
+# Keys of `publication` that say where to; records do not depend on them.
+TARGETS = {"tiled", "globus", "scicat"}
 # Schemes that send a token in clear are left to servers on the same computer.
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 

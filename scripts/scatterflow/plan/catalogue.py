@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from scatterflow.config.publication_targets import TARGETS
 from scatterflow.files.json import to_json
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.planned import Planned
@@ -66,7 +67,7 @@ def description(planned: Planned) -> dict[str, Any]:
         "technique": reduction.technique,
         "sample": planned.row.sample,
         "experiment": configuration.experiment.model_dump(),
-        "publication": configuration.publication.model_dump(),
+        "publication": configuration.publication.model_dump(exclude=TARGETS),
         "run_table": planned.row.columns,
         "frames": planned.row.frames,
         "shapes": {name: list(item.shape) for name, item in detectors.items()},
