@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,22 +46,18 @@ def connect(target: dict[str, Any]) -> Any:
 
 
 def file_transfer(target: dict[str, Any]) -> Any:
-    """How files get to the file server; None if they are there."""
-    if target["transfer"] == "copy":
-        from scitacean.transfer.copy import CopyFileTransfer
+    """How files get to where SciCat's users find them; None if they are there."""
+    if target["transfer"] == "none":
+        return None
+    from scitacean.transfer.copy import CopyFileTransfer
 
-        return CopyFileTransfer()
-    if target["transfer"] == "sftp":
-        try:
-            from scitacean.transfer.sftp import SFTPFileTransfer
-        except ImportError as error:
-            raise UserError(
-                f"sftp needs further packages ({error})",
-                "key publication.scicat.transfer",
-                "pip install 'scitacean[sftp]', or use `copy` with a mounted folder",
-            ) from None
-        return SFTPFileTransfer(host=target["host"])
-    return None
+    return CopyFileTransfer()
+
+
+def source_folder(published: Publication, target: dict[str, Any]) -> str:
+    """Folder of a dataset's files; copies of a changed result go beside those of older datasets."""
+    folder = f"{target['source_folder'].rstrip('/')}/{published.name}"
+    return folder if target["transfer"] == "none" else f"{folder}/{published.digest[:12]}"
 
 
 def publish(client: Any, published: Publication, target: dict[str, Any]) -> str:
@@ -75,6 +72,12 @@ def publish(client: Any, published: Publication, target: dict[str, Any]) -> str:
         return f"unchanged {before['pid']}"
     replaced = None if before is None else before["pid"]
     with _answering(f"{target['address']}, result {published.name}"):
+        if target["transfer"] == "copy":
+            # scitacean makes the dataset's folder alone.
+            for file in published.files:
+                Path(source_folder(published, target), file.name).parent.mkdir(
+                    parents=True, exist_ok=True
+                )
         uploaded = client.upload_new_dataset_now(dataset(published, target, replaced))
     pid = str(uploaded.pid)
     entry = {"address": target["address"], "pid": pid, "digest": published.digest, "time": now()}
@@ -106,7 +109,7 @@ def dataset(published: Publication, target: dict[str, Any], replaced: str | None
         license=_licence(datacite),
         run_number=record["run"],
         proposal_ids=[experiment["proposal"]] if experiment["proposal"] else None,
-        source_folder=f"{target['source_folder'].rstrip('/')}/{published.name}",
+        source_folder=source_folder(published, target),
         checksum_algorithm="sha256",
         meta=scientific_metadata(published, replaced),
     )

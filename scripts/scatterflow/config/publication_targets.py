@@ -105,10 +105,8 @@ class ScicatTarget(Model):
     contact_email: Mail
     """Whom to ask."""
     source_folder: AbsolutePath
-    """Folder on the file server that holds `R/X/` of run R and reduction X."""
-    transfer: Literal["none", "copy", "sftp"] = "none"
-    """How files get there: `none` if they are there already, `copy` to a mounted folder, `sftp`."""
-    host: FilledText | None = None
-    """Host of `sftp`."""
+    """Folder where SciCat's users find the files: of run R and reduction X in `R/X/`."""
+    transfer: Literal["none", "copy"] = "none"
+    """How files get there: `none` if they are there already; `copy` to this folder, into `R/X/DIGEST/`."""
     input_column: FilledText = "scicat_pid"
     """Column of the run table with the identifiers of the raw datasets in SciCat, separated by commas."""
