@@ -114,6 +114,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("overrides", model.Override, None),
     ("chunks", model.Chunks, None),
     ("publication", publication.Publication, None),
+    ("publication.tiled", publication.TiledTarget, None),
+    ("publication.globus", publication.GlobusTarget, None),
+    ("publication.scicat", publication.ScicatTarget, None),
     ("quality", quality.Quality, None),
     ("quality.TECHNIQUE, all techniques", quality.CommonChecks, None),
     ("quality.saxswaxs", quality.SaxswaxsChecks, quality.CommonChecks),
@@ -122,9 +125,6 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("quality.TECHNIQUE.CHECK, with a limit", quality.Limit, quality.Switch),
     ("quality.TECHNIQUE.CHECK, with two limits", quality.Range, quality.Switch),
     ("live", live.Live, None),
-    ("publication.tiled", publication.TiledTarget, None),
-    ("publication.globus", publication.GlobusTarget, None),
-    ("publication.scicat", publication.ScicatTarget, None),
     ("demo", model.Demo, None),
 )
 
