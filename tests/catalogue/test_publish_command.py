@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from scatterflow.__main__ import main
-from scatterflow.config.load import validate
+from scatterflow.config.load import read_yaml, validate
+from scatterflow.plan.build import build_plan
+from scatterflow.plan.catalogue import configuration_sha256, delivered, description
 
 from .example_records import write_result
 from .published import SECRET, good_record, published
@@ -87,13 +89,8 @@ def test_mistakes_end_in_three_lines(place, capsys, arguments, told):
 
 
 def used_configuration(run: str) -> str:
-    from scatterflow.config.load import read_yaml
-    from scatterflow.plan.build import build_plan
-    from scatterflow.plan.catalogue import delivered, description
-
     plan = build_plan(read_yaml("config/config.yaml"), "config/config.yaml")
-    found = {planned.row.run: description(planned) for planned in delivered(plan)}
-    return found[run]["configuration_sha256"]
+    return {each.row.run: configuration_sha256(each) for each in delivered(plan)}[run]
 
 
 def test_a_crate_holds_the_configuration_that_was_used(place, capsys):
@@ -114,10 +111,6 @@ def test_a_crate_holds_the_configuration_that_was_used(place, capsys):
 
 
 def test_where_to_publish_to_is_no_part_of_the_record(place):
-    from scatterflow.config.load import read_yaml
-    from scatterflow.plan.build import build_plan
-    from scatterflow.plan.catalogue import delivered, description
-
     def described(publication: dict) -> list[dict]:
         data = {**read_yaml("config/config.yaml"), "publication": publication}
         return [description(planned) for planned in delivered(build_plan(data, "test"))]

@@ -154,12 +154,10 @@ def _planned_configurations(configfile: str) -> dict[str, str]:
     """Checksum of the settings that each result would be made with now, by RUN/REDUCTION."""
     from scatterflow.config.load import read_yaml
     from scatterflow.plan.build import build_plan
-    from scatterflow.plan.catalogue import delivered, description
+    from scatterflow.plan.catalogue import configuration_sha256, delivered
 
-    found = [
-        description(planned) for planned in delivered(build_plan(read_yaml(configfile), configfile))
-    ]
-    return {f"{each['run']}/{each['reduction']}": each["configuration_sha256"] for each in found}
+    found = delivered(build_plan(read_yaml(configfile), configfile))
+    return {f"{each.row.run}/{each.name}": configuration_sha256(each) for each in found}
 
 
 def _refuse_other_configuration(published: Any, planned: dict[str, str], configfile: str) -> None:

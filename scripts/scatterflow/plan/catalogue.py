@@ -79,7 +79,7 @@ def description(planned: Planned) -> dict[str, Any]:
         "exposure": _exposure_scalar(planned),
         "shared": _shared_jobs(planned),
         "chunks": [list(chunk) for chunk in getattr(planned, "chunks", ())] or None,
-        "configuration_sha256": _configuration_sha256(planned),
+        "configuration_sha256": configuration_sha256(planned),
         "reprocess": {
             "command": f"snakemake --cores all {record_path(planned)}",
             "configuration": _override(planned),
@@ -104,7 +104,7 @@ def _shared_jobs(planned: Planned) -> list[str]:
     return [*jobs, *(f"prepare_integration/{key}" for key in weights)]
 
 
-def _configuration_sha256(planned: Planned) -> str:
+def configuration_sha256(planned: Planned) -> str:
     """Checksum of all settings that a result may depend on, overrides applied."""
     configuration = planned.configuration
     settings = {
