@@ -6,11 +6,10 @@ outside of the project folder: a crate is for others to read.
 
 from __future__ import annotations
 
-import mimetypes
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import h5py
@@ -32,6 +31,20 @@ BUILT = {"__pycache__", "node_modules", "dist"}
 PINS = Path("resources/pins")
 LARGEST_INPUT = 100_000_000
 """Bytes; a larger file that the configuration names is described, not packed."""
+
+# Not the system's table: a crate must not depend on the computer that packs it.
+MIME = {
+    **dict.fromkeys((".smk", ".poni", ".lock", ".in", ".txt", ".dat", ".sh", ".rst"), "text/plain"),
+    **dict.fromkeys((".yaml", ".yml", ".cff"), "application/yaml"),
+    **dict.fromkeys((".h5", ".nxs", ".hdf", ".hdf5"), "application/x-hdf5"),
+    **dict.fromkeys((".tif", ".tiff"), "image/tiff"),
+    ".py": "text/x-python",
+    ".md": "text/markdown",
+    ".tsv": "text/tab-separated-values",
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".png": "image/png",
+}
 
 
 @dataclass(frozen=True)
@@ -164,14 +177,9 @@ def _raw_name(path: Path, raw: str, project: Path) -> str:
 
 
 def mime_of(name: str) -> str:
-    """Media type of a file of the workflow or the configuration, by its name."""
-    if name.endswith((".smk", ".poni", ".lock", ".in")) or "." not in name.rpartition("/")[2]:
-        return "text/plain"
-    if name.endswith((".yaml", ".yml", ".cff")):
-        return "application/yaml"
-    if name.endswith((".h5", ".nxs", ".hdf", ".hdf5")):
-        return "application/x-hdf5"
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+    """Media type of a file of the workflow, the configuration or the raw data, by its name."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return MIME.get(suffix, "application/octet-stream" if suffix else "text/plain")
 
 
 def commit_notes(record: dict[str, Any]) -> list[str]:

@@ -240,7 +240,9 @@ def _describe_workflow(crate: Any, record: dict[str, Any], contents: CrateConten
     workflow["author"] = crate.add(rocrate.ContextEntity(crate, "#developers", developers))
     for name in sorted(set(contents.workflow) - {"Snakefile"}):
         if "/" not in name:
-            _describe_file(crate, name, contents.workflow[name])
+            described = _describe_file(crate, name, contents.workflow[name])
+            if name == "README.md":
+                described["about"] = crate.root_dataset
     # Hundreds of modules need no entity each: their folder has one.
     for folder in _folders(contents):
         crate.add(rocrate.Dataset(crate, dest_path=folder, properties={"name": folder}))
@@ -251,7 +253,7 @@ def _describe_workflow(crate: Any, record: dict[str, Any], contents: CrateConten
         if name in contents.workflow
     ]
     for tool in tools:
-        tool["version"] = workflow["version"]
+        tool["version"], tool["url"] = workflow["version"], workflow["url"]
     if tools:
         workflow["hasPart"] = _one_or_all(tools)
     return workflow
