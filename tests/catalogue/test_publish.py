@@ -134,6 +134,9 @@ def test_links_inside_a_file_are_no_fault(result, tmp_path):
     with h5py.File(result / "result.nxs", "a") as file:
         file["entry/circle"] = file["entry"]
         file["entry/soft"] = h5py.SoftLink("/entry/data")
+        layout = h5py.VirtualLayout((3, 40), "f8")
+        layout[:] = h5py.VirtualSource(".", "entry/data/g2", (3, 40))
+        file.create_virtual_dataset("entry/virtual", layout)
     assert described_again(tmp_path, publication_record(result)).files
 
 

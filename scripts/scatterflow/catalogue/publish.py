@@ -156,7 +156,9 @@ def _links_out(group: Any) -> Iterator[tuple[str, str]]:
             if isinstance(item, h5py.Dataset) and item.external:
                 yield path, "in external storage"
             elif isinstance(item, h5py.Dataset) and item.is_virtual:
-                yield path, "a virtual dataset"
+                # "." is the file itself.
+                if any(source.file_name != "." for source in item.virtual_sources()):
+                    yield path, "a virtual dataset"
             elif isinstance(item, h5py.Group):
                 address = h5py.h5o.get_info(item.id).addr
                 if address not in seen:
