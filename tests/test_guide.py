@@ -13,7 +13,8 @@ from scatterflow.config.load import validate
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SAXSWAXS, XPCS = (DOCS / f"{name}.md" for name in ("saxswaxs", "xpcs"))
-GUIDES = pytest.mark.parametrize("guide", [SAXSWAXS, XPCS], ids=lambda path: path.stem)
+TOLD = [SAXSWAXS, XPCS, DOCS / "publishing.md"]
+GUIDES = pytest.mark.parametrize("guide", TOLD, ids=lambda path: path.stem)
 
 
 def blocks(guide: Path) -> list[str]:

@@ -13,6 +13,7 @@ status     what is done, running, failed (and why), waiting
 registry   masks by name and version: register, list, show, import, export, pin, ...
 index      the index of all results: bring it up to date
 search     find results by words, sample, technique, date, ...
+publish    results to Tiled, Globus Search, SciCat, or as an RO-Crate
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if __package__ in (None, ""):  # started as a folder: its parent holds the packa
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from scatterflow.catalogue.command import add_commands as add_catalogue_commands
+from scatterflow.catalogue.publish_command import add_publish_commands
 from scatterflow.errors import UserError, from_os_error, suggestion
 from scatterflow.live.command import add_commands as add_live_commands
 from scatterflow.registry.command import add_commands as add_registry_commands
@@ -116,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     text = "masks by name and version: register, list, show, import, export, pin, ..."
     add_registry_commands(commands.add_parser("registry", help=text, description=text))
     add_catalogue_commands(commands)
+    text = "results to Tiled, Globus Search, SciCat, or as an RO-Crate"
+    add_publish_commands(commands.add_parser("publish", help=text, description=text))
     return parser
 
 

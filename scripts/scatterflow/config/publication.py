@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from scatterflow.config.base import Model, Text
+from scatterflow.config.publication_targets import GlobusTarget, ScicatTarget, TiledTarget
 
 
 def _not_blank(text: str) -> str:
@@ -33,3 +34,9 @@ class Publication(Model):
     """Run cycle of the facility, e.g. `2026-1`; the catalogue can be searched by it."""
     keywords: list[Filled] = Field(default=[])
     """Further words to find the results by."""
+    tiled: TiledTarget | None = None
+    """A Tiled server, for `scatterflow publish tiled`."""
+    globus: GlobusTarget | None = None
+    """An index of Globus Search, for `scatterflow publish globus`."""
+    scicat: ScicatTarget | None = None
+    """A SciCat catalogue, for `scatterflow publish scicat`."""

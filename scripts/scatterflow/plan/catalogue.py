@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from scatterflow.config.publication_targets import TARGETS
 from scatterflow.files.json import to_json
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.planned import Planned
@@ -50,7 +51,7 @@ def description(plan: Plan, planned: Planned) -> dict[str, Any]:
         "technique": reduction.technique,
         "sample": planned.row.sample,
         "experiment": configuration.experiment.model_dump(),
-        "publication": configuration.publication.model_dump(),
+        "publication": configuration.publication.model_dump(exclude=TARGETS),
         "run_table": planned.row.columns,
         "frames": planned.row.frames,
         "shapes": {name: list(item.shape) for name, item in detectors.items()},
@@ -64,6 +65,11 @@ def description(plan: Plan, planned: Planned) -> dict[str, Any]:
         "chunks": [list(chunk) for chunk in getattr(planned, "chunks", ())] or None,
         "configuration_sha256": _configuration_sha256(planned),
         "reprocess": reprocess(plan, planned, record_path(planned)),
+        "configuration_sha256": configuration_sha256(planned),
+        "reprocess": {
+            "command": f"snakemake --cores all {record_path(planned)}",
+            "configuration": _override(planned),
+        },
     }
 
 
@@ -83,7 +89,7 @@ def _shared_jobs(planned: Planned) -> list[str]:
     return [*jobs, *(f"prepare_integration/{key}" for key in weights)]
 
 
-def _configuration_sha256(planned: Planned) -> str:
+def configuration_sha256(planned: Planned) -> str:
     """Checksum of all settings that a result may depend on, overrides applied."""
     configuration = planned.configuration
     settings = {

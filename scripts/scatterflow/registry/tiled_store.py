@@ -37,6 +37,14 @@ CONFLICT = 409
 def connect(address: str) -> TiledRegistry:
     """The registry in the container at an address, http://host:8000/api/v1/metadata/masks for instance.
 
+    Raises UserError as `open_container`.
+    """
+    return TiledRegistry(open_container(address))
+
+
+def open_container(address: str) -> Any:
+    """Tiled's client of the container at an address.
+
     Raises UserError if Tiled is not installed, the server cannot be reached or refuses, and for an
     address that holds a key: it would end in logs and results.
     """
@@ -49,15 +57,28 @@ def connect(address: str) -> TiledRegistry:
     tiled = _tiled()
     try:
         container = tiled.from_uri(address)
-    except (tiled.HTTPError, ValueError) as error:
+    except (tiled.HTTPError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(
             f"the Tiled server does not answer as it should ({_first_line(error)})",
             address,
             "check address, server and TILED_API_KEY",
         ) from error
     if not hasattr(container, "search"):
-        raise UserError("this is no container", address, "give the address of the masks' container")
-    return TiledRegistry(container)
+        raise UserError("this is no container", address, "give the address of a container")
+    return container
+
+
+@contextmanager
+def answering(place: str) -> Iterator[None]:
+    """A server that goes away, or refuses, is no bug of the program."""
+    try:
+        yield
+    except _tiled().HTTPError as error:
+        raise UserError(
+            f"the Tiled server does not answer as it should ({_first_line(error)})",
+            place,
+            "check server, network and TILED_API_KEY, then try again; what was not finished is not seen",
+        ) from error
 
 
 @cache
@@ -70,7 +91,7 @@ def _tiled() -> SimpleNamespace:
     except ImportError as error:
         raise UserError(
             f"Tiled's client is not installed ({error})",
-            "a registry in Tiled",
+            "what is kept in a Tiled server",
             "pip install 'tiled[client]>=0.2.20'",
         ) from None
     return SimpleNamespace(HTTPError=HTTPError, from_uri=from_uri, Key=Key)
@@ -169,7 +190,7 @@ class TiledRegistry:
     def shape(self, detector: str) -> tuple[int, int] | None:
         """(rows, columns) of a detector's frames; None if no one has stated it."""
         if detector not in self._shapes:
-            with self._answering():
+            with answering(self.location):
                 try:
                     metadata = self.client[f"detector~{detector}"].metadata
                 except KeyError:
@@ -234,7 +255,7 @@ class TiledRegistry:
         if record.kind in ("mask", "proposal") and only_reason(record) is None:
             reasons = objects.decode_reasons(content)
             self._create(f"{key}~reasons", {"spec": "reasons", "uid": record.uid}, reasons)
-        with self._answering():
+        with answering(self.location):
             node.update_metadata({"state": "complete"}, drop_revision=True)
         return True
 
@@ -264,31 +285,19 @@ class TiledRegistry:
     def _last_version(self, record: Record) -> int:
         """The highest version of a name that exists or is being written, 0 if there is none."""
         found = self._searched(kind=record.kind, detector=record.detector, name=record.name)
-        with self._answering():
+        with answering(self.location):
             # By key: SQLite would compare the versions in the metadata as text.
             for _, node in found.sort(("id", -1)).items().head(1):
                 return int(node.metadata["version"])
         return 0
 
     def _nodes(self, **wanted: Any) -> list[tuple[str, dict[str, Any]]]:
-        with self._answering():
+        with answering(self.location):
             return [
                 (key, dict(node.metadata))
                 for key, node in self._searched(**wanted).items()
                 if _VERSION.search(key) and "version" in node.metadata
             ]
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """A server that goes away, or refuses, is no bug of the program."""
-        try:
-            yield
-        except _tiled().HTTPError as error:
-            raise UserError(
-                f"the Tiled server does not answer as it should ({_first_line(error)})",
-                self.location,
-                "check server, network and TILED_API_KEY, then try again; what was not finished is not seen",
-            ) from error
 
     def _searched(self, **wanted: Any) -> Any:
         found = self.client
@@ -298,7 +307,7 @@ class TiledRegistry:
         return found
 
     def _array(self, key: str, place: str) -> np.ndarray:
-        with self._answering():
+        with answering(self.location):
             try:
                 return np.asarray(self.client[key].read())
             except KeyError:
