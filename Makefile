@@ -54,6 +54,11 @@ lock: ## solve envs/*.in anew; needs uv; LOCK_FLAGS=--upgrade takes newer versio
 	cd envs && $(LOCK) requirements.in --output-file requirements.lock
 	cd envs && $(LOCK) --excludes excludes.txt requirements-dev.in --output-file requirements-dev.lock
 
+PORT ?= 8765
+.PHONY: portal
+portal: runtime ## make the web site of all results and serve it to this computer; PORT=n
+	$(PYTHON) scripts/scatterflow portal --serve --port $(PORT)
+
 .PHONY: tiled
 tiled: dev ## serve the mask registry by Tiled, read-only; set TILED_SINGLE_USER_API_KEY
 	PYTHONPATH=scripts .venv/bin/tiled serve config config/tiled.yaml

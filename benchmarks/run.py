@@ -19,6 +19,7 @@ from benchmarks import (
     correlation_twotime,
     integration,
     memory,
+    portal,
     registry,
     shots,
     workflow,

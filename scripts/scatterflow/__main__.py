@@ -12,6 +12,7 @@ trigger, wait, crawl  have one run or a folder of runs reduced, and wait for it
 status     what is done, running, failed (and why), waiting
 registry   masks by name and version: register, list, show, import, export, pin, ...
 index      the index of all results: bring it up to date
+portal     a web site of all results; serve it to this computer
 search     find results by words, sample, technique, date, ...
 publish    results to Tiled, Globus Search, SciCat, or as an RO-Crate
 """
@@ -29,6 +30,7 @@ if __package__ in (None, ""):  # started as a folder: its parent holds the packa
 
 from scatterflow.catalogue.command import add_commands as add_catalogue_commands
 from scatterflow.catalogue.publish_command import add_publish_commands
+from scatterflow.catalogue.site_command import add_options as add_portal_options
 from scatterflow.errors import UserError, from_os_error, suggestion
 from scatterflow.live.command import add_commands as add_live_commands
 from scatterflow.registry.command import add_commands as add_registry_commands
@@ -120,6 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     add_catalogue_commands(commands)
     text = "results to Tiled, Globus Search, SciCat, or as an RO-Crate"
     add_publish_commands(commands.add_parser("publish", help=text, description=text))
+    text = "a web site of all results: search, plots, files, a viewer; see docs/portal.md"
+    add_portal_options(commands.add_parser("portal", help=text, description=text))
     return parser
 
 

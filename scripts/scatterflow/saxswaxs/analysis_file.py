@@ -109,6 +109,7 @@ class AnalysisFile:
         for name, label in labels.items():
             dataset = _curves(group, name, (self.frames, axis.centres.size))
             dataset.attrs.update({"long_name": label, "units": data["I"].attrs["units"]})
+        group["data"].attrs["interpretation"] = group.attrs["interpretation"]  # for h5web
 
     def add(
         self,

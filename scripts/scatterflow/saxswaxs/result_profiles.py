@@ -185,6 +185,8 @@ def _intensity(group: h5py.Group, shape: tuple[int, ...], scale: Scale) -> h5py.
     dataset.attrs.update(
         {"long_name": "intensity", "units": scale.units, "intensity_label": scale.label}
     )
+    # h5web looks for it here, silx in both places.
+    dataset.attrs["interpretation"] = group.attrs["interpretation"]
     return dataset
 
 

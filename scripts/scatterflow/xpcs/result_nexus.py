@@ -32,7 +32,11 @@ from scatterflow.xpcs.correlation import Correlation, g2_error, map_name
 from scatterflow.xpcs.frames import REASONS
 from scatterflow.xpcs.result_aps import maps_of_all_frames
 
-LOG_X = '{"axes_scale_types": ["log"], "signal_scale_type": "linear"}'
+# silx reads axes_scale_types, h5web axes_scale_type with a scale for every axis.
+LOG_X = (
+    '{"axes_scale_types": ["linear", "log"], "axes_scale_type": ["linear", "log"], '
+    '"signal_scale_type": "linear"}'
+)
 LOG_SIGNAL = '{"signal_scale_type": "log"}'
 UNITS = {
     **dict.fromkeys(("total", "detector_total", "static_sums", "mean", "static_mean"), "counts"),
@@ -213,7 +217,8 @@ def _write_g2(entry: h5py.Group, correlation: Correlation) -> None:
     )
     group.attrs["SILX_style"] = LOG_X
     values = np.ascontiguousarray(correlation.g2.g2.T)
-    write_array(group, "g2", values, units="", long_name="g2")
+    # h5web looks for the interpretation at the signal, silx at both.
+    write_array(group, "g2", values, units="", long_name="g2", interpretation="spectrum")
     write_array(group, "g2_errors", np.ascontiguousarray(g2_error(correlation).T), units="")
     write_array(group, "delay", correlation.delay_s, units="s", long_name="delay")
     bins = np.arange(1, correlation.qmap.dynamic_bins + 1)
