@@ -1,7 +1,7 @@
 """The portal with 5000 results in headless Chromium: time until the list is shown, and to search it.
 
-`python benchmarks/portal.py` runs this alone. From the start of the navigation until rows, facets and histogram
-are on the page; from a key in the search field until the next frame that shows the answer.
+From the start of the navigation until rows, facets and histogram are on the page; from a key in the search
+field until the next frame that shows the answer.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ SEARCH = """words => new Promise(done => {
 
 def portal(size: Size = FULL) -> list[Row]:
     """5000 results: generate, load, search."""
+    from tests.catalogue.example_records import example_record
+
     from scatterflow.catalogue.site import generate_site
     from scatterflow.catalogue.site_server import make_server
-    from tests.catalogue.example_records import example_record
 
     number = RESULTS if size is FULL else 50
     records = [{**example_record(each), "files": []} for each in range(number)]

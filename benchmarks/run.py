@@ -19,7 +19,6 @@ from benchmarks import (
     correlation_twotime,
     integration,
     memory,
-    portal,
     registry,
     shots,
     workflow,

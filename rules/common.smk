@@ -12,7 +12,6 @@ from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.lock import release_stale_locks
 from scatterflow.plan.proposals import proposal_files, proposal_location
 from scatterflow.plan.quality import (
-    checked,
     history_of,
     quality_files,
     quality_settings,
@@ -28,7 +27,7 @@ from scatterflow.plan.targets import (
     calibrant_of,
     chunk_name,
     delivered_files,
-    delivering,
+    delivered,
     quality_path,
     record_path,
     result_files,
@@ -82,7 +81,6 @@ wildcard_constraints:
     fit=NAME_PATTERN,
     proposal=NAME_PATTERN,
     result=f"(?:{'|'.join(map(re.escape, PLAN.configuration.reductions))})",
-    cube=NAME_PATTERN,
     start=r"\d+",
     stop=r"\d+",
     block=r"\d+",
@@ -359,15 +357,12 @@ def standard_table(wildcards):
 
 def all_results(wildcards):
     """Everything that the run table asks for."""
-    paths = results_of(DELIVERING)
+    paths = results_of(DELIVERED)
     for found in PLAN.maps.values():
         if not any((item.row.run, item.name) in LEFT_OUT for item in found.members):
             paths += found.files
-    for reduction in PLAN.shots.values():
-        paths += shots_files(reduction)
     if quality_files(PLAN):
         paths += ["results/quality.html", "results/catalogue/index.sqlite"]
-        paths.append("results/quality.html")
     return paths
 
 

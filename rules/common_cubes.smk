@@ -50,7 +50,9 @@ def cube_parts(wildcards):
 
 def cube_place(wildcards):
     """Where a cube stands, for messages."""
-    return f"run {wildcards.run}, key reductions.{wildcards.shots}.cubes.{wildcards.cube}"
+    return (
+        f"run {wildcards.run}, key reductions.{wildcards.shots}.cubes.{wildcards.cube}"
+    )
 
 
 def cube_description(wildcards):

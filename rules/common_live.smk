@@ -4,7 +4,7 @@ from functools import cache
 from scatterflow.live.wanted import read_wanted
 from scatterflow.plan.raw import check_raw
 
-DELIVERING = delivering(PLAN)
+DELIVERED = delivered(PLAN)
 # (run, reduction) that were asked for and are not done, and why.
 LEFT_OUT = {}
 
@@ -16,6 +16,13 @@ def unusable_raw(run, reduction):
         if (run, reduction) in PLAN.xpcs:
             check_raw(PLAN.xpcs[run, reduction])
             check_frame_time(PLAN.xpcs[run, reduction])
+        elif (run, reduction) in PLAN.shots:
+            reduction = PLAN.shots[run, reduction]
+            shot_files(
+                reduction.configuration,
+                reduction.row,
+                reduction.location(scalars=True),
+            )
         else:
             check_raw(PLAN.reductions[run, reduction])
     except UserError as error:
@@ -26,7 +33,7 @@ def unusable_raw(run, reduction):
 def refusal(run, reduction):
     """What is wrong with the raw data of a run or of those that it is corrected with, or None."""
     found = unusable_raw(run, reduction)
-    if found or (run, reduction) in PLAN.xpcs:
+    if found or (run, reduction) not in PLAN.reductions:
         return found
     for other in companion_names(PLAN, PLAN.reductions[run, reduction]):
         found = unusable_raw(other, reduction)
@@ -48,7 +55,7 @@ def results_of(wanted):
             if "--report" not in sys.argv:
                 paths.append("work/{}/{}/raw_data_is_usable".format(*key))
         else:
-            paths += delivered_files(DELIVERING[key])
+            paths += delivered_files(DELIVERED[key])
     print_left_out()
     return paths
 
@@ -56,7 +63,7 @@ def results_of(wanted):
 def usable_results():
     """Results of runs whose raw data can be read; of all runs where a broken one stops everything."""
     isolate = PLAN.configuration.live.broken_runs == "isolate"
-    return [item for key, item in DELIVERING.items() if not (isolate and refusal(*key))]
+    return [item for key, item in DELIVERED.items() if not (isolate and refusal(*key))]
 
 
 def print_left_out():
@@ -82,9 +89,7 @@ def refused_for(wildcards):
 def watched_files(wildcards):
     """Results of finished runs, and receipts of those chunks of growing runs that are complete."""
     wanted = read_wanted()
-    known = [
-        key for key in wanted.results if key in PLAN.xpcs or key in PLAN.reductions
-    ]
+    known = [key for key in wanted.results if key in DELIVERED]
     return results_of(known) + [
         f"work/{run}/{name}/chunks/{chunk_name(start, stop)}.json"
         for run, name, start, stop in wanted.chunks

@@ -50,13 +50,3 @@ def assessed_small_data(wildcards):
     folder = f"results/{wildcards.run}/{wildcards.result}"
     is_shots = (wildcards.run, wildcards.result) in PLAN.shots
     return [f"{folder}/{wildcards.run}.h5"] if is_shots else []
-
-
-def all_verdicts(wildcards):
-    """Verdicts of all results but of runs whose raw data cannot be used."""
-    results_of(DELIVERING)
-    return [
-        quality_path(reduction)
-        for reduction in checked(PLAN)
-        if (reduction.row.run, reduction.name) not in LEFT_OUT
-    ]

@@ -11,7 +11,8 @@ import yaml
 from scatterflow.__main__ import main
 from scatterflow.config.load import read_yaml, validate
 from scatterflow.plan.build import build_plan
-from scatterflow.plan.catalogue import configuration_sha256, delivered, description
+from scatterflow.plan.catalogue import configuration_sha256, description
+from scatterflow.plan.targets import delivered
 
 from .example_records import write_result
 from .published import SECRET, good_record, published
@@ -90,7 +91,7 @@ def test_mistakes_end_in_three_lines(place, capsys, arguments, told):
 
 def used_configuration(run: str) -> str:
     plan = build_plan(read_yaml("config/config.yaml"), "config/config.yaml")
-    return {each.row.run: configuration_sha256(each) for each in delivered(plan)}[run]
+    return {each.row.run: configuration_sha256(each) for each in delivered(plan).values()}[run]
 
 
 def test_a_crate_holds_the_configuration_that_was_used(place, capsys):
@@ -113,7 +114,8 @@ def test_a_crate_holds_the_configuration_that_was_used(place, capsys):
 def test_where_to_publish_to_is_no_part_of_the_record(place):
     def described(publication: dict) -> list[dict]:
         data = {**read_yaml("config/config.yaml"), "publication": publication}
-        return [description(planned) for planned in delivered(build_plan(data, "test"))]
+        plan = build_plan(data, "test")
+        return [description(plan, planned) for planned in delivered(plan).values()]
 
     without = described({"licence": "CC-BY-4.0"})
     assert without == described({"licence": "CC-BY-4.0", "globus": TARGET})

@@ -33,7 +33,7 @@ def _in_repository(monkeypatch) -> None:
 
 def test_every_result_of_the_run_table_has_a_record(demo) -> None:
     plan = plan_of(demo)
-    records = {record_path(planned) for planned in delivered(plan)}
+    records = {record_path(planned) for planned in delivered(plan).values()}
     expected = {
         f"results/{row.run}/{name}/record.json"
         for row in plan.rows.values()
@@ -45,7 +45,7 @@ def test_every_result_of_the_run_table_has_a_record(demo) -> None:
 
 def test_thumbnail_and_map_are_files_of_the_result(demo) -> None:
     plan = plan_of(demo)
-    for planned in delivered(plan):
+    for planned in delivered(plan).values():
         files = all_files(plan, planned)
         assert thumbnail_plot(planned) in files
         assert all(path.startswith(f"results/{planned.row.run}/{planned.name}/") for path in files)

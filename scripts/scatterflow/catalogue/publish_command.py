@@ -154,10 +154,11 @@ def _planned_configurations(configfile: str) -> dict[str, str]:
     """Checksum of the settings that each result would be made with now, by RUN/REDUCTION."""
     from scatterflow.config.load import read_yaml
     from scatterflow.plan.build import build_plan
-    from scatterflow.plan.catalogue import configuration_sha256, delivered
+    from scatterflow.plan.catalogue import configuration_sha256
+    from scatterflow.plan.targets import delivered
 
     found = delivered(build_plan(read_yaml(configfile), configfile))
-    return {f"{each.row.run}/{each.name}": configuration_sha256(each) for each in found}
+    return {f"{each.row.run}/{each.name}": configuration_sha256(each) for each in found.values()}
 
 
 def _refuse_other_configuration(published: Any, planned: dict[str, str], configfile: str) -> None:

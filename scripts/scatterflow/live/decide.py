@@ -14,7 +14,7 @@ from scatterflow.live.wanted import Wanted
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.companions import companion_names
 from scatterflow.plan.planned import Planned
-from scatterflow.plan.targets import delivering
+from scatterflow.plan.targets import delivered
 from scatterflow.sources.base import RunLocation
 
 Key = tuple[str, str]
@@ -36,7 +36,7 @@ def next_wanted(
     """
     live = plan.configuration.live
     seen = {item.run: item.state for item in found}
-    planned = delivering(plan)
+    planned = delivered(plan)
     wanted = Wanted()
     for state in states:
         key = (state.run, state.reduction)

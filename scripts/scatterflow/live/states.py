@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scatterflow.live.job_logs import JobLog, jobs_of, names_in, rules_logged, time_of_change
 from scatterflow.live.workflow_life import workflow_lives
-from scatterflow.plan.targets import chunk_name, delivered_files, delivering
+from scatterflow.plan.targets import chunk_name, delivered, delivered_files
 from scatterflow.plan.xpcs import PlannedXpcs
 
 if TYPE_CHECKING:
@@ -65,13 +65,11 @@ class ResultState:
 def result_states(plan: Plan, runs: Collection[str] | None = None) -> list[ResultState]:
     """The state of every planned result (of these runs), in the order of the run table."""
     alive, logged = workflow_lives(), rules_logged()
-    order = {run: position for position, run in enumerate(plan.rows)}
-    found = [
+    return [
         _state(item, alive, logged)
-        for (run, _), item in delivering(plan).items()
+        for (run, _), item in delivered(plan).items()
         if runs is None or run in runs
     ]
-    return sorted(found, key=lambda state: order[state.run])
 
 
 def _state(planned: Any, alive: bool, logged: dict[str, set[str]]) -> ResultState:

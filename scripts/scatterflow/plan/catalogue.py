@@ -10,6 +10,7 @@ from scatterflow.files.json import to_json
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.planned import Planned
 from scatterflow.plan.reprocess import reprocess, used_detectors
+from scatterflow.plan.shots import PlannedShots
 from scatterflow.plan.targets import delivered_files, record_path
 from scatterflow.plan.xpcs import PlannedXpcs
 
@@ -26,6 +27,8 @@ def thumbnail_plot(planned: Planned) -> str:
     plots = f"results/{planned.row.run}/{planned.name}/plots"
     if isinstance(planned, PlannedXpcs):
         return f"{plots}/g2.png"
+    if isinstance(planned, PlannedShots):
+        return f"{plots}/summary.png"
     assert isinstance(planned, PlannedReduction)
     kinds = {"azimuthal": 0, "radial": 1, "cake": 2}
     task = min(planned.shown, key=lambda task: kinds[task.kind])
@@ -63,13 +66,8 @@ def description(plan: Plan, planned: Planned) -> dict[str, Any]:
         "exposure": _exposure_scalar(planned),
         "shared": _shared_jobs(planned),
         "chunks": [list(chunk) for chunk in getattr(planned, "chunks", ())] or None,
-        "configuration_sha256": _configuration_sha256(planned),
-        "reprocess": reprocess(plan, planned, record_path(planned)),
         "configuration_sha256": configuration_sha256(planned),
-        "reprocess": {
-            "command": f"snakemake --cores all {record_path(planned)}",
-            "configuration": _override(planned),
-        },
+        "reprocess": reprocess(plan, planned, record_path(planned)),
     }
 
 

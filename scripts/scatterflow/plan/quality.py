@@ -6,22 +6,15 @@ from typing import Any
 
 from scatterflow.plan.build import Plan
 from scatterflow.plan.planned import Planned
-from scatterflow.plan.targets import delivering, quality_path, result_path
+from scatterflow.plan.targets import delivered, quality_path, result_path
 
 LONGEST_HISTORY = 10
 """Earlier runs of the sample that a result is compared with, the nearest in the run table."""
 
 
-def checked(plan: Plan) -> list[Planned]:
-    """All reductions of all techniques that have a result, in the order of the run table."""
-    order = {run: place for place, run in enumerate(plan.rows)}
-    found = {**delivering(plan), **plan.shots}
-    return sorted(found.values(), key=lambda item: order[item.row.run])
-
-
 def quality_files(plan: Plan) -> list[str]:
     """Verdicts of all results, in the order of the run table."""
-    return [quality_path(planned) for planned in checked(plan)]
+    return [quality_path(planned) for planned in delivered(plan).values()]
 
 
 def quality_settings(planned: Planned) -> dict[str, Any]:
@@ -45,7 +38,7 @@ def history_of(plan: Plan, planned: Planned) -> list[str]:
     earlier = set(order[: order.index(planned.row.run)])
     same = [
         other
-        for other in checked(plan)
+        for other in delivered(plan).values()
         if other.row.run in earlier
         and other.name == planned.name
         and other.row.sample == planned.row.sample

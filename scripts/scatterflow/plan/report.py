@@ -124,7 +124,7 @@ def _jobs(plan: Plan) -> dict[str, list[str]]:
         **shots_jobs(list(plan.shots.values())),
         "assess_quality": quality_files(plan),
         "summarise_quality": ["results/quality.html"] if targets or plan.xpcs else [],
-        "describe_result": [record_path(item) for item in delivered(plan)],
+        "describe_result": [record_path(item) for item in delivered(plan).values()],
         "build_catalogue": ["results/catalogue/index.sqlite"] if delivered(plan) else [],
     }
 

@@ -40,12 +40,15 @@ def record_path(planned: Planned) -> str:
     return f"results/{planned.row.run}/{planned.name}/record.json"
 
 
-def delivered(plan: Plan) -> list[Planned]:
-    """All reductions of all techniques that have a result, in the order of the run table."""
+def delivered(plan: Plan) -> dict[tuple[str, str], Planned]:
+    """All reductions of all techniques that have a result, by run and name, in the order of the run table."""
     order = {run: place for place, run in enumerate(plan.rows)}
     found: list[Planned] = [item for item in plan.reductions.values() if item.delivers]
     found += [*plan.xpcs.values(), *plan.shots.values()]
-    return sorted(found, key=lambda item: order[item.row.run])
+    return {
+        (item.row.run, item.name): item
+        for item in sorted(found, key=lambda item: order[item.row.run])
+    }
 
 
 def calibrant_of(planned: PlannedReduction) -> str | None:
@@ -156,7 +159,6 @@ def kinds_of_functions(functions: Mapping[str, Any]) -> list[str]:
     for settings in functions.values():
         found += [settings.kind, *kinds_of_functions(settings.functions)]
     return found
-    return [*files, quality_path(planned), *registered]
 
 
 def _checked_integration(planned: PlannedReduction) -> str | None:
