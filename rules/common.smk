@@ -70,7 +70,7 @@ SHOTS_PATTERN = names_of_technique("shots")
 
 wildcard_constraints:
     run=NAME_PATTERN,
-    reduction=f"(?!(?:{XPCS_PATTERN}|{SHOTS_PATTERN})/)" + NAME_PATTERN,
+    reduction=f"(?!(?:{XPCS_PATTERN}|{SHOTS_PATTERN})/){NAME_PATTERN}",
     xpcs=XPCS_PATTERN,
     shots=SHOTS_PATTERN,
     cube=NAME_PATTERN,
@@ -128,6 +128,13 @@ def print_verdicts():
 @mendable
 def planned(wildcards):
     return PLAN.find(wildcards.run, wildcards.reduction)
+
+
+@mendable
+def planned_result(wildcards):
+    """The planned reduction of any technique."""
+    key = wildcards.run, wildcards.result
+    return PLAN.xpcs.get(key) or PLAN.shots.get(key) or PLAN.find(*key)
 
 
 def planned_tasks(wildcards):

@@ -1,16 +1,9 @@
 # Input functions and parameters of the rules that check results. No rules here.
 
 
-@mendable
-def assessed_reduction(wildcards):
-    """The planned reduction of any technique."""
-    key = wildcards.run, wildcards.result
-    return PLAN.xpcs.get(key) or PLAN.shots.get(key) or PLAN.find(*key)
-
-
 def assessed_files(wildcards):
     """Everything that a reduction of a run delivers."""
-    reduction = assessed_reduction(wildcards)
+    reduction = planned_result(wildcards)
     files = {"saxswaxs": result_files, "xpcs": xpcs_files, "shots": shots_files}
     return files[reduction.reduction.technique](reduction)
 
@@ -18,7 +11,7 @@ def assessed_files(wildcards):
 def assessed_analysis(wildcards):
     """File of the fits of a result, if there are any."""
     return [
-        path for path in assessed_files(wildcards) if path.endswith("/analysis.nxs")
+        path for path in assessed_files(wildcards) if Path(path).name == "analysis.nxs"
     ]
 
 
@@ -30,7 +23,7 @@ def assessed_rings(wildcards):
 
 def assessed_history(wildcards):
     """Results of the sample's earlier runs."""
-    return history_of(PLAN, assessed_reduction(wildcards))
+    return history_of(PLAN, planned_result(wildcards))
 
 
 @mendable
