@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from scatterflow.plan.memory_shots import function_bytes
+from scatterflow.plan.chunks import BASE_MEMORY_MB
+from scatterflow.plan.memory_shots import UNKNOWN_PIXELS, function_bytes
 
 if TYPE_CHECKING:
     from scatterflow.plan.shots import PlannedShots
@@ -16,17 +17,18 @@ if TYPE_CHECKING:
 SUM_BYTES = 40
 # The same of ratios, and plain sums of values, monitor and products (`shots.ratios`).
 NORMALISED_BYTES = 88
-# Means, errors, differences, made of sums while a cube is written; of images by ranges of pixels.
+# Means, errors, differences, made of sums while a cube is written.
 RESULT_BYTES = 200
 # Steps of a scan, before anybody has looked.
 USUAL_STEPS = 200
 # Coordinates, cells, filters and monitors of each shot.
 SHOT_BYTES = 400
-# A detector of which nothing is configured is a waveform or a small array.
-UNKNOWN_PIXELS = 100_000
-# Interpreter, libraries, compiled kernels; blocks of images or of small data; ranges of pixels in work.
-BASE_MB = 600
-BLOCK_MB = 900
+# Most bytes of a block of images as float32, and of shots in it; copies of it: stored, chosen, normalised.
+BLOCK_BYTES, BLOCK_SHOTS, BLOCK_COPIES = 200_000_000, 256, 5
+# Most bytes of a block of the small data; copies: as read, with what is missing, chosen, normalised.
+SMALL_BYTES, SMALL_COPIES = 64_000_000, 4
+# Most bytes of a range of pixels while a cube is written, and what it takes to spread and store them.
+SLAB_BYTES, SLAB_PIXEL_BYTES, SLAB_COPIES = 256_000_000, 640, 1.5
 
 
 def cube_memory_mb(
@@ -42,32 +44,36 @@ def cube_memory_mb(
 
 def cube_chunk_memory_mb(planned: PlannedShots, cube: Any) -> int:
     """Memory of a job that sums the images of a chunk in the cells that its shots fall into, MB."""
-    total = BASE_MB + BLOCK_MB + _shots_mb(planned)
+    total = BASE_MEMORY_MB + _shots_mb(planned)
+    cells = min(math.prod([*_bins(cube), *_kinds(cube)]), planned.chunk_shots)
     for name in cube.images:
-        known = planned.configuration.detectors.get(name)
-        pixels = UNKNOWN_PIXELS if known is None else math.prod(known.frame_shape)
-        cells = min(math.prod([*_bins(cube), *_kinds(cube)]), planned.chunk_shots)
+        pixels = _pixels(planned, name)
+        block = min(BLOCK_BYTES, 4 * BLOCK_SHOTS * pixels)
+        total += math.ceil(BLOCK_COPIES * block / 1e6)
         total += cube_memory_mb((pixels,), (cells,), (), normalised=name in cube.normalise)
     return total
 
 
 def cube_file_memory_mb(planned: PlannedShots, cube: Any) -> int:
     """Memory of the job that bins the small data and writes the cube, MB."""
-    total = BASE_MB + BLOCK_MB + _shots_mb(planned)
-    for name in cube.quantities:
-        shape = (_elements(planned, name),)
+    cells = math.prod([*_bins(cube), *_kinds(cube)])
+    elements = {name: _elements(planned, name) for name in cube.quantities}
+    total = BASE_MEMORY_MB + _shots_mb(planned) + _small_mb(planned, sum(elements.values()))
+    for name, number in elements.items():
         normalised = name in cube.normalise
-        total += cube_memory_mb(shape, _bins(cube), _kinds(cube), normalised=normalised)
-        cells = math.prod([*_bins(cube), *_kinds(cube)])
-        total += math.ceil(math.prod(shape) * cells * RESULT_BYTES / 1e6)
-    return total
+        total += cube_memory_mb((number,), _bins(cube), _kinds(cube), normalised=normalised)
+        total += math.ceil(number * cells * RESULT_BYTES / 1e6)
+    pixels = max((_pixels(planned, name) for name in cube.images), default=0)
+    slab = min(SLAB_BYTES, SLAB_PIXEL_BYTES * cells * pixels)
+    return total + math.ceil(SLAB_COPIES * slab / 1e6)
 
 
 def calculation_memory_mb(planned: PlannedShots) -> int:
     """Memory of the job that does all calculations, MB; all results are held until they are written."""
-    total = BASE_MB + BLOCK_MB + _shots_mb(planned)
+    total, largest = BASE_MEMORY_MB + _shots_mb(planned), 1
     for item in planned.reduction.calculations.values():
         elements = _elements(planned, getattr(item, "variable", ""))
+        largest = max(largest, elements)
         each = 100.0
         if item.type == "quantiles":
             each = 8 * (item.bins + 2)
@@ -75,13 +81,20 @@ def calculation_memory_mb(planned: PlannedShots) -> int:
             each = 40 * elements
         elif item.type == "binned_statistics":
             each = SUM_BYTES * 2 * (item.bins or len(item.edges))
-        images = [planned.configuration.detectors.get(name) for name in getattr(item, "images", ())]
-        pixels = sum(
-            UNKNOWN_PIXELS if one is None else math.prod(one.frame_shape) for one in images
-        )
-        shown = 4 * pixels * getattr(item, "number", 0)
-        total += math.ceil((elements * each + shown) / 1e6)
-    return total
+        shown = sum(_pixels(planned, name) for name in getattr(item, "images", ()))
+        total += math.ceil((elements * each + 8 * shown * getattr(item, "number", 0)) / 1e6)
+    return total + _small_mb(planned, largest)
+
+
+def _small_mb(planned: PlannedShots, elements: int) -> int:
+    """Of a block of the small data."""
+    block = min(SMALL_BYTES, 16 * elements * planned.row.frames)
+    return math.ceil(SMALL_COPIES * block / 1e6)
+
+
+def _pixels(planned: PlannedShots, detector: str) -> int:
+    known = planned.configuration.detectors.get(detector)
+    return UNKNOWN_PIXELS if known is None else math.prod(known.frame_shape)
 
 
 def _shots_mb(planned: PlannedShots) -> int:
@@ -106,7 +119,6 @@ def _elements(planned: PlannedShots, name: str) -> int:
     settings = planned.reduction.detectors.get(detector)
     if settings is None:
         return 1
-    known = planned.configuration.detectors.get(detector)
-    pixels = UNKNOWN_PIXELS if known is None else math.prod(known.frame_shape)
+    pixels = _pixels(planned, detector)
     made_by = [f for title, f in settings.functions.items() if key.startswith(f"{title}_")]
     return max([1, *(function_bytes(function, pixels) // 8 for function in made_by)])

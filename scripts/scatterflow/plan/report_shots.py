@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from scatterflow.plan.memory_cubes import (
+    calculation_memory_mb,
+    cube_chunk_memory_mb,
+    cube_file_memory_mb,
+)
 from scatterflow.plan.shots import PlannedShots
 from scatterflow.plan.targets import chunk_name, shots_files
 
@@ -23,11 +28,26 @@ def shots_jobs(reductions: list[PlannedShots]) -> dict[str, list[str]]:
             for chunk in item.chunks
         ],
         "merge_shots": [path for path in targets if path.endswith("/result.nxs")],
+        "bin_shots_chunk": [
+            f"work/{item.row.run}/{item.name}/cubes/{name}/{chunk_name(*chunk)}.h5"
+            for item in reductions
+            for name, cube in item.reduction.cubes.items()
+            if cube.images
+            for chunk in item.chunks
+        ],
+        "bin_shots": [path for path in targets if "/cube_" in path],
+        "calculate_shots": [path for path in targets if path.endswith("/analysis.nxs")],
     }
 
 
 def shots_memory_mb(rule: str, reductions: list[PlannedShots]) -> float:
     """Memory that the jobs of a rule ask for, MB; 0 where it is not planned."""
+    if rule == "calculate_shots":
+        return max(map(calculation_memory_mb, reductions), default=0.0)
+    if rule in ("bin_shots_chunk", "bin_shots"):
+        needed = cube_chunk_memory_mb if rule == "bin_shots_chunk" else cube_file_memory_mb
+        cubes = [(item, cube) for item in reductions for cube in item.reduction.cubes.values()]
+        return max((needed(item, cube) for item, cube in cubes), default=0.0)
     key = {
         "tabulate_shots": "table_memory_mb",
         "reduce_shots_chunk": "memory_mb",

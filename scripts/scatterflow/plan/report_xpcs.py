@@ -56,6 +56,8 @@ def xpcs_jobs(reductions: list[PlannedXpcs]) -> dict[str, list[str]]:
 def lasting(path: str) -> str:
     """The file that tells whether an output was made: the result, for chunks that are not kept."""
     parts = path.split("/")
+    if parts[-3:-2] == ["cubes"]:
+        return f"results/{parts[1]}/{parts[2]}/cube_{parts[4]}.nxs"
     if parts[-2:-1] not in (["sorted"], ["chunks"]) or path.endswith(".json"):
         return path
     return f"results/{parts[1]}/{parts[2]}/result.nxs"

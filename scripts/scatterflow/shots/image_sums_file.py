@@ -111,26 +111,21 @@ class Slab:
 
 
 def slabs(shape: tuple[int, ...], bytes_per_pixel: int, memory: int = SLAB_BYTES) -> list[Slab]:
-    """Ranges of whole rows (of a tile) that fit into memory; of images of one dimension, ranges of it."""
+    """Ranges of whole rows of a tile that fit into memory; parts of a row where not even one does."""
     *tiles, rows, columns = shape if len(shape) > 1 else (1, *shape)
     most = max(1, memory // max(bytes_per_pixel, 1))
-    step = max(1, most // columns)
-    if len(shape) == 1:
-        ends = [(first, min(first + most, columns)) for first in range(0, columns, most)]
-        return [Slab(first, last, (slice(first, last),), (last - first,)) for first, last in ends]
+    high, wide = max(1, most // columns), min(most, columns)
     found = []
     for number, tile in enumerate(np.ndindex(*tiles)):
-        for low in range(0, rows, step):
-            high = min(low + step, rows)
-            first = (number * rows + low) * columns
-            found.append(
-                Slab(
-                    first,
-                    first + (high - low) * columns,
-                    (*tile, slice(low, high), slice(None)),
-                    (high - low, columns),
-                )
-            )
+        for row in range(0, rows, high):
+            for column in range(0, columns, wide):
+                last_row, last = min(row + high, rows), min(column + wide, columns)
+                first = (number * rows + row) * columns + column
+                size = (last_row - row) * (last - column)
+                part: tuple[slice, ...] = (slice(row, last_row), slice(column, last))
+                part = part[-len(shape) :]
+                inner = tuple(each.stop - each.start for each in part)
+                found.append(Slab(first, first + size, (*tile, *part), inner))
     return found
 
 
