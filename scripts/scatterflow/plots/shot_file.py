@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scatterflow.detectors.positions import stored_positions
+from scatterflow.detectors.stored_positions import stored_positions
 from scatterflow.files.hdf5 import reading
 from scatterflow.shots.images import ImageIndex, image_index, stacked_index
 from scatterflow.shots.small_data import FILTERS, SmallData
