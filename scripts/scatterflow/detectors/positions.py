@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scatterflow.detectors.crystfel import crystfel_positions
+from scatterflow.detectors.crystfel import crystfel_good, crystfel_positions
 from scatterflow.detectors.geometry import load_geometry
 from scatterflow.detectors.stored_positions import MM, Positions, stored_positions
 from scatterflow.errors import UserError, suggestion
@@ -68,6 +68,17 @@ def load_positions(
         with reading(path, "correct the path") as file:
             return stored_positions(_group(file, group, place), shape, place)
     return _pyfai_positions(detector, shape, name)
+
+
+def marked_good(detector: Mapping[str, Any], shape: Sequence[int], name: str) -> np.ndarray:
+    """(*shape) bool: pixels that the geometry does not mark as bad; only CrystFEL files mark any.
+
+    Arguments and errors as for `load_positions`.
+    """
+    geometry = detector.get("geometry")
+    if not isinstance(geometry, str) or Path(geometry).suffix != ".geom":
+        return np.ones(tuple(shape), dtype=bool)
+    return crystfel_good(geometry, shape, f"detector {name}, geometry {geometry}")
 
 
 def quadrant_positions(

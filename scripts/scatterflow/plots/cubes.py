@@ -152,7 +152,7 @@ def _text(value: object) -> str:
 def cube_figure(entry: h5py.Group, name: str, index: Index) -> Figure:
     """A row of panels for each quantity."""
     quantities = read_quantities(entry)[:MOST_QUANTITIES]
-    heights = [3.4 if quantity.image else 2.6 for quantity in quantities] or [2.0]
+    heights = [_height(quantity, index) for quantity in quantities] or [2.0]
     figure = Figure(figsize=(WIDTH, 0.9 + sum(heights)))
     run = entry["entry_identifier"].asstr()[()] if "entry_identifier" in entry else ""
     left = {key: int(item[()]) for key, item in entry["left_out"].items()}
@@ -171,6 +171,14 @@ def cube_figure(entry: h5py.Group, name: str, index: Index) -> Figure:
         else:
             _draw_maps(part, quantity)
     return figure
+
+
+def _height(quantity: Quantity, index: Index) -> float:
+    """Of the panels of a quantity, inches; those of images by what they show."""
+    if not quantity.image:
+        return 2.6
+    rows, columns = index(quantity.name.split("/")[0], quantity.value)[0].shape
+    return float(np.clip((WIDTH / SLICES - 1.1) * rows / columns, 1.2, 5.0)) + 1.2
 
 
 def _draw_curves(part: SubFigure, quantity: Quantity) -> None:
