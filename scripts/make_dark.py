@@ -5,7 +5,7 @@ from scatterflow.script import run
 
 def main(location: dict, detector: str, settings: dict, threads: int, dark: str) -> None:
     """location: of the dark run; settings: limits of good pixels, gain bits; dark: the file to write."""
-    from scatterflow.shots.dark_file import make_dark
+    from scatterflow.shots.make_dark import make_dark
     from scatterflow.sources.base import RunLocation
     from scatterflow.sources.shots import open_shots
 

@@ -36,7 +36,14 @@ PYPI_NAME = {
     "python-isal": "isal",
     "dask-core": "dask",  # without what spreads arrays over computers
 }
-IMPORTED_FROM = {"yaml": "pyyaml", "pyFAI": "pyfai", "PIL": "pillow", "extra_data": "extra-data"}
+IMPORTED_FROM = {
+    "yaml": "pyyaml",
+    "pyFAI": "pyfai",
+    "PIL": "pillow",
+    "extra_data": "extra-data",
+    "extra_geom": "extra-geom",
+    "cfel_fmt": "cfel-fmt",
+}
 
 
 # --- locks --------------------------------------------------------------------------------------

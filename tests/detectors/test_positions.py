@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from scatterflow.detectors.crystfel import crystfel_good, crystfel_positions
-from scatterflow.detectors.positions import load_positions, quadrant_positions, sacla_positions
+from scatterflow.detectors.positions import (
+    load_positions,
+    marked_good,
+    quadrant_positions,
+    sacla_positions,
+)
 from scatterflow.errors import UserError
 
 QUADRANTS = [(-525, 625), (-550, -10), (520, -160), (542.5, 475)]
@@ -106,6 +111,8 @@ def test_bad_regions_of_a_panel_and_of_the_plane(geom):
     expected &= ~((x >= 4 * 0.05) & (x <= 5.5 * 0.05))
     np.testing.assert_array_equal(good, expected)
     assert 0 < good[2].sum() < 12
+    np.testing.assert_array_equal(marked_good({"geometry": geom}, (3, 3, 5), "two"), expected)
+    assert marked_good({"geometry": "a.poni"}, (3, 3, 5), "two").all()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scatterflow.shots.calibrated import calibrated_detector
-from scatterflow.shots.dark_file import make_dark
+from scatterflow.shots.make_dark import make_dark
 from scatterflow.shots.merge import merge_shots
 from scatterflow.shots.reduce import reduce_chunk
 from scatterflow.shots.small_data import SmallData, open_small_data

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from scatterflow.detectors.stored_positions import Positions
 from scatterflow.errors import UserError
-
-Positions = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def crystfel_positions(path: str, shape: Sequence[int], place: str) -> Positions:

@@ -6,7 +6,7 @@ detector has chosen the axes:
     PONI, pyFAI     x along axis 2, y along axis 1 of the laboratory, the beam at x = y = 0; z from `distance`
     CrystFEL        `.geom`: see scatterflow.detectors.crystfel
     quadrants       EXtra-geom's positions of an European XFEL camera from those of its four quadrants
-    HDF5            datasets x, y, z, in their attribute `units`; without one mm, in `UserDataCfg` of LCLS um
+    HDF5            see scatterflow.detectors.stored_positions
     SACLA           what DataConvert writes of each panel: panel origin + R(angle) (column, row) * pixel size;
                     the detector's distance says where the plane is, z is that of the panels among each other
 """
@@ -19,17 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scatterflow.detectors.crystfel import Positions, crystfel_positions
+from scatterflow.detectors.crystfel import crystfel_good, crystfel_positions
 from scatterflow.detectors.geometry import load_geometry
+from scatterflow.detectors.stored_positions import MM, Positions, stored_positions
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading
 
 if TYPE_CHECKING:
     import h5py
 
-MM = {"mm": 1.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "micrometer": 1e-3, "cm": 10.0}
 HDF5 = (".h5", ".hdf5", ".nxs", ".cxi")
-LCLS_GROUP = "UserDataCfg"
 SACLA_KEYS = (
     "detector_coordinate_in_micro_meter",
     "detector_rotation_angle_in_degree",
@@ -71,25 +70,15 @@ def load_positions(
     return _pyfai_positions(detector, shape, name)
 
 
-def stored_positions(group: h5py.Group, shape: Sequence[int], place: str) -> Positions:
-    """Positions from datasets x, y and z (left out: 0) of an HDF5 group; raises UserError."""
-    found = []
-    for axis in "xyz":
-        if axis not in group and axis == "z":
-            found.append(np.zeros(shape))
-            continue
-        if axis not in group:
-            raise UserError(f"no dataset {axis}", place, suggestion(axis, group))
-        values = np.asarray(group[axis][()], dtype=np.float64)
-        if values.size != np.prod(shape):
-            raise UserError(
-                f"{axis} of shape {values.shape} for frames of {tuple(shape)}",
-                place,
-                "choose the geometry of this detector",
-            )
-        found.append(values.reshape(shape) * _mm(group[axis], place))
-    x, y, z = found
-    return x, y, z
+def marked_good(detector: Mapping[str, Any], shape: Sequence[int], name: str) -> np.ndarray:
+    """(*shape) bool: pixels that the geometry does not mark as bad; only CrystFEL files mark any.
+
+    Arguments and errors as for `load_positions`.
+    """
+    geometry = detector.get("geometry")
+    if not isinstance(geometry, str) or Path(geometry).suffix != ".geom":
+        return np.ones(tuple(shape), dtype=bool)
+    return crystfel_good(geometry, shape, f"detector {name}, geometry {geometry}")
 
 
 def quadrant_positions(
@@ -198,13 +187,3 @@ def _group(file: h5py.File, name: str, place: str) -> h5py.Group:
     if not isinstance(found, h5py.Group):
         raise UserError(f"no group {name}", place, suggestion(name, file))
     return found
-
-
-def _mm(dataset: h5py.Dataset, place: str) -> float:
-    unit = dataset.attrs.get("units", "")
-    unit = unit.decode() if isinstance(unit, bytes) else str(unit)
-    if not unit:
-        return MM["um"] if f"/{LCLS_GROUP}/" in dataset.name else MM["mm"]
-    if unit not in MM:
-        raise UserError(f"{dataset.name} in {unit!r}", place, suggestion(unit, MM))
-    return MM[unit]

@@ -105,6 +105,18 @@ def write_array(group: h5py.Group, name: str, value: Any, **attributes: Any) -> 
     return dataset
 
 
+def dataset_names(group: h5py.Group) -> list[str]:
+    """Names of all datasets below a group, relative to it, in alphabetical order."""
+    names: list[str] = []
+
+    def visit(name: str | bytes, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            names.append(name if isinstance(name, str) else name.decode("latin-1"))
+
+    group.visititems(visit)
+    return sorted(names)
+
+
 def mapped(path: str | Path, dataset: h5py.Dataset) -> np.ndarray:
     """A contiguous, uncompressed dataset mapped read-only into memory: jobs share its pages.
 

@@ -34,6 +34,7 @@ from scatterflow.plots.style import (
     intensity_colours,
     no_data_note,
     plain_text,
+    pretty_unit,
     save,
     title,
 )
@@ -76,9 +77,14 @@ class Quantity:
     changed: bool
 
     @property
+    def signal(self) -> str:
+        """The array that is drawn: the mean, of what is normalised the ratio of sums."""
+        return "ratio" if "ratio" in self.group else "mean"
+
+    @property
     def unit(self) -> str:
-        """Unit of the mean."""
-        return _text(self.group["mean"].attrs.get("units", ""))
+        """Unit of what is drawn."""
+        return _text(self.group[self.signal].attrs.get("units", ""))
 
 
 def plot_cube(cube: str | Path, small_data: str | Path, png: str | Path, svg: str | Path) -> None:
@@ -146,7 +152,7 @@ def _text(value: object) -> str:
 def cube_figure(entry: h5py.Group, name: str, index: Index) -> Figure:
     """A row of panels for each quantity."""
     quantities = read_quantities(entry)[:MOST_QUANTITIES]
-    heights = [3.4 if quantity.image else 2.6 for quantity in quantities] or [2.0]
+    heights = [_height(quantity, index) for quantity in quantities] or [2.0]
     figure = Figure(figsize=(WIDTH, 0.9 + sum(heights)))
     run = entry["entry_identifier"].asstr()[()] if "entry_identifier" in entry else ""
     left = {key: int(item[()]) for key, item in entry["left_out"].items()}
@@ -167,12 +173,20 @@ def cube_figure(entry: h5py.Group, name: str, index: Index) -> Figure:
     return figure
 
 
+def _height(quantity: Quantity, index: Index) -> float:
+    """Of the panels of a quantity, inches; those of images by what they show."""
+    if not quantity.image:
+        return 2.6
+    rows, columns = index(quantity.name.split("/")[0], quantity.value)[0].shape
+    return float(np.clip((WIDTH / SLICES - 1.1) * rows / columns, 1.2, 5.0)) + 1.2
+
+
 def _draw_curves(part: SubFigure, quantity: Quantity) -> None:
     """A scalar along the one axis: mean of each kind, and the relative difference."""
     (axis,) = quantity.axes
     panels = part.subplots(1, 2 if quantity.changed else 1, squeeze=False)[0]
-    mean = quantity.group["mean"][()].reshape(-1, axis.centres.size)
-    errors = quantity.group["mean_errors"][()].reshape(mean.shape)
+    mean = quantity.group[quantity.signal][()].reshape(-1, axis.centres.size)
+    errors = quantity.group[f"{quantity.signal}_errors"][()].reshape(mean.shape)
     kinds = _kinds(quantity)
     colours = [BLUE, ORANGE] if len(kinds) == 2 else curve_colours(len(kinds))
     for row, (kind, colour) in enumerate(zip(kinds, colours, strict=True)):
@@ -241,11 +255,9 @@ def _draw_maps(part: SubFigure, quantity: Quantity) -> None:
         across = quantity.value_axis or CubeAxis("bin", "", bins, bin_edges(bins))
     else:
         across = quantity.axes[1]
-    mean = _over_cells(quantity, "mean", keep)
+    mean = _over_cells(quantity, quantity.signal, keep)
     norm, extend = colour_norm(mean)
-    _draw_map(
-        part, panels[0], mean, down, across, norm, extend, axis_label("", quantity.unit).strip()
-    )
+    _draw_map(part, panels[0], mean, down, across, norm, extend, pretty_unit(quantity.unit))
     panels[0].set_title(quantity.name, loc="left")
     if not quantity.changed:
         return
@@ -289,7 +301,7 @@ def _draw_map(
 
 def _draw_slices(part: SubFigure, quantity: Quantity, index: Index) -> None:
     """Images in some bins of the first axis: the difference where there is one, else the mean."""
-    name = "difference" if quantity.changed else "mean"
+    name = "difference" if quantity.changed else quantity.signal
     axis = quantity.axes[0]
     shown = np.unique(np.linspace(0, axis.centres.size - 1, SLICES).round().astype(int))
     panels = part.subplots(1, len(shown), squeeze=False)[0]

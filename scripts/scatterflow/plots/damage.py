@@ -116,7 +116,7 @@ def filters_figure(data: SmallData) -> Figure:
             rows, undefined, color="none", edgecolor="black", hatch="////", height=0.65,
             linewidth=0, label="of these: not known, a value is missing",
         )  # fmt: skip
-    axes.barh(len(counts), passed, color=GREEN, height=0.65, label="pass all filters")
+    axes.barh(len(counts), passed, color=GREEN, height=0.65, label="shots that pass all filters")
     told = [f"{c['removed']}, alone {c['alone']}" for c in counts.values()]
     _number_bars(axes, [*left, passed], [*told, str(passed)])
     _name_bars(axes, [*counts, "all filters"])

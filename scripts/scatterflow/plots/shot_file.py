@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scatterflow.detectors.positions import stored_positions
+from scatterflow.detectors.stored_positions import stored_positions
 from scatterflow.files.hdf5 import reading
 from scatterflow.shots.images import ImageIndex, image_index, stacked_index
 from scatterflow.shots.small_data import FILTERS, SmallData
@@ -20,6 +20,8 @@ from scatterflow.shots.variables import GROUP
 BLOCK = 120
 """Shots of a running median: a few seconds of most machines."""
 CONFIGURED = "UserDataCfg"
+MANY = 5000
+"""Values from which on a histogram leaves out the outermost ones."""
 _INTENSITY = ("sum", "mean", "max", "azav", "data", "lineout")
 
 
@@ -208,11 +210,13 @@ def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def histogram_edges(values: np.ndarray, most: int = 60) -> np.ndarray:
-    """Edges that show all but the outermost thousandth of values, not finer than whole numbers are."""
+    """Edges of a histogram, not finer than whole numbers are; of many values all but the outermost
+    thousandth."""
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return np.array([0.0, 1.0])
-    low, high = np.quantile(finite, (0.0005, 0.9995))
+    outermost = 0.0005 if finite.size >= MANY else 0.0
+    low, high = np.quantile(finite, (outermost, 1 - outermost))
     if not high > low:
         room = 0.05 * abs(low) or 0.5
         return np.linspace(low - room, high + room, 12)

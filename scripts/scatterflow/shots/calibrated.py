@@ -3,8 +3,8 @@
     value = calibrated (scatterflow.shots.calibrate), bad pixels 0; noise: rms of the dark in the same unit
 
 Constants come from the dark (pedestal, rms, good pixels), from a file that may replace or add to them
-(`constants`: pedestal, offset, gain, rms, good), and the good mask of the detector. A pixel is good if it is
-so in all of them.
+(`constants`: pedestal, offset, gain, rms, good), the good mask of the detector, and bad regions of a CrystFEL
+geometry. A pixel is good if it is so in all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from scatterflow.detectors.masks import read_mask
-from scatterflow.detectors.positions import load_positions
+from scatterflow.detectors.positions import load_positions, marked_good
 from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.files.hdf5 import reading
 from scatterflow.geometry_kind import has_plane
@@ -138,6 +138,7 @@ def calibrated_detector(
                 "correct the detector's shape",
             )
         good = pixels.reshape(shape)
+    good = good & marked_good(settings.get("geometry") or {}, shape, name)
     stated = np.asarray(constants.get("good", True), bool)
     if stated.shape not in ((), shape):
         raise UserError(
