@@ -27,7 +27,7 @@ from scatterflow.quality.checks import (
 )
 
 
-@pytest.mark.parametrize("technique", ["saxswaxs", "xpcs"])
+@pytest.mark.parametrize("technique", ["saxswaxs", "xpcs", "shots"])
 def test_every_check_of_the_configuration_has_a_title(technique):
     assert set(Quality().model_dump()[technique]) <= set(CHECKS)
 
