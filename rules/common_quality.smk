@@ -2,7 +2,7 @@
 
 
 @mendable
-def assessed_reduction(wildcards):
+def planned_result(wildcards):
     """The planned reduction of any technique."""
     key = wildcards.run, wildcards.result
     return PLAN.xpcs.get(key) or PLAN.shots.get(key) or PLAN.find(*key)
@@ -10,7 +10,7 @@ def assessed_reduction(wildcards):
 
 def assessed_files(wildcards):
     """Everything that a reduction of a run delivers."""
-    reduction = assessed_reduction(wildcards)
+    reduction = planned_result(wildcards)
     files = {"saxswaxs": result_files, "xpcs": xpcs_files, "shots": shots_files}
     return files[reduction.reduction.technique](reduction)
 
@@ -30,7 +30,7 @@ def assessed_rings(wildcards):
 
 def assessed_history(wildcards):
     """Results of the sample's earlier runs."""
-    return history_of(PLAN, assessed_reduction(wildcards))
+    return history_of(PLAN, planned_result(wildcards))
 
 
 @mendable

@@ -26,7 +26,7 @@ rule assess_quality:
         mem_mb=lambda wildcards, attempt: attempt * 3000,
         runtime=lambda wildcards, attempt: attempt * 20,
     params:
-        settings=lambda wildcards: quality_settings(assessed_reduction(wildcards)),
+        settings=lambda wildcards: quality_settings(planned_result(wildcards)),
         names=lambda wildcards: {"run": wildcards.run, "reduction": wildcards.result},
         code=code_digest("assess_quality"),
     script:
