@@ -28,7 +28,7 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError
-from scatterflow.files.hdf5 import reading, write_array, writing
+from scatterflow.files.hdf5 import dataset_names, reading, write_array, writing
 from scatterflow.files.hdf5_fields import write_large
 from scatterflow.files.nexus import add_group, add_note
 from scatterflow.files.provenance import now, software
@@ -40,7 +40,6 @@ from scatterflow.shots.statistics import statistic_from_state
 from scatterflow.shots.sums import ShotSums
 from scatterflow.shots.table import ShotTable
 from scatterflow.shots.variables import GROUP, compute_all
-from scatterflow.sources.shot_file import dataset_names
 
 ROWS_PER_STORED_CHUNK = 1024
 STORED_CHUNK_BYTES = 1_000_000

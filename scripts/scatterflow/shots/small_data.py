@@ -21,10 +21,9 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
-from scatterflow.files.hdf5 import reading
+from scatterflow.files.hdf5 import dataset_names, reading
 from scatterflow.shots.ragged import Ragged
 from scatterflow.shots.variables import GROUP
-from scatterflow.sources.shot_file import dataset_names
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from scatterflow.errors import UserError
-from scatterflow.files.hdf5 import reading, write_array, writing
+from scatterflow.files.hdf5 import dataset_names, reading, write_array, writing
 from scatterflow.files.nexus import add_group, add_note, read_note
 from scatterflow.files.provenance import raw_file_record, software
 from scatterflow.progress import progress
 from scatterflow.shots.default_detectors import find_default_detectors, read_default_detectors
-from scatterflow.sources.shot_file import dataset_names
 from scatterflow.sources.shots import ShotSource
 
 SHOTS_AT_ONCE = 100_000

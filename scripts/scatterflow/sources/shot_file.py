@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
+from scatterflow.files.hdf5 import dataset_names
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.raw_faults import missing_file_advice, system_error
@@ -59,18 +60,6 @@ class ShotFile:
 def run_file(location: RunLocation) -> ShotFile:
     """The run's one file: the pattern `file` of the recipe, or the run table's `raw`."""
     return ShotFile(run_path(location, location.recipe.get("file", "{raw}")), location.run)
-
-
-def dataset_names(group: h5py.Group) -> list[str]:
-    """Names of all datasets below a group, relative to it, in alphabetical order."""
-    names: list[str] = []
-
-    def visit(name: str | bytes, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            names.append(name if isinstance(name, str) else name.decode("latin-1"))
-
-    group.visititems(visit)
-    return sorted(names)
 
 
 def plain_values(group: h5py.Group | None) -> dict[str, Any]:

@@ -26,10 +26,10 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError
+from scatterflow.files.hdf5 import dataset_names
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.shot_file import (
     ShotFile,
-    dataset_names,
     plain,
     plain_values,
     run_file,
