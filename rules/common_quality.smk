@@ -1,6 +1,13 @@
 # Input functions and parameters of the rules that check results. No rules here.
 
 
+@mendable
+def planned_result(wildcards):
+    """The planned reduction of any technique."""
+    key = wildcards.run, wildcards.result
+    return PLAN.xpcs.get(key) or PLAN.shots.get(key) or PLAN.find(*key)
+
+
 def assessed_files(wildcards):
     """Everything that a reduction of a run delivers."""
     reduction = planned_result(wildcards)

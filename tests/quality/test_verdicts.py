@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ from scatterflow.quality.checks import (
 )
 
 
-@pytest.mark.parametrize("technique", ["saxswaxs", "xpcs"])
+@pytest.mark.parametrize("technique", ["saxswaxs", "xpcs", "shots"])
 def test_every_check_of_the_configuration_has_a_title(technique):
     assert set(Quality().model_dump()[technique]) <= set(CHECKS)
 
@@ -128,3 +130,9 @@ def test_a_check_with_nothing_to_look_at():
 )
 def test_shares_as_people_read_them(share, text):
     assert percent(share) == text
+
+
+def test_the_guide_names_every_check():
+    guide = Path(__file__).resolve().parents[2] / "docs" / "quality.md"
+    named = set(re.findall(r"`([a-z_0-9]+)`", guide.read_text(encoding="utf-8")))
+    assert set(CHECKS) <= named

@@ -69,7 +69,7 @@ class _Checks(Model):
 
 
 class CommonChecks(_Checks):
-    """Checks of results of all techniques."""
+    """Checks of results of techniques `saxswaxs` and `xpcs`."""
 
     structure: Switch = Switch(on_violation="fail")
     """All fields that plots and the catalogue need are there, of the right shape, and not without a value."""
@@ -136,6 +136,28 @@ class XpcsChecks(CommonChecks):
     """Delay at which g2 has decayed by half, over the median of the sample's earlier runs."""
 
 
+class ShotsChecks(_Checks):
+    """Checks of technique `shots`."""
+
+    structure: Switch = Switch(on_violation="fail")
+    """All fields that plots and the catalogue need are there, and as long as the run."""
+    frames_missing: Limit = Limit(limit=0.1)
+    """Share of the shots that lack a detector."""
+    shots_passing: Limit = Limit(limit=0.05)
+    """Share of the shots that pass the filter that lets the fewest pass: at least."""
+    time_tool: Limit = Limit(limit=0.5)
+    """Share of the shots with both beams in which the time tool found its edge: at least."""
+    beam_intensity: Limit = Limit(limit=0.5)
+    """Largest relative deviation of the intensity monitor in a tenth of the run from its median."""
+    dead_pixels: Limit = Limit(limit=1e-3)
+    """Share of the unmasked pixels that count nothing although those around do."""
+    hot_pixels: Limit = Limit(limit=1e-3)
+    """Share of the unmasked pixels that count more than ten times as much as all but one of their eight
+    neighbours."""
+    history_intensity: Range = Range(limit=(0.5, 2.0))
+    """Intensity over the median of the sample's earlier runs."""
+
+
 class Quality(Model):
     """Checks of results; a result that fails is not published."""
 
@@ -143,12 +165,15 @@ class Quality(Model):
     """Of technique `saxswaxs`."""
     xpcs: XpcsChecks = XpcsChecks()
     """Of technique `xpcs`."""
+    shots: ShotsChecks = ShotsChecks()
+    """Of technique `shots`."""
     stops_publication: list[Name] | None = None
     """Checks whose verdict `fail` stops publication; left out: any."""
 
     @model_validator(mode="after")
     def _stopping_checks_exist(self) -> Quality:
-        known = {*SaxswaxsChecks.model_fields, *XpcsChecks.model_fields}
+        techniques = (SaxswaxsChecks, XpcsChecks, ShotsChecks)
+        known = {name for checks in techniques for name in checks.model_fields}
         for name in self.stops_publication or ():
             if name not in known:
                 raise ValueError(f"stops_publication: no check {name!r}; {suggestion(name, known)}")

@@ -38,6 +38,8 @@ CHECKS: dict[str, tuple[str, str | None]] = {
     "invalid_values": ("Saturated or invalid values", ""),
     "dead_pixels": ("Dead pixels", ""),
     "hot_pixels": ("Hot pixels", ""),
+    "shots_passing": ("Shots that pass filters", ""),
+    "time_tool": ("Time tool", ""),
     "beam_intensity": ("Beam intensity", ""),
     "beam_flicker": ("Beam flicker", ""),
     "beam_position": ("Beam position", "pixel"),
