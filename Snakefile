@@ -41,6 +41,7 @@ include: "rules/exports.smk"
 include: "rules/quality.smk"
 include: "rules/live.smk"
 include: "rules/catalogue.smk"
+include: "rules/portal.smk"
 
 
 if PLAN.configuration.demo is not None:

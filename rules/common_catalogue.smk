@@ -27,3 +27,9 @@ def described_geometries(wildcards):
 def all_records(wildcards):
     """Records of everything that the run table asks for and that can be read."""
     return [record_path(planned) for planned in usable_results()]
+
+
+def portal_pages(wildcards):
+    """Templates, style and scripts of the portal: what its code digest does not see."""
+    catalogue = Path(workflow.basedir, "scripts/scatterflow/catalogue")
+    return sorted(map(str, [*catalogue.glob("pages/*"), *catalogue.glob("assets/*")]))

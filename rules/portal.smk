@@ -2,6 +2,7 @@ rule build_portal:
     """Web site of all results (`make portal` serves it, and builds the viewer of NeXus files)."""
     input:
         index="results/catalogue/index.sqlite",
+        pages=portal_pages,
     output:
         site=directory("results/catalogue/site"),
     log:

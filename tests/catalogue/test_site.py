@@ -298,3 +298,17 @@ def test_command_refuses_what_cannot_be(tmp_path, capsys, monkeypatch):
     assert "there are no results" in capsys.readouterr().err
     assert main(["portal", "--serve", "--copy", "there"]) == 1
     assert "a copy is not served" in capsys.readouterr().err
+
+
+def test_script_of_the_rule_makes_the_site_from_the_index(results, tmp_path, monkeypatch):
+    from runpy import run_path
+
+    from scatterflow.catalogue.index import build_index
+
+    monkeypatch.chdir(tmp_path)
+    build_index(results, results / "catalogue/index.sqlite")
+    script = run_path(str(Path(__file__).resolve().parents[2] / "scripts/build_portal.py"))
+    script["main"](
+        str(results / "catalogue/index.sqlite"), "results", f"results/{SITE}", "resources/none"
+    )
+    assert {row["run"] for row in listed(results / SITE)} == {f"run_000{n}" for n in range(6)}

@@ -208,7 +208,7 @@ def _groups(record: dict[str, Any]) -> list[tuple[str, Rows]]:
         ),
         ("Detectors", detectors),
         ("Geometry", geometry),
-        ("q-map", list(flat(qmap)) if qmap else []),
+        ("q-map", [(key, qmap[key]) for key in ("name", "key", "sha256")] if qmap else []),
         ("Run table", list(record["metadata"]["run_table"].items())),
         (
             "Citation",

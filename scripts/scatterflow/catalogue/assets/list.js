@@ -71,9 +71,18 @@
       const text = [state.from && `from ${state.from}`, state.to && `to ${state.to}`].filter(Boolean).join(" ");
       add(`Date: ${text}`, (next) => (next.from = next.to = ""));
     }
-    by("chips").replaceChildren(...chips);
     const used = chips.length;
+    if (used > 1) {
+      chips.push(element("li", {}, element("button", { type: "button", class: "all", onclick: clear }, "Clear all")));
+    }
+    by("chips").replaceChildren(...chips);
     by("toggle").textContent = used ? `Filters (${used})` : "Filters";
+  }
+
+  function clear() {
+    change((next) => Object.assign(next, portal.nothingChosen()));
+    by("words").value = "";
+    by("words").focus();
   }
 
   function toggleFacets() {
@@ -86,11 +95,7 @@
   by("search").addEventListener("submit", (event) => event.preventDefault());
   by("order").addEventListener("change", () => change((next) => (next.order = by("order").value)));
   by("toggle").addEventListener("click", toggleFacets);
-  by("clear").addEventListener("click", () => {
-    change((next) => Object.assign(next, portal.nothingChosen()));
-    by("words").value = "";
-    by("words").focus();
-  });
+  by("clear").addEventListener("click", clear);
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, select, textarea");
     if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
