@@ -194,7 +194,8 @@ def test_the_example_of_a_calibrant_is_checked(tmp_path, monkeypatch):
 
 def test_the_commands_that_the_reference_names_exist():
     told = re.findall(r"python scripts/scatterflow (\w+)", README.read_text(encoding="utf-8"))
-    assert set(told) == {"plan", "discover", "geometry", "keys", "registry", "schema"}
+    named = {"plan", "discover", "geometry", "keys", "registry", "search", "publish", "schema"}
+    assert set(told) == named
 
 
 # --- JSON Schema ------------------------------------------------------------------------------------
