@@ -93,6 +93,7 @@ class Watcher:
 
     def _round(self) -> Situation:
         """One look, and a call of snakemake if there is something to do and none runs."""
+        began = time.time()
         # Looked up first: what ends in the meantime is then seen as ended, with all that it made.
         busy = workflow_lives() or (self._call is not None and not self._call.ended)
         situation = self._situation()
@@ -102,7 +103,7 @@ class Watcher:
             self._after_call(self._call, situation.states)
             self._call = None
         undone = {key: why for key, (_, why) in self._given_up.items()}
-        write_seen(situation.sight.runs, undone)
+        write_seen(began, situation.sight.runs, undone)
         self.teller.tell_found(situation.found)
         self.teller.tell_states(situation.states)
         if not busy:
@@ -156,6 +157,8 @@ class Watcher:
         )
         if not (wanted.results or wanted.chunks):
             return False
+        for key in wanted.results:
+            self._given_up.pop(key, None)
         options = [*situation.configuration.live.snakemake, *self.options]
         self._call = start_call(wanted, self.configfile, options)
         self.teller.tell_call(self._call)
