@@ -45,10 +45,8 @@ def test_a_run_that_is_corrected_with_a_broken_one(broken):
     broken.rows[0]["background"] = "empty"
     broken.rows.append({**broken.rows[0], "run": "empty", "raw": "empty", "background": ""})
     broken.write()
-    planned = broken.plan()
-    assert planned.rules("one") == planned.rules("empty") == {"refuse_run"}
-    assert "run empty, which one is corrected with" in planned.text
-
     broken.path("raw/one_005.tif").unlink()
-    early = broken.plan("work/one/x/chunks/000000-000002.json")
-    assert "integrate_chunk" in early.rules("one")
+    planned = broken.plan("all", "work/one/x/chunks/000000-000002.json")
+    assert planned.rules("empty") == {"refuse_run"}
+    assert "assemble_result" not in planned.rules("one")
+    assert planned.rules("one") == {"refuse_run", "setup_container", "integrate_chunk"}
