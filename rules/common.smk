@@ -368,7 +368,7 @@ def all_results(wildcards):
     for found in PLAN.maps.values():
         if not any((item.row.run, item.name) in LEFT_OUT for item in found.members):
             paths += found.files
-    if quality_files(PLAN):
+    if usable_results():
         paths += ["results/quality.html", "results/catalogue/index.sqlite"]
     return paths
 

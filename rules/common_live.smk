@@ -17,12 +17,8 @@ def unusable_raw(run, reduction):
             check_raw(PLAN.xpcs[run, reduction])
             check_frame_time(PLAN.xpcs[run, reduction])
         elif (run, reduction) in PLAN.shots:
-            reduction = PLAN.shots[run, reduction]
-            shot_files(
-                reduction.configuration,
-                reduction.row,
-                reduction.location(scalars=True),
-            )
+            found = PLAN.shots[run, reduction]
+            shot_files(found.configuration, found.row, found.location(scalars=True))
         else:
             check_raw(PLAN.reductions[run, reduction])
     except UserError as error:
@@ -31,7 +27,9 @@ def unusable_raw(run, reduction):
 
 
 def refusal(run, reduction):
-    """What is wrong with the raw data of a run or of those that it is corrected with, or None."""
+    """What is wrong with the raw data of a run or of those that it is corrected with, None if it is reduced."""
+    if PLAN.configuration.live.broken_runs == "stop":
+        return None
     found = unusable_raw(run, reduction)
     if found or (run, reduction) not in PLAN.reductions:
         return found
@@ -45,10 +43,9 @@ def refusal(run, reduction):
 @mendable
 def results_of(wanted):
     """What these (run, reduction) deliver; for one that is broken a job that fails and says why."""
-    isolate = PLAN.configuration.live.broken_runs == "isolate"
     paths = []
     for key in wanted:
-        error = refusal(*key) if isolate else None
+        error = refusal(*key)
         if error:
             LEFT_OUT[key] = error
             # A report shows what there is.
@@ -62,8 +59,7 @@ def results_of(wanted):
 
 def usable_results():
     """Results of runs whose raw data can be read; of all runs where a broken one stops everything."""
-    isolate = PLAN.configuration.live.broken_runs == "isolate"
-    return [item for key, item in DELIVERED.items() if not (isolate and refusal(*key))]
+    return [item for key, item in DELIVERED.items() if not refusal(*key)]
 
 
 def print_left_out():

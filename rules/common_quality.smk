@@ -31,6 +31,8 @@ def assessed_rings(wildcards):
 def assessed_history(wildcards):
     """Results of the sample's earlier runs."""
     return history_of(PLAN, planned_result(wildcards))
+    results = history_of(PLAN, assessed_reduction(wildcards))
+    return [path for path in results if not refusal(*Path(path).parts[1:3])]
 
 
 @mendable

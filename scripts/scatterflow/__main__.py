@@ -146,8 +146,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _discover(options: argparse.Namespace) -> int:
     from scatterflow.config.load import read_yaml, validate
-    from scatterflow.config.sources import SourceConfig
-    from scatterflow.plan.discovery import discover, extend_run_table
+    from scatterflow.plan.discovery import configured_recipes, discover, extend_run_table
 
     configuration = validate(read_yaml(options.configfile), options.configfile)
     if options.reduction and options.reduction not in configuration.reductions:
@@ -158,10 +157,7 @@ def _discover(options: argparse.Namespace) -> int:
         )
     found = discover(
         configuration.raw,
-        {
-            name: source.model_dump() if isinstance(source, SourceConfig) else source.recipe()
-            for name, source in configuration.sources.items()
-        },
+        configured_recipes(configuration),
         {name: item.shape for name, item in configuration.detectors.items()},
     )
     added, unchanged, notes = extend_run_table(configuration.runs, found, options.reduction)

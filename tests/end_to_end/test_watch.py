@@ -17,7 +17,7 @@ import pytest
 
 from .conftest import environment, make_project, write_raw
 
-PATIENCE_S = 240
+PATIENCE_S = 600
 
 
 @pytest.fixture
@@ -68,6 +68,16 @@ def copy_frames(project, run: str, *frames: int) -> None:
     for frame in frames:
         name = f"{frame:03d}.tif"
         shutil.copy(project.path(f"source/one_{name}"), project.path(f"raw/{run}_{name}"))
+
+
+def watchers(project) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        if process.info["cwd"] == str(project.folder) and "watch" in (
+            process.info["cmdline"] or []
+        ):
+            found.append(process)
+    return found
 
 
 def call_logs(project) -> str:
@@ -156,10 +166,14 @@ def test_runs_are_reduced_once_as_they_arrive(live):
     assert "4 of 6" in raw["short"]["reason"]
     assert not status["workflow_runs"]
 
-    # A run that is asked for when its missing frames have come, as data management does.
-    copy_frames(live, "short", 4, 5)
-    handle = command(live, "trigger", "raw/short_000.tif").communicate()[0].strip()
-    waiting = command(live, "wait", handle, "--timeout", str(PATIENCE_S))
-    assert waiting.communicate()[0] == "short/x done\n"
-    assert waiting.returncode == 0
+    # As data management asks: for a run that is done, and for one that cannot be.
+    asked = {
+        run: command(live, "trigger", f"raw/{run}").communicate()[0].strip()
+        for run in ("grows_000.tif", "short")
+    }
+    for run, code, text in (("grows_000.tif", 0, "grows/x done"), ("short", 1, "short/x failed: ")):
+        waiting = command(live, "wait", asked[run], "--timeout", str(PATIENCE_S))
+        assert text in waiting.communicate()[0]
+        assert waiting.returncode == code
+    until(lambda: not watchers(live), "the end of the watcher that was started for the requests")
     assert {log: n for log, n in jobs_started(live).items() if n > 1} == {}

@@ -88,6 +88,16 @@ def test_chunks_of_growing_runs(runs, clock):
     assert wanted(runs, stillness=stillness, a="growing").chunks == [("a", "x", 0, 2)]
 
 
+def test_a_chunk_that_fails_waits_for_the_whole_run(runs, clock):
+    stillness = Stillness(clock)
+    wanted(runs, stillness=stillness, a="growing")
+    clock.now = 9
+    # Failed long ago: new frames have come since.
+    job("integrate_chunk", "a/x/000000-000002", log=ERROR, log_time=10)
+    assert wanted(runs, stillness=stillness, a="growing") == Wanted()
+    assert wanted(runs, stillness=stillness, a="finished").results == [("a", "x")]
+
+
 def test_what_is_wanted_is_handed_over(project):
     asked = Wanted([("a", "x")], [("b", "x", 0, 2)])
     write_wanted(asked)

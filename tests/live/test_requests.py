@@ -77,8 +77,8 @@ def test_paths_are_made_relative_to_the_raw_folder(project):
 def test_what_was_seen_is_read_back(project):
     assert read_seen() == Seen(None, [], {})
     runs = [Found("a", "tiffs", "a", "corrupt", 3, None, "cut off")]
-    write_seen(runs, {("b", "x"): "killed"})
-    assert read_seen().runs == runs
+    write_seen(3.0, runs, {("b", "x"): "killed"})
+    assert (read_seen().time, read_seen().runs) == (3.0, runs)
     assert read_seen().undone == {("b", "x"): "killed"}
     Path(".live/found.json").write_text("{")
     assert read_seen().time is None

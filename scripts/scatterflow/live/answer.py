@@ -29,6 +29,8 @@ def answers(
 
     states: of all results; settle_s: for so long after a request its files may still appear, s.
     """
+    if seen.time is not None and seen.time < request.time:
+        seen = Seen(seen.time, [], {})  # what was seen before it was asked for may have changed
     raws = {run: row.raw for run, row in plan.rows.items()} if plan else {}
     found = []
     broken = {item.run: item.reason for item in seen.runs if item.run and item.state in BROKEN}

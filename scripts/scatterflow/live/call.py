@@ -40,6 +40,11 @@ class Call:
         lines = error_in(self.log)
         return " - ".join(line.partition(": ")[2].strip() for line in lines)
 
+    @property
+    def locked_out(self) -> bool:
+        """Whether another workflow was at work in this folder."""
+        return b"Directory cannot be locked" in self.log.read_bytes()
+
     def stop(self) -> None:
         """Have it end its jobs, and wait for that."""
         with suppress(ProcessLookupError):
@@ -70,3 +75,14 @@ def start_call(wanted: Wanted, configfile: str, options: Sequence[str]) -> Call:
             start_new_session=True,
         )
     return Call(wanted, process, log, now)
+
+
+def renew_index(log: Path) -> bool:
+    """Take new results into the catalogue's index; returns whether that has worked. What it says goes to the
+    end of the log."""
+    command = [sys.executable, str(REPOSITORY / "scripts" / "scatterflow"), "index"]
+    with open(log, "ab") as stream:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False
+        )
+    return done.returncode == 0

@@ -10,9 +10,11 @@ from typing import Any
 from scatterflow.errors import FrameError, UserError
 from scatterflow.live.found import FoundState
 from scatterflow.live.stillness import Stillness, file_signature
-from scatterflow.sources.base import RunLocation, Source
+from scatterflow.plan.raw_shots import located_shot_files
+from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import new_source, open_source
 from scatterflow.sources.patterns import metadata_path
+from scatterflow.sources.shots import open_shots
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class CompletenessTest:
         than these files how many frames it has.
         """
         files = run_files(location)
-        still = min((self._stillness.of_file(path) for path in files), default=0.0)
+        if not files:  # at facilities that hand out data, not files
+            return _tested(location)
+        still = min(self._stillness.of_file(path) for path in files)
         if still < settle_s:
             return Verdict("growing" if growing else "arriving")
         key = f"{location.run}:{location.recipe['format']}:{location.raw}"
@@ -51,6 +55,11 @@ class CompletenessTest:
 def run_files(location: RunLocation) -> list[Path]:
     """All files of a run, those that should be there; what can be told of a run whose files are damaged."""
     own = Path(location.root, location.raw.split("::")[0])
+    if not _has_frames(location):
+        try:
+            return located_shot_files(location, location.run)
+        except UserError:
+            return [own]
     try:
         source = new_source(location)
         try:
@@ -63,14 +72,18 @@ def run_files(location: RunLocation) -> list[Path]:
     return list(dict.fromkeys([*paths, *([metadata] if metadata else [])])) or [own]
 
 
+def _has_frames(location: RunLocation) -> bool:
+    """Whether the run is one of frames; else it is one of shots."""
+    return "frames" in location.recipe
+
+
 def _tested(location: RunLocation) -> Verdict:
     missing = [path for path in run_files(location) if not path.exists()]
     try:
-        source = open_source(location)
-        try:
-            _try_out(source, location)
-        finally:
-            source.close()
+        if _has_frames(location):
+            _try_out_frames(location)
+        else:
+            _try_out_shots(location)
     except UserError as error:
         state: FoundState = (
             "corrupt" if isinstance(error, FrameError) and not missing else "incomplete"
@@ -82,14 +95,33 @@ def _tested(location: RunLocation) -> Verdict:
     return Verdict("finished")
 
 
-def _try_out(source: Source, location: RunLocation) -> None:
+def _try_out_frames(location: RunLocation) -> None:
     """Read what ends a run: its last frame, its scalars. Raises UserError."""
-    source.scalars()
-    if location.recipe.get("missing", "error") == "nan":
-        return
-    for detector in source.detectors:
-        source.read(detector, 0, 1)
-        source.read(detector, location.frames - 1, location.frames)
+    source = open_source(location)
+    try:
+        source.scalars()
+        if location.recipe.get("missing", "error") == "nan":
+            return
+        for detector in source.detectors:
+            source.read(detector, 0, 1)
+            source.read(detector, location.frames - 1, location.frames)
+    finally:
+        source.close()
+
+
+def _try_out_shots(location: RunLocation) -> None:
+    """Count the shots of all detectors, read the last one. Raises UserError."""
+    source = open_shots(location)
+    try:
+        if source.shots != location.frames:
+            raise UserError(
+                f"the run table says {location.frames} shots, the raw files hold {source.shots}",
+                f"run {location.run}, raw {location.raw}",
+            )
+        for detector in source.detectors:
+            source.read(detector, location.frames - 1, location.frames)
+    finally:
+        source.close()
 
 
 def expected_frames(wanted: int | str | None, location: RunLocation) -> int | None:

@@ -14,7 +14,7 @@ from scatterflow.live.wanted import Wanted
 from scatterflow.plan.build import Plan, PlannedReduction
 from scatterflow.plan.companions import companion_names
 from scatterflow.plan.planned import Planned
-from scatterflow.plan.targets import delivered
+from scatterflow.plan.targets import chunk_name, delivered
 from scatterflow.sources.base import RunLocation
 
 Key = tuple[str, str]
@@ -55,13 +55,22 @@ def next_wanted(
             wanted.results.append(key)
         elif isinstance(item, PlannedReduction):
             chunks = ready_chunks(item, stillness, live.settle_s)
-            wanted.chunks.extend((*key, *chunk) for chunk in chunks)
+            # A chunk that has failed is tried again with the whole run, not with every new frame.
+            logs = {job.log for job in state.failures}
+            wanted.chunks.extend(
+                (*key, *chunk) for chunk in chunks if _chunk_log(item, *chunk) not in logs
+            )
     return Wanted(_of_first_runs(wanted.results, live.runs_at_once), wanted.chunks)
 
 
 def _of_first_runs(results: list[Key], most: int) -> list[Key]:
     runs = list(dict.fromkeys(run for run, _ in results))[:most]
     return [key for key in results if key[0] in runs]
+
+
+def _chunk_log(planned: Planned, start: int, stop: int) -> str:
+    name = chunk_name(start, stop)
+    return f"logs/integrate_chunk/{planned.row.run}/{planned.name}/{name}.log"
 
 
 def _last_change(plan: Plan, planned: Planned, configfile: str, failed: float) -> float:

@@ -10,7 +10,6 @@ unread      no configured source reads it, or its source has no reduction
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,8 +45,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the watcher has left. time: of its last look, s since 1970, None: never; undone: (run, reduction)
-    that calls of snakemake left without saying why, and what is known of it."""
+    """What the watcher has left. time: when its last look began, s since 1970, None: never; undone:
+    (run, reduction) that calls of snakemake left without saying why, and what is known of it."""
 
     time: float | None
     runs: list[Found]
@@ -55,11 +54,11 @@ class Seen:
 
 
 def write_seen(
-    runs: Iterable[Found], undone: Mapping[tuple[str, str], str], path: Path = FOUND
+    began: float, runs: Iterable[Found], undone: Mapping[tuple[str, str], str], path: Path = FOUND
 ) -> None:
-    """Leave for others what was seen."""
+    """Leave for others what was seen; began: when the look began, s since 1970."""
     left = [[run, reduction, why] for (run, reduction), why in undone.items()]
-    write_json(path, {"time": time.time(), "runs": list(map(asdict, runs)), "undone": left})
+    write_json(path, {"time": began, "runs": list(map(asdict, runs)), "undone": left})
 
 
 def read_seen(path: Path = FOUND) -> Seen:

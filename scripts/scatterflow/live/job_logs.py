@@ -43,7 +43,8 @@ def rules_logged(logs: Path = LOGS) -> dict[str, set[str]]:
 def names_in(folder: str | Path) -> set[str]:
     """Names of what is in a folder; none if there is no such folder."""
     try:
-        return {path.name for path in Path(folder).iterdir()}
+        with os.scandir(folder) as entries:  # faster than pathlib, of thousands of folders
+            return {entry.name for entry in entries}
     except (FileNotFoundError, NotADirectoryError):
         return set()
 
@@ -67,7 +68,7 @@ def jobs_of(
     found = []
     for rule, names in logged.items():
         if run in names:
-            for name in _names(logs / rule / run, reduction):
+            for name in _names(f"{logs}/{rule}/{run}", reduction):
                 if _CHUNK.search(name) is None or name.rpartition("/")[2] in chunks:
                     found.append(_job(logs, rule, f"{run}/{name}", alive))
     for rule, key in shared:
@@ -76,10 +77,11 @@ def jobs_of(
     return [job for job in found if job is not None]
 
 
-def _names(folder: Path, reduction: str) -> Iterator[str]:
-    if (folder / f"{reduction}.log").is_file():
+def _names(folder: str, reduction: str) -> Iterator[str]:
+    there = names_in(folder)
+    if f"{reduction}.log" in there:
         yield reduction
-    for name in names_in(folder / reduction):
+    for name in names_in(f"{folder}/{reduction}") if reduction in there else ():
         if name.endswith(".log"):
             yield f"{reduction}/{name.removesuffix('.log')}"
 
@@ -101,7 +103,7 @@ def _job(logs: Path, rule: str, name: str, alive: bool) -> JobLog | None:
 def time_of_change(path: str | Path) -> float | None:
     """When a file was last written, s since 1970; None if it is not there."""
     try:
-        return Path(path).stat().st_mtime
+        return os.stat(path).st_mtime  # noqa: PTH116 - thousands of files
     except (FileNotFoundError, NotADirectoryError):
         return None
 

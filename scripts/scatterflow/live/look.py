@@ -15,7 +15,7 @@ from scatterflow.errors import UserError
 from scatterflow.live.completeness import CompletenessTest, Verdict, expected_frames
 from scatterflow.live.found import Found
 from scatterflow.live.stillness import Stillness, file_signature
-from scatterflow.plan.discovery import find_acquisitions, named_rows
+from scatterflow.plan.discovery import configured_recipes, find_acquisitions, named_rows
 from scatterflow.plan.discovery_formats import Acquisition, run_names
 from scatterflow.plan.raw_folder import list_files, without_suffix
 from scatterflow.sources.base import RunLocation
@@ -78,7 +78,7 @@ class Look:
     def _find(self, base: Configuration) -> list[Acquisition]:
         root = Path(base.raw)
         files = [(path, file_signature(root / path)) for path in list_files(root)]
-        settings = {name: source.model_dump() for name, source in base.sources.items()}
+        settings = configured_recipes(base)
         snapshot = (files, repr(settings))
         if snapshot != self._before:
             shapes = {name: item.shape for name, item in base.detectors.items()}
@@ -164,6 +164,6 @@ def _growing_master(base: Configuration, item: Acquisition) -> Acquisition | Non
 def _location(
     configuration: Configuration, run: str, source: str, raw: str, frames: int
 ) -> RunLocation:
-    recipe = configuration.sources[source].model_dump()
-    shapes = {name: configuration.detectors[name].shape for name in recipe["frames"]}
+    recipe = configured_recipes(configuration)[source]
+    shapes = {name: configuration.detectors[name].shape for name in recipe.get("frames", ())}
     return RunLocation(run, raw, configuration.raw, frames, recipe, shapes)

@@ -11,7 +11,7 @@ from scatterflow.errors import UserError
 from scatterflow.live.call import REPOSITORY
 from scatterflow.live.folder import CALLS
 from scatterflow.live.lock import holder, watcher_lives
-from scatterflow.plan.discovery import find_acquisitions
+from scatterflow.plan.discovery import configured_recipes, find_acquisitions
 
 
 def start_watcher(configfile: str) -> None:
@@ -40,12 +40,11 @@ def runs_below(base: Configuration, folder: str, pattern: str) -> list[str]:
 
     Raises UserError if there are none.
     """
-    settings = {name: source.model_dump() for name, source in base.sources.items()}
     shapes = {name: item.shape for name, item in base.detectors.items()}
     below = "" if folder == "." else folder + "/"
     found = [
         item.raw
-        for item in find_acquisitions(base.raw, settings, shapes)
+        for item in find_acquisitions(base.raw, configured_recipes(base), shapes)
         if item.source
         and item.raw.startswith(below)
         and fnmatchcase(item.raw.removeprefix(below), pattern)

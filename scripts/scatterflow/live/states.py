@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scatterflow.live.job_logs import JobLog, jobs_of, names_in, rules_logged, time_of_change
 from scatterflow.live.workflow_life import workflow_lives
+from scatterflow.plan.shots import PlannedShots
 from scatterflow.plan.targets import chunk_name, delivered, delivered_files
 from scatterflow.plan.xpcs import PlannedXpcs
 
@@ -98,6 +99,11 @@ def _shared(planned: Any) -> list[tuple[str, str]]:
     """(rule, key) of what is prepared for several runs."""
     if isinstance(planned, PlannedXpcs):
         return [("build_mask", planned.mask), ("prepare_qmap", planned.qmap)]
+    if isinstance(planned, PlannedShots):
+        return [
+            *(("build_mask", key) for key in planned.masks.values()),
+            *(("make_dark", key) for key in planned.darks.values()),
+        ]
     keys = dict.fromkeys(task.weights for task in planned.tasks)
     return [
         *(("build_mask", key) for key in planned.masks.values()),

@@ -17,7 +17,7 @@ from typing import Any
 from scatterflow.config.load import RunConfigurations, read_yaml
 from scatterflow.config.model import Configuration
 from scatterflow.errors import UserError
-from scatterflow.live.call import Call, start_call
+from scatterflow.live.call import Call, renew_index, start_call
 from scatterflow.live.decide import Key, left_undone, next_wanted
 from scatterflow.live.found import BROKEN, Found, write_seen
 from scatterflow.live.look import Look, Sight
@@ -93,6 +93,7 @@ class Watcher:
 
     def _round(self) -> Situation:
         """One look, and a call of snakemake if there is something to do and none runs."""
+        began = time.time()
         # Looked up first: what ends in the meantime is then seen as ended, with all that it made.
         busy = workflow_lives() or (self._call is not None and not self._call.ended)
         situation = self._situation()
@@ -102,7 +103,7 @@ class Watcher:
             self._after_call(self._call, situation.states)
             self._call = None
         undone = {key: why for key, (_, why) in self._given_up.items()}
-        write_seen(situation.sight.runs, undone)
+        write_seen(began, situation.sight.runs, undone)
         self.teller.tell_found(situation.found)
         self.teller.tell_states(situation.states)
         if not busy:
@@ -156,12 +157,19 @@ class Watcher:
         )
         if not (wanted.results or wanted.chunks):
             return False
+        for key in wanted.results:
+            self._given_up.pop(key, None)
         options = [*situation.configuration.live.snakemake, *self.options]
         self._call = start_call(wanted, self.configfile, options)
         self.teller.tell_call(self._call)
         return True
 
     def _after_call(self, ended: Call, states: Sequence[ResultState]) -> None:
+        if ended.locked_out:  # by a workflow that was started at the same moment: it is waited for
+            return
+        made = {(state.run, state.reduction) for state in states if state.state == "done"}
+        if made & set(ended.wanted.results) and not renew_index(ended.log):
+            self.teller.tell("index", f"the catalogue's index was not renewed: see {ended.log}")
         why = ended.error or f"see {ended.log}"
         for key in left_undone(ended.wanted, states):
             self._given_up[key] = (time.time(), why)

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from scatterflow.config.base import check_name
+from scatterflow.config.model import Configuration
 from scatterflow.config.runs import REQUIRED_COLUMNS, read_run_table
+from scatterflow.config.sources import SourceConfig
 from scatterflow.files.atomic import write_bytes
 from scatterflow.plan.discovery_events import event_acquisitions
 from scatterflow.plan.discovery_formats import (
@@ -50,6 +52,14 @@ def discover(
     """
     found = find_acquisitions(raw_root, sources, shapes)
     return named_rows(found) + _unread(found)
+
+
+def configured_recipes(configuration: Configuration) -> dict[str, dict[str, Any]]:
+    """`sources` as plain values, as the sources themselves take them."""
+    return {
+        name: source.model_dump() if isinstance(source, SourceConfig) else source.recipe()
+        for name, source in configuration.sources.items()
+    }
 
 
 def find_acquisitions(

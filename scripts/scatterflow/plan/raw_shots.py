@@ -23,8 +23,13 @@ def shot_files(configuration: Configuration, row: RunRow, location: dict[str, An
     simulated = _simulated(configuration, row)
     if simulated is not None:
         return simulated
-    place = RunLocation.from_fields(location)
-    recipe, where = place.recipe, f"run table {configuration.runs}, run {row.run}"
+    where = f"run table {configuration.runs}, run {row.run}"
+    return list(map(str, located_shot_files(RunLocation.from_fields(location), where)))
+
+
+def located_shot_files(place: RunLocation, where: str) -> list[Path]:
+    """As `shot_files`, of any run; where: for messages."""
+    recipe = place.recipe
     if recipe["format"] in FACILITY:
         return []
     if not Path(place.root).is_dir():
@@ -33,7 +38,7 @@ def shot_files(configuration: Configuration, row: RunRow, location: dict[str, An
         )
     if recipe["format"] == "euxfel":
         folder = run_path(place, recipe["folder"])
-        found = sorted(str(path) for path in folder.glob("*.h5"))
+        found = sorted(folder.glob("*.h5"))
         if not found:
             raise UserError(
                 f"there is no HDF5 file in the folder {folder}",
@@ -49,7 +54,7 @@ def shot_files(configuration: Configuration, row: RunRow, location: dict[str, An
                 where,
                 f"check `raw` (now {place.root!r}) and the column raw",
             )
-    return [str(path) for path in dict.fromkeys(paths)]
+    return list(dict.fromkeys(paths))
 
 
 def _patterns(recipe: dict[str, Any]) -> list[str]:
