@@ -57,7 +57,7 @@ def average(x):
 
 
 def forget() -> None:
-    for cached in (code._digest, code._imports, code._files_of, code._facts, code._memory):
+    for cached in (code.code_digest, code._imports, code._files_of, code._facts, code._memory):
         cached.cache_clear()
 
 

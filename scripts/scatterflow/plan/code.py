@@ -19,17 +19,13 @@ LIBRARY = Path(__file__).resolve().parents[1]
 SCRIPTS = LIBRARY.parent
 
 
+@cache
 def code_digest(script: str, unused: frozenset[str] = frozenset()) -> str:
     """Digest of the library code that `scripts/<script>.py` imports, directly or not.
 
     unused: modules, as `sources.spec`, that this job will not reach (readers of other formats).
     """
     left_out = frozenset(LIBRARY.joinpath(*name.split(".")).with_suffix(".py") for name in unused)
-    return _digest(script, left_out)
-
-
-@cache
-def _digest(script: str, left_out: frozenset[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(library_modules(SCRIPTS / f"{script}.py", left_out)):
         digest.update(path.relative_to(LIBRARY).as_posix().encode())
