@@ -8,6 +8,7 @@ geometry   PONI file from the metadata of an XPCS acquisition
 convert-chap  a CHAP configuration as config.yaml and run table
 convert-xpcs  a result of XPCS-Eigen (/exchange) as a result file
 registry   masks by name and version: register, list, show, import, export, pin, ...
+manifest, stage, deliver  raw data from elsewhere, results back, verified
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if __package__ in (None, ""):  # started as a folder: its parent holds the packa
 
 from scatterflow.errors import UserError, from_os_error, suggestion
 from scatterflow.registry.command import add_commands as add_registry_commands
+from scatterflow.staging.command import add_commands as add_staging_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     xpcs.set_defaults(command=_convert_xpcs)
     text = "masks by name and version: register, list, show, import, export, pin, ..."
     add_registry_commands(commands.add_parser("registry", help=text, description=text))
+    add_staging_commands(commands)
     return parser
 
 

@@ -110,6 +110,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("proposals.NAME, type: shadow", proposals.ShadowProposal, proposals.ProposalBase),
     ("overrides", model.Override, None),
     ("chunks", model.Chunks, None),
+    ("staging", model.Staging, None),
     ("demo", model.Demo, None),
 )
 

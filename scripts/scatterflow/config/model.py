@@ -21,6 +21,7 @@ from scatterflow.config.maps import JointMap
 from scatterflow.config.proposals import ProposalConfig
 from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.sources import SourceConfig
+from scatterflow.config.staging import Staging
 from scatterflow.config.xpcs import XpcsReduction
 
 Reduction = Annotated[SaxswaxsReduction | XpcsReduction, Field(discriminator="technique")]
@@ -119,6 +120,8 @@ class Configuration(Model):
     """Run-dependent parameters, applied in order."""
     chunks: Chunks = Chunks()
     """How frames are shared among jobs."""
+    staging: Staging = Staging()
+    """Where raw data comes from and results go to, if that is not this computer."""
     demo: Demo | None = None
     """Simulate the demo's raw data."""
 

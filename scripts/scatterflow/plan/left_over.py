@@ -47,7 +47,7 @@ def _left_over(folder: Path) -> list[str]:
     """Numbers of the workflow's jobs that wait or run; a task of an array under the array's number."""
     if shutil.which("squeue") is None:
         return []
-    found = {}
+    found: dict[str, None] = {}
     for line in _answer(["squeue", "--me", "--noheader", "--format=%F|%j|%Z"]).splitlines():
         number, name, started_in = line.strip().split("|", 2)
         own = number == os.environ.get("SLURM_JOB_ID")
