@@ -1,7 +1,7 @@
 """A place behind SFTP, through the `sftp` command of OpenSSH.
 
 Every site has it, and it knows the user's keys, agents, jump hosts and Kerberos tickets. `reget` and
-`reput` continue a file where the last connection was cut. One connection serves a list of files.
+`reput` continue a file where the last connection was cut. Calls share one connection, as long as it holds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TypeVar
 
 from scatterflow.errors import UserError
@@ -18,9 +19,12 @@ from scatterflow.staging.places import ConnectionCutError
 
 # Commands of one connection: a list without end would be one without a sign of life.
 BATCH = 500
-# A connection without an answer is cut after 3 x 15 s, one that cannot be made after 30 s.
+# A connection without an answer is cut after 3 x 15 s, one that cannot be made after 30 s. It is kept for the
+# next call for a while.
 OPTIONS = {
     "BatchMode": "yes",
+    "ControlMaster": "auto",
+    "ControlPersist": "20",
     "ConnectTimeout": "30",
     "ServerAliveInterval": "15",
     "ServerAliveCountMax": "3",
@@ -49,8 +53,11 @@ class SftpPlace:
         """host: with the user, if one is named."""
         self.name = name
         self._folder = PurePosixPath(folder)
+        # Names of sockets must be short.
+        self._control = TemporaryDirectory(prefix="sftp-", ignore_cleanup_errors=True)
+        options = {**OPTIONS, "ControlPath": f"{self._control.name}/%C"}
         self._command = ["sftp", "-b", "-"]
-        self._command += [f"-o{key}={value}" for key, value in OPTIONS.items()]
+        self._command += [f"-o{key}={value}" for key, value in options.items()]
         self._command += ["-F", ssh_config] if ssh_config else []
         self._command += ["-P", str(port)] if port else []
         self._command += ["--", host]
@@ -106,28 +113,33 @@ class SftpPlace:
 
     def _run(self, commands: list[str]) -> str:
         """What a list of commands prints; raises ConnectionCutError if one failed (a leading `-`: it may)."""
-        try:
-            done = subprocess.run(
-                self._command,
-                input="\n".join(commands) + "\n",
-                capture_output=True,
-                text=True,
-                errors="replace",
-            )
-        except FileNotFoundError:
-            raise UserError(
-                "the command sftp is not installed", self.name, "install the client of OpenSSH"
-            ) from None
+        with TemporaryFile("w+", errors="replace") as errors:  # the kept connection holds it open
+            try:
+                done = subprocess.run(
+                    self._command,
+                    input="\n".join(commands) + "\n",
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    errors="replace",
+                )
+            except FileNotFoundError:
+                raise UserError(
+                    "the command sftp is not installed", self.name, "install the client of OpenSSH"
+                ) from None
+            errors.seek(0)
+            said = errors.read()
         if done.returncode == 0:
             return done.stdout
-        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1].strip()
-        if any(word in done.stderr for word in HOPELESS):
+        hopeless = [line for line in said.splitlines() if any(word in line for word in HOPELESS)]
+        if hopeless:
             raise UserError(
-                f"no connection: {said}",
+                f"no connection: {hopeless[0].strip()}",
                 self.name,
                 "connect once by hand with `sftp`; ssh must need no password (a key, an agent)",
             )
-        raise ConnectionCutError(said)
+        last = said.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ConnectionCutError(last[-1].strip())
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
