@@ -49,10 +49,20 @@ if PLAN.configuration.demo is not None:
     include: "rules/demo.smk"
 
 
+# Done in a second, and not worth a place in a queue.
+localrules:
+    all,
+    setup_container,
+
+
 rule all:
     default_target: True
     input:
         all_results,
+
+
+onstart:
+    stop_left_over_jobs()
 
 
 onsuccess:

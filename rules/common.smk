@@ -9,6 +9,7 @@ from scatterflow.files.json import read_json
 from scatterflow.plan.build import build_plan
 from scatterflow.plan.code import code_digest
 from scatterflow.plan.companions import applied_corrections, companion_names
+from scatterflow.plan.left_over import cancel_left_over
 from scatterflow.plan.lock import release_stale_locks
 from scatterflow.plan.proposals import proposal_files, proposal_location
 from scatterflow.plan.quality import (
@@ -46,8 +47,16 @@ def make_plan():
     return build_plan(config, origin)
 
 
-if workflow.is_main_process:
-    release_stale_locks()
+# No other workflow lives in this folder.
+ALONE = workflow.is_main_process and release_stale_locks()
+
+
+@mendable
+def stop_left_over_jobs():
+    """Cancel what a killed workflow of this folder left in the queue of a cluster."""
+    for job in cancel_left_over() if ALONE else []:
+        print(f"note: job {job} of a killed workflow was cancelled", file=sys.stderr)
+
 
 PLAN = make_plan()
 

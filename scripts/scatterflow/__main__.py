@@ -15,6 +15,7 @@ index      the index of all results: bring it up to date
 portal     a web site of all results; serve it to this computer
 search     find results by words, sample, technique, date, ...
 publish    results to Tiled, Globus Search, SciCat, or as an RO-Crate
+manifest, stage, deliver  raw data from elsewhere, results back, verified
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from scatterflow.catalogue.site_command import add_options as add_portal_options
 from scatterflow.errors import UserError, from_os_error, suggestion
 from scatterflow.live.command import add_commands as add_live_commands
 from scatterflow.registry.command import add_commands as add_registry_commands
+from scatterflow.staging.command import add_commands as add_staging_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -124,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     add_publish_commands(commands.add_parser("publish", help=text, description=text))
     text = "a web site of all results: search, plots, files, a viewer; see docs/portal.md"
     add_portal_options(commands.add_parser("portal", help=text, description=text))
+    add_staging_commands(commands)
     return parser
 
 

@@ -56,6 +56,11 @@ def average(x):
 }
 
 
+def forget() -> None:
+    for cached in (code.code_digest, code._imports, code._files_of, code._facts, code._memory):
+        cached.cache_clear()
+
+
 @pytest.fixture
 def library(tmp_path, monkeypatch):
     """A copy of the small library; calling it with (path, text) edits it and forgets what was read."""
@@ -66,14 +71,12 @@ def library(tmp_path, monkeypatch):
         target = tmp_path / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
-        for cached in (code._digest, code._imports, code._parse, code._tree_digest):
-            cached.cache_clear()
+        forget()
 
     for path, text in FILES.items():
         edit(path, text)
     yield edit
-    for cached in (code._digest, code._imports, code._parse, code._tree_digest):
-        cached.cache_clear()
+    forget()
 
 
 def test_modules_are_found_through_all_ways_of_importing(library, tmp_path):

@@ -199,6 +199,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
     ("quality.TECHNIQUE.CHECK, with a limit", quality.Limit, quality.Switch),
     ("quality.TECHNIQUE.CHECK, with two limits", quality.Range, quality.Switch),
     ("live", live.Live, None),
+    ("staging", model.Staging, None),
     ("demo", model.Demo, None),
 )
 

@@ -26,6 +26,7 @@ from scatterflow.config.saxswaxs import SaxswaxsReduction
 from scatterflow.config.shot_sources import ShotSource
 from scatterflow.config.shots import ShotsReduction
 from scatterflow.config.sources import SourceConfig
+from scatterflow.config.staging import Staging
 from scatterflow.config.xpcs import XpcsReduction
 from scatterflow.geometry_kind import has_plane
 
@@ -134,6 +135,8 @@ class Configuration(Model):
     """What is checked of each result, and what a violation means."""
     live: Live = Live()
     """Runs that arrive while they are reduced, and runs that cannot be read."""
+    staging: Staging = Staging()
+    """Where raw data comes from and results go to, if that is not this computer."""
     demo: Demo | None = None
     """Simulate the demo's raw data."""
 

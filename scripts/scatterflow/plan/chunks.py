@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from scatterflow.kernels.sizes import block_frames
 
-# What a chunk job holds before it sees a frame: the interpreter and the libraries (measured 250 to 350 MB).
-BASE_MEMORY_MB = 400
+# On a cluster each job runs below two Snakemake processes (measured 205 MB each).
+SNAKEMAKE_MEMORY_MB = 450
+# What a chunk job holds before it sees a frame: those, the interpreter and libraries (250 to 350 MB).
+BASE_MEMORY_MB = SNAKEMAKE_MEMORY_MB + 400
 # Zarr chunks of about this size compress well, and are read and written at disk speed.
 STORED_CHUNK_BYTES = 16_000_000
 # Longer chunks are multiples of this, which has many divisors for the stored chunks in them.

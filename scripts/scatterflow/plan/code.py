@@ -7,31 +7,29 @@ formatting do not count: the digest is taken over the syntax tree.
 
 from __future__ import annotations
 
-import ast
+import atexit
 import hashlib
 from functools import cache
 from pathlib import Path
+
+from scatterflow.plan.code_facts import CodeFacts, FactsMemory
 
 PACKAGE = "scatterflow"
 LIBRARY = Path(__file__).resolve().parents[1]
 SCRIPTS = LIBRARY.parent
 
 
+@cache
 def code_digest(script: str, unused: frozenset[str] = frozenset()) -> str:
     """Digest of the library code that `scripts/<script>.py` imports, directly or not.
 
     unused: modules, as `sources.spec`, that this job will not reach (readers of other formats).
     """
     left_out = frozenset(LIBRARY.joinpath(*name.split(".")).with_suffix(".py") for name in unused)
-    return _digest(script, left_out)
-
-
-@cache
-def _digest(script: str, left_out: frozenset[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(library_modules(SCRIPTS / f"{script}.py", left_out)):
         digest.update(path.relative_to(LIBRARY).as_posix().encode())
-        digest.update(_tree_digest(path))
+        digest.update(bytes.fromhex(_facts(path).digest))
     return digest.hexdigest()[:16]
 
 
@@ -49,61 +47,28 @@ def library_modules(path: Path, left_out: frozenset[Path] = frozenset()) -> set[
 
 @cache
 def _imports(path: Path) -> frozenset[Path]:
-    found: set[Path] = set()
-    for node in ast.walk(_parse(path)):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            module = _absolute(node, path)
-            # `from package import module` names a module as often as an object.
-            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            found.update(_files_of(name))
-    return frozenset(found)
+    return frozenset(file for name in _facts(path).imports for file in _files_of(name))
 
 
-def _absolute(node: ast.ImportFrom, path: Path) -> str:
-    """Full name of the module of a `from` import; dots count from the importing file's package."""
-    if node.level == 0:
-        return node.module or ""
-    package = path.relative_to(SCRIPTS).parts[: -node.level]
-    return ".".join([*package, *([node.module] if node.module else [])])
-
-
-def _files_of(module: str) -> list[Path]:
+@cache
+def _files_of(module: str) -> tuple[Path, ...]:
     """The file of a library module and the `__init__` of every package above it."""
     parts = module.split(".")
     if parts[0] != PACKAGE:
-        return []
-    files = []
-    for depth in range(1, len(parts) + 1):
-        folder = SCRIPTS.joinpath(*parts[:depth])
-        files += [
-            path for path in (folder / "__init__.py", folder.with_suffix(".py")) if path.is_file()
-        ]
-    return files
+        return ()
+    folder = SCRIPTS.joinpath(*parts)
+    own = [path for path in (folder / "__init__.py", folder.with_suffix(".py")) if path.is_file()]
+    return (*(_files_of(".".join(parts[:-1])) if len(parts) > 1 else ()), *own)
 
 
 @cache
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _facts(path: Path) -> CodeFacts:
+    return _memory().facts(path)
 
 
 @cache
-def _tree_digest(path: Path) -> bytes:
-    tree = _parse(path)
-    for node in ast.walk(tree):
-        # Docstrings of modules, classes and functions, and texts below attributes.
-        if isinstance(body := getattr(node, "body", None), list):
-            node.body = [statement for statement in body if not _is_text(statement)]  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.dump(tree).encode()).digest()
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+def _memory() -> FactsMemory:
+    """What earlier calls found; what this one adds is written down when the process ends."""
+    memory = FactsMemory(SCRIPTS, LIBRARY / "__pycache__" / "code_facts.json")
+    atexit.register(memory.remember)
+    return memory

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow
+from scatterflow.files.json import to_json
 
 
 @dataclass(frozen=True)
@@ -67,3 +69,12 @@ class Planned:
                 name: list(self.configuration.detectors[name].shape) for name in self.detectors
             },
         }
+
+    def location_text(self, *, scalars: bool) -> str:
+        """`location` as JSON; a run of 10 000 chunks asks for it as often."""
+        return self._location_texts[scalars]
+
+    @cached_property
+    def _location_texts(self) -> tuple[str, str]:
+        without, having = (to_json(self.location(scalars=scalars)) for scalars in (False, True))
+        return without, having

@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 from scatterflow.errors import UserError, from_os_error
-from scatterflow.files.json import to_json
 from scatterflow.plan.planned import Planned
 from scatterflow.plan.targets import result_path
 from scatterflow.sources.base import RunLocation, Source
@@ -112,6 +111,7 @@ def _source(planned: Planned, *, scalars: bool, whole: bool = True) -> Iterator[
     if not Path(raw).is_dir():
         raise UserError(f"the raw folder {raw} does not exist", "key raw", "correct the path")
     source = _open(to_json(planned.location(scalars=scalars)), whole)
+    source = _open(planned.location_text(scalars=scalars))
     try:
         yield source
     finally:

@@ -31,6 +31,7 @@ from scatterflow.sources.hdf5_links import (
     MissingFile,
     NoSuchDataset,
     OpenFiles,
+    VirtualPiece,
     damage_reported,
 )
 from scatterflow.sources.hdf5_metadata import end_time, single_values, start_time, values_and_unit
@@ -62,6 +63,7 @@ class Hdf5Source(OwnFiles):
         self._opened = OpenFiles()
         self._linked: dict[Path, LinkedFiles] = {}
         self._segments: dict[str, list[Segment]] = {}
+        self._mapped: dict[tuple[Path, str], list[VirtualPiece]] = {}
 
     def close(self) -> None:
         """Close the files; they open again when needed."""
@@ -254,13 +256,14 @@ class Hdf5Source(OwnFiles):
         # Source files of a virtual dataset for these frames of the run.
         if segment.missing:
             return []
-        files = self._files(segment.path)
-        dataset, holder = files.dataset(segment.name)
-        if not dataset.is_virtual:
-            return []
+        key = segment.path, segment.name
+        if key not in self._mapped:
+            files = self._files(segment.path)
+            dataset, holder = files.dataset(segment.name)
+            found = files.virtual_pieces(dataset, holder) if dataset.is_virtual else []
+            self._mapped[key] = found
         first, last = start - segment.start, stop - segment.start
-        pieces = files.virtual_pieces(dataset, holder)
-        return [piece.path for piece in pieces if piece.overlaps(first, last)]
+        return [piece.path for piece in self._mapped[key] if piece.overlaps(first, last)]
 
     # Frames
 
