@@ -1,13 +1,6 @@
 # Input functions and parameters of the rules that check results. No rules here.
 
 
-@mendable
-def planned_result(wildcards):
-    """The planned reduction of any technique."""
-    key = wildcards.run, wildcards.result
-    return PLAN.xpcs.get(key) or PLAN.shots.get(key) or PLAN.find(*key)
-
-
 def assessed_files(wildcards):
     """Everything that a reduction of a run delivers."""
     reduction = planned_result(wildcards)
@@ -30,8 +23,7 @@ def assessed_rings(wildcards):
 
 def assessed_history(wildcards):
     """Results of the sample's earlier runs."""
-    return history_of(PLAN, planned_result(wildcards))
-    results = history_of(PLAN, assessed_reduction(wildcards))
+    results = history_of(PLAN, planned_result(wildcards))
     return [path for path in results if not refusal(*Path(path).parts[1:3])]
 
 

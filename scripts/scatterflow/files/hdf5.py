@@ -128,15 +128,3 @@ def mapped(path: str | Path, dataset: h5py.Dataset) -> np.ndarray:
         array.setflags(write=False)
         return array
     return np.memmap(path, dtype=dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
-
-
-def dataset_names(group: h5py.Group) -> list[str]:
-    """Names of all datasets below a group, relative to it, in alphabetical order."""
-    names: list[str] = []
-
-    def visit(name: str | bytes, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            names.append(name if isinstance(name, str) else name.decode("latin-1"))
-
-    group.visititems(visit)
-    return sorted(names)

@@ -110,8 +110,7 @@ def _source(planned: Planned, *, scalars: bool, whole: bool = True) -> Iterator[
     raw = planned.configuration.raw
     if not Path(raw).is_dir():
         raise UserError(f"the raw folder {raw} does not exist", "key raw", "correct the path")
-    source = _open(to_json(planned.location(scalars=scalars)), whole)
-    source = _open(planned.location_text(scalars=scalars))
+    source = _open(planned.location_text(scalars=scalars), whole)
     try:
         yield source
     finally:
