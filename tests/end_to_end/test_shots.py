@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from scatterflow.shots.small_data import open_small_data
-from scatterflow.sources.simulated_pump_probe import PUMP_PROBE, simulate_shots
+from scatterflow.sources.simulated_pump_probe import PUMP_PROBE, expected_photons, simulate_shots
 from scatterflow.sources.simulated_shots import simulate_shot_run
 
 from .conftest import REPOSITORY, Project, copy_workflow
@@ -320,3 +320,43 @@ def test_a_truncated_file_is_told(done):
     assert "not a complete HDF5 file" in found.text
     assert "1001.h5" in found.text
     assert "Traceback" not in found.text
+
+
+@pytest.fixture(scope="module")
+def cubes(finished) -> Project:
+    """The cubes of both layouts as well."""
+    finished.run(*(f"results/{run}/pumpprobe/cube_delay.nxs" for run in RUNS))
+    return finished
+
+
+def test_cube_recovers_the_delay_curve(cubes, truth):
+    """Relative difference of pumped and unpumped shots, bin by bin, against what the simulation expects."""
+    expected = expected_photons(
+        PUMP_PROBE, np.ones(PUMP_PROBE.shots), truth.delay, truth.scalars["laser"] == 1
+    )
+    unpumped = expected_photons(PUMP_PROBE, np.ones(1), np.zeros(1), np.zeros(1, bool))[0]
+    small = small_data(cubes, "pump_sacla")
+    with h5py.File(cubes.path("results/pump_sacla/pumpprobe/cube_delay.nxs")) as file:
+        found = file["entry/ccd_whole_sum"]
+        change = found["relative"][()]
+        errors = found["relative_errors"][()]
+        lower, upper = found["delay_lower"][()], found["delay_upper"][()]
+    passed, delay = small.passed(["light", "pumped"]), small.read("delay")
+    there = small.read("damage/ccd") == 1
+    wanted = np.array(
+        [
+            expected[passed & there & (delay >= low) & (delay < high)].mean() / unpumped - 1
+            for low, high in zip(lower, upper, strict=True)
+        ]
+    )
+    pulls = (change - wanted) / errors
+    assert np.abs(pulls).max() < 4
+    assert np.mean(pulls**2) < 2.5
+    # Before time zero nothing, then half of the ring and less.
+    assert abs(wanted[0]) < 0.01
+    assert change[3:6].mean() > 0.2
+
+
+def test_cubes_of_both_layouts_are_equal(cubes):
+    one, other = (arrays(cubes.path(f"results/{run}/pumpprobe/cube_delay.nxs")) for run in RUNS)
+    assert {name for name in one if one[name] != other[name]} == set()
