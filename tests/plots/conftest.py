@@ -112,3 +112,25 @@ def result(tmp_path: Path) -> Callable[..., Path]:
         return write_result(tmp_path / "result.nxs", **options)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """Small data of a simulated pump-probe run."""
+    from tests.plots.shot_files import make_small_data
+
+    return make_small_data(tmp_path_factory.mktemp("shots"))
+
+
+@pytest.fixture(scope="session")
+def run():
+    """The same run as it was simulated."""
+    from tests.plots.shot_files import truth
+
+    return truth()
+
+
+@pytest.fixture
+def lit(run):
+    """Its shots with X-rays."""
+    return run.scalars["xray"] > 0

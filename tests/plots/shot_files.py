@@ -119,3 +119,9 @@ def make_small_data(folder: Path, with_positions: bool = True) -> SmallData:
 def truth() -> Any:
     """What was simulated."""
     return simulate_shots(RUN, 0)
+
+
+def line(axes, label=""):
+    """y values of the line with this label, of the first line without one."""
+    (found,) = [one for one in axes.lines if one.get_label().startswith(label)][:1]
+    return found.get_ydata()
