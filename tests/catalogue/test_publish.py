@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from scatterflow.catalogue.publish import (
     publication,
     receipt,
+    refuse_failed,
     result_names,
     write_receipt,
 )
@@ -45,6 +47,19 @@ def test_a_result_that_failed_is_refused_with_the_check_and_where_to_look(tmp_pa
     with pytest.raises(UserError, match="photons_per_bin") as caught:
         publication(tmp_path, record["id"])
     assert caught.value.where == str(tmp_path / record["id"] / "quality.json")
+
+
+@pytest.mark.parametrize(("stopped_by", "refused"), [([], False), (["structure"], True)])
+def test_the_configuration_may_say_which_checks_stop_publication(tmp_path, stopped_by, refused):
+    record = write_result(tmp_path, good_record(4))
+    folder = tmp_path / record["id"]
+    quality = json.loads((folder / "quality.json").read_text(encoding="utf-8"))
+    (folder / "quality.json").write_text(json.dumps({**quality, "stopped_by": stopped_by}))
+    if refused:
+        with pytest.raises(UserError, match="structure"):
+            refuse_failed(record, folder)
+    else:
+        refuse_failed(record, folder)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,19 @@ def test_the_report_is_complete(demo):
         assert words.lower() in text.lower(), words
 
 
+def test_no_check_fires_on_the_demo(demo):
+    verdicts = sorted(demo.path("results").glob("*/*/quality.json"))
+    assert len(verdicts) == 11
+    for path in verdicts:
+        quality = read_json(path)
+        found = {check["name"]: check["verdict"] for check in quality["checks"]}
+        assert not set(found.values()) & {"warn", "fail"}, (path, found)
+        assert found["structure"] == "pass"
+    table = demo.path("results/quality.csv").read_text(encoding="utf-8")
+    assert "calibrant_rings,pass" in table
+    assert demo.path("results/quality.html").exists()
+
+
 @pytest.mark.parametrize(("run", "task", "rings"), [("lab6", "waxs", 6), ("agbh", "saxs", 2)])
 def test_calibrant_rings(demo, run, task, rings):
     check = read_json(demo.path(f"results/{run}/calibration/{task}_azimuthal_rings.json"))

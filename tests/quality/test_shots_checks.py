@@ -15,7 +15,7 @@ from tests.plots.shot_files import FILTERS, RUN, VARIABLES, simulated, simulated
 from scatterflow.config.quality import Quality
 from scatterflow.quality.assess import assess_result
 from scatterflow.shots.calibrated import calibrated_detector
-from scatterflow.shots.dark_file import make_dark
+from scatterflow.shots.make_dark import make_dark
 from scatterflow.shots.merge import merge_shots
 from scatterflow.shots.reduce import reduce_chunk
 from scatterflow.shots.result import write_result

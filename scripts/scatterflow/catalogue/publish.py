@@ -19,6 +19,7 @@ from scatterflow.catalogue.record_file import NAME, delivered_file, read_record
 from scatterflow.errors import UserError, shortened
 from scatterflow.files.atomic import write_text
 from scatterflow.files.json import read_json, to_json
+from scatterflow.quality.checks import read_quality
 
 RECEIPTS = "publications.json"
 HDF5_SUFFIXES = (".nxs", ".h5", ".hdf", ".hdf5")
@@ -87,12 +88,19 @@ def publication(results: str | Path, name: str) -> Publication:
 
 
 def refuse_failed(record: dict[str, Any], folder: Path) -> None:
-    """Raise UserError if the quality gate of a result is closed, naming the checks that failed."""
-    if record["quality"]["verdict"] == "fail":
-        failed = ", ".join(shortened(name)[1:-1] for name in record["quality"]["failed"])
+    """Raise UserError if the quality gate of a result is closed, naming the checks that stop it."""
+    if record["quality"]["verdict"] != "fail":
+        return
+    verdict = folder / "quality.json"
+    # The configuration may say which checks stop publication; without a verdict each that failed does.
+    stopping = read_quality(verdict).get("stopped_by") if verdict.is_file() else None
+    if stopping is None or stopping:
+        failed = ", ".join(
+            shortened(name)[1:-1] for name in stopping or record["quality"]["failed"]
+        )
         raise UserError(
             f"result {record['id']} failed its quality checks ({failed}) and is not published",
-            str(folder / "quality.json"),
+            str(verdict),
             "mend what the checks name, or change their limits under `quality`, then run snakemake again",
         )
 
