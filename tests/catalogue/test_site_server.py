@@ -6,7 +6,11 @@ import hashlib
 import http.client
 import json
 import os
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +23,7 @@ from scatterflow.errors import UserError
 from tests.catalogue.example_records import write_results
 
 SITE = "catalogue/site"
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +190,22 @@ def test_a_port_that_is_taken_gives_one_clear_error(port, results):
         make_server(results, results / SITE, port)
     with pytest.raises(UserError, match="cannot be served at this port"):
         make_server(results, results / SITE, 70000)
+
+
+def test_the_command_serves_until_it_is_interrupted(tmp_path):
+    write_results(tmp_path / "results", 1)
+    program = REPOSITORY / "scripts/scatterflow"
+    with subprocess.Popen(
+        [sys.executable, str(program), "portal", "--viewer", "no", "--serve", "--port", "0"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "1 result," in process.stdout.readline()
+        said = process.stdout.readline()
+        found = re.fullmatch(r"serving http://127\.0\.0\.1:(\d+)/  \(Ctrl\+C ends it\)\n", said)
+        assert found, said
+        assert ask(int(found[1]), f"/{SITE}/index.html")[0] == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0

@@ -56,7 +56,8 @@ def portal_command(options: argparse.Namespace) -> int:
         made = generate_site(
             all_records(index), results, site, viewer=viewer, copy=bool(options.copy)
         )
-    print(f"{site / 'index.html'}: {made.results} results, {made.files} files")
+    plural = "" if made.results == 1 else "s"
+    print(f"{site / 'index.html'}: {made.results} result{plural}, {made.files} files")
     if made.left_out:
         print(f"note: {made.left_out} files are not linked, their pages say why", file=sys.stderr)
     if options.serve:
