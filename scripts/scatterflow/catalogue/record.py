@@ -19,8 +19,10 @@ from scatterflow.catalogue.result_facts import Facts, read_facts
 from scatterflow.catalogue.steps import run_steps
 from scatterflow.detectors.masks import read_mask
 from scatterflow.errors import UserError
+from scatterflow.files.checksums import file_sha256, value_digest
 from scatterflow.files.hdf5 import reading
 from scatterflow.files.json import plain, read_json
+from scatterflow.geometry_kind import SOURCE, has_plane
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ def describe_result(
             "masks": [item for name, path in masks.items() for item in _mask_members(name, path)],
             "qmap": _qmap(described.qmap, facts),
             "geometry": [
-                _geometry(name, settings, facts) for name, settings in described.geometries.items()
+                _geometry(name, settings, facts)
+                for name, settings in described.geometries.items()
+                if settings["geometry"] not in (None, SOURCE)
             ],
             "quality": _quality(quality, described),
             "processing": {
@@ -167,13 +171,19 @@ def _qmap(key: str | None, facts: Facts) -> dict[str, Any] | None:
 
 
 def _geometry(name: str, settings: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    geometry = settings["geometry"]
+    file = geometry if isinstance(geometry, str) else None
     sha256 = facts.geometry.get(name)
-    if sha256 is None:  # results of xpcs keep the q-map, not the geometry that it was made with
+    if sha256 is None and has_plane(geometry):
+        # Results of xpcs keep the q-map, not the geometry that it was made with.
         from scatterflow.detectors.geometry import geometry_sha256, load_geometry
 
         sha256 = geometry_sha256(load_geometry(dict(settings), name))
-    file = settings["geometry"]
-    return {"detector": name, "sha256": sha256, "file": file if isinstance(file, str) else None}
+    elif sha256 is None and file is not None:
+        sha256 = file_sha256(file.partition("::")[0])
+    elif sha256 is None:
+        sha256 = value_digest(geometry, length=64)
+    return {"detector": name, "sha256": sha256, "file": file}
 
 
 def _quality(path: str, described: Described) -> dict[str, Any]:

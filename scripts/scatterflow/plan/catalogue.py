@@ -18,7 +18,10 @@ from scatterflow.plan.xpcs import PlannedXpcs
 def all_files(plan: Plan, planned: Planned) -> list[str]:
     """Files and folders that a result consists of, but for those that describe it."""
     own_map = plan.maps.get((planned.row.run, planned.name))
-    own = [path for path in delivered_files(planned) if path != record_path(planned)]
+    record = record_path(planned)
+    # Darks of shots are registered as well; those files are no part of the result.
+    folder = record.removesuffix("record.json")
+    own = [path for path in delivered_files(planned) if path.startswith(folder) and path != record]
     return [*own, *(own_map.files if own_map else [])]
 
 
