@@ -28,9 +28,11 @@ def test_frames_that_are_all_but_dark_are_starved(real_data, tmp_path):
     path = real_data("aps-8idi-imm") / "B020_bluesky_demo_00001-00021.imm"
     source = opened(path.parent, {"format": "imm", "frames": {"d": path.name}}, 21, (516, 1556))
     rows, columns = np.indices((516, 1556))
-    ring = np.minimum(np.hypot(rows - 258, columns - 778) // 100, 3).astype(int)
+    ring = np.minimum(np.hypot(rows - 258, columns - 778) // 100, 3).astype(int) + 1
+    # A part of the detector, for speed: the hot pixels are in it.
+    ring[180:] = 0
     result = reduce_frames(
-        tmp_path / "run", source.read("d", 0, 21), small_qmap(ring + 1, ring + 1), Taken()
+        tmp_path / "run", source.read("d", 0, 21), small_qmap(ring, ring), Taken()
     )
     found = checks_of(result)
     assert found["photon_starvation"]["verdict"] == "fail"
