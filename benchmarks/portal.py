@@ -52,39 +52,46 @@ def portal(size: Size = FULL) -> list[Row]:
         generated = time.perf_counter() - began
         with make_server(results, site, 0) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            loads, searches = _looked_at(f"http://127.0.0.1:{server.server_port}/", number)
+            address = f"http://127.0.0.1:{server.server_port}/"
+            loads, busy, searches = _looked_at(address, number)
             server.shutdown()
     return [
-        _row(f"Portal of {number} results in Chromium: list shown", 1.0, loads),
+        _row(f"Portal of {number} results in Chromium: list shown", 1.0, loads, busy),
         _row(f"Portal of {number} results in Chromium: a search answered", 1.0, searches),
         _row(f"Portal of {number} results: pages generated", None, [generated]),
     ]
 
 
-def _looked_at(address: str, number: int) -> tuple[list[float], list[float]]:
-    """Seconds of each load, and of the slowest search after each."""
+def _looked_at(address: str, number: int) -> tuple[list[float], list[float], list[float]]:
+    """Seconds of each load, CPU seconds of the page for it, seconds of the slowest search after each."""
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         raise RuntimeError("Chromium is not installed")
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    loads, searches = [], []
+    loads, busy, searches = [], [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
         for _ in range(ROUNDS):
             page = browser.new_page()
+            meter = page.context.new_cdp_session(page)
+            meter.send("Performance.enable", {"timeDomain": "threadTicks"})
             page.goto(address)
             page.wait_for_selector("html[data-ready]")
             assert page.inner_text("#count").startswith(f"{number:,}")
+            metrics = meter.send("Performance.getMetrics")["metrics"]
+            busy += [each["value"] for each in metrics if each["name"] == "TaskDuration"]
             loads.append(float(page.get_attribute("html", "data-ready") or "nan") / 1000)
             searches.append(max(page.evaluate(SEARCH, words) for words in WORDS) / 1000)
             page.close()
         browser.close()
-    return loads, searches
+    return loads, busy, searches
 
 
-def _row(benchmark: str, limit: float | None, seconds: list[float]) -> Row:
+def _row(
+    benchmark: str, limit: float | None, seconds: list[float], cpu: list[float] | None = None
+) -> Row:
     middle = median(seconds)
     ratios: list[Any] = [float(f"{value / (limit or middle):.3g}") for value in seconds]
     ratio = float(f"{middle / (limit or middle):.3g}")
@@ -99,10 +106,10 @@ def _row(benchmark: str, limit: float | None, seconds: list[float]) -> Row:
         machine=machine(),
         date=time.strftime("%Y-%m-%d", time.gmtime()),
         spread=(min(ratios), max(ratios)),
-        cpu_seconds=None,
+        cpu_seconds=float(f"{median(cpu):.4g}") if cpu else None,
         peer_cpu_seconds=None,
         unit="run",
-        note=f"{len(seconds)} rounds" if limit else "",
+        note=f"{len(seconds)} rounds, load average {os.getloadavg()[0]:.0f}" if limit else "",
     )
 
 
