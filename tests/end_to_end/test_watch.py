@@ -34,7 +34,7 @@ def live(tmp_path):
     }
     project.config["chunks"] = {"frames": 3}
     project.config["live"] = {
-        "settle_s": 3,
+        "settle_s": 5,
         "look_every_s": 0.5,
         "expected_frames": {"tiffs": 6},
         "snakemake": ["--cores", "2"],
@@ -121,6 +121,7 @@ def test_runs_are_reduced_once_as_they_arrive(live):
         second = live.path(".live/watch.lock")
         until(lambda: growing() and str(again.pid) in second.read_text(), "the second watcher")
         refused = command(live, "watch")
+        until(lambda: growing() and refused.poll() is not None, "the end of a third watcher")
         assert "another watcher is at work here" in refused.communicate()[0]
         assert refused.returncode == 1
         copy_frames(live, "grows", 4, 5)
