@@ -31,7 +31,8 @@ def thumbnail_plot(planned: Planned) -> str:
     if isinstance(planned, PlannedXpcs):
         return f"{plots}/g2.png"
     if isinstance(planned, PlannedShots):
-        return f"{plots}/summary.png"
+        summed = [name for name, own in planned.reduction.detectors.items() if own.sums]
+        return f"{plots}/{summed[0]}_mean_images.png" if summed else f"{plots}/summary.png"
     assert isinstance(planned, PlannedReduction)
     kinds = {"azimuthal": 0, "radial": 1, "cake": 2}
     task = min(planned.shown, key=lambda task: kinds[task.kind])

@@ -158,7 +158,8 @@ def _beam(data: SmallData, limit: float) -> Finding:
         max(0.0, float(deviation[worst])),
         limit,
         f"Monitor {name} in part {worst + 1} of {len(parts)} of the run differs from its median by "
-        f"{percent(abs(float(medians[worst]) - 1))}.",
+        f"{percent(abs(float(medians[worst]) - 1))}, "
+        f"{percent(max(0.0, float(deviation[worst])))} more than shots scatter.",
         monitor=name,
         parts=medians,
     )
