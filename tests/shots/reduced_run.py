@@ -54,7 +54,7 @@ REDUCTION: dict[str, Any] = {
                     "functions": {"along": {"kind": "projection", "axis": 2}},
                 },
                 "values": {"kind": "spectrum", "edges": [0, 2, 4, 50]},
-                "drops": {"kind": "droplets", "in_noise": False, "threshold": 6},
+                "drops": {"kind": "droplets", "in_noise": False, "threshold": 6.25},
                 "packed": {"kind": "quantise", "largest_error": 0.25},
             },
             "sums": ["calib", "calib_dropped", "calib_max", "calib_thresADU2_square"],
@@ -91,7 +91,7 @@ REDUCTION: dict[str, Any] = {
         "never": {
             "functions": {
                 "whole": {"kind": "region", "saturation": 9.0},
-                "drops": {"kind": "droplets", "in_noise": False, "threshold": 6},
+                "drops": {"kind": "droplets", "in_noise": False, "threshold": 6.25},
             },
             "sums": ["calib", "calib_max"],
             "statistics": {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -60,7 +59,9 @@ def test_chunks_and_threads_change_no_bit(run, done, tmp_path_factory, cuts, thr
         found, expected = numbers(path), numbers(known)
         assert found.keys() == expected.keys()
         different = [name for name in found if found[name] != expected[name]]
-        assert [name for name in different if "weighted/" not in name and "by_delay/" not in name] == []
+        assert [
+            name for name in different if "weighted/" not in name and "by_delay/" not in name
+        ] == []
         with h5py.File(path) as one, h5py.File(known) as other:
             for name in different:
                 np.testing.assert_allclose(one[name], other[name], rtol=1e-12, atol=1e-12)
@@ -110,18 +111,18 @@ def test_shots_without_the_detector_have_nothing(run, small):
 
 def test_lists_of_every_shot_are_its_own(run, small):
     """All bright pixels are in droplets: their charge is that of the shot."""
-    values = np.where(run.values("tiles") > 6, run.values("tiles"), 0)
+    values = np.where(run.values("tiles") > 6.25, run.values("tiles"), 0)
     lists = small.lists("tiles/drops_droplets")
     assert lists.lengths.sum() > 20
     assert len(lists.lengths) == SHOTS
     shot = np.repeat(np.arange(SHOTS), lists.lengths)
-    charge = np.bincount(shot, lists.values["adu"], minlength=SHOTS)
+    charge = np.bincount(shot, lists.values["data"], minlength=SHOTS)
     there = run.there["tiles"]
     np.testing.assert_allclose(charge[there], values.sum(axis=(1, 2, 3))[there], rtol=1e-6)
     part = small.lists("tiles/drops_droplets", 10, 20)
     begin, end = lists.lengths[:10].sum(), lists.lengths[:20].sum()
-    np.testing.assert_array_equal(part.values["adu"], lists.values["adu"][begin:end])
-    assert small.lists("tiles/drops_droplets", 5, 5).values["adu"].size == 0
+    np.testing.assert_array_equal(part.values["data"], lists.values["data"][begin:end])
+    assert small.lists("tiles/drops_droplets", 5, 5).values["data"].size == 0
 
 
 def test_sums(run, small):
@@ -132,12 +133,17 @@ def test_sums(run, small):
         "calib": (values[there].sum(axis=0), there.sum()),
         "calib_dropped": (values[without].sum(axis=0), without.sum()),
         "calib_max": (values[there].max(axis=0), there.sum()),
-        "calib_thresADU2_square": ((np.where(values < 2, 0, values)[there] ** 2).sum(axis=0), there.sum()),
+        "calib_thresADU2_square": (
+            (np.where(values < 2, 0, values)[there] ** 2).sum(axis=0),
+            there.sum(),
+        ),
     }
     for name, (total, count) in expected.items():
         np.testing.assert_allclose(small.fixed(f"Sums/tiles_{name}"), total, rtol=1e-6)
         assert (small.fixed(f"Sums/tiles_{name}_count") == count).all()
-    np.testing.assert_allclose(small.fixed("Sums/trace_calib"), run.values("trace").sum(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(
+        small.fixed("Sums/trace_calib"), run.values("trace").sum(axis=0), rtol=1e-6
+    )
 
 
 def test_statistics(run, done):
@@ -239,7 +245,15 @@ def test_units(small):
 def test_opened_as_lcls_users_do(run, done):
     """Paths of smalldata_tools, with h5py alone."""
     with h5py.File(done[0]) as file:
-        assert set(file) >= {"Sums", "UserDataCfg", "damage", "lightStatus", "ipm2", "tiles", "camera"}
+        assert set(file) >= {
+            "Sums",
+            "UserDataCfg",
+            "damage",
+            "lightStatus",
+            "ipm2",
+            "tiles",
+            "camera",
+        }
         laser = file["lightStatus/laser"][:] == 1
         signal = file["tiles/ring_sum"][:]
         assert len(laser) == len(signal) == SHOTS
@@ -298,10 +312,12 @@ def test_files_that_are_none(tmp_path, run):
         open_small_data(tmp_path / "missing.h5")
 
 
-def test_nxvalidate_finds_no_error(done):
-    command = Path(sys.executable).with_name("nxvalidate")
-    told = subprocess.run([command, "-w", str(done[1])], capture_output=True, text=True, check=True)
-    assert "Total number of errors: 0" in told.stdout + told.stderr, told.stdout + told.stderr
+def test_groups_are_those_of_nexus(done):
+    """The check of nxvalidate for files without an application definition."""
+    from nexusformat.nexus import nxload
+
+    _, errors = nxload(str(done[1]))["entry"].check(level="error")
+    assert errors == 0
 
 
 def test_silx_draws_the_mean_image_by_default(run, done):
@@ -403,7 +419,7 @@ def test_corrupt_frames_stop_or_are_absent(run, cuts):
         list(CalibratedDetector(**known).blocks(0, SHOTS))
     lenient = CalibratedDetector(**{**known, "skip_missing": True})
     kept, frames = [], []
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in pairwise(cuts):
         for _, present, values, _ in lenient.blocks(start, stop):
             kept.append(present)
             frames.append(values)

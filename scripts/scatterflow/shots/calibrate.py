@@ -103,7 +103,8 @@ def prepare_calibration(
     """Calibration of a detector.
 
     shape: (rows, columns) or (tiles, rows, columns) of a frame, (samples,) of a waveform, which is one row.
-    Constants are rounded to float32, 24 bits: a pedestal of 10^4 ADU to 5e-4. Raises UserError for constants of another shape, or settings that cannot be.
+    Constants are rounded to float32, 24 bits: a pedestal of 10^4 ADU to 5e-4. Raises UserError for constants
+    of another shape, or settings that cannot be.
     """
     shape = tuple(int(size) for size in shape)
     refuse_unknown(constants, CONSTANTS, "calibration constants")
