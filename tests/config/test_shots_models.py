@@ -17,7 +17,10 @@ from scatterflow.errors import UserError
 TEXT = """
 experiment: {title: t, facility: f, beamline: b}
 sources:
-  laser: {format: sacla, detectors: {ccd: [MPCCD-1, MPCCD-2]}, scalars: {delay: delay, energy: {name: e, factor: 2}}}
+  laser:
+    format: sacla
+    detectors: {ccd: [MPCCD-1, MPCCD-2]}
+    scalars: {delay: delay, energy: {name: e, factor: 2}}
 detectors:
   ccd: {shape: [8, 5], tiles: 2}
 reductions:
@@ -43,7 +46,11 @@ reductions:
       i0: {type: expression, expression: ipm2_sum * 2}
     filters:
       pumped: {type: laser, state: on}
-      both: {type: all, filters: [{type: range, variable: ipm2/sum, minimum: 0.1}, {type: not, filter: {type: laser, state: off}}]}
+      both:
+        type: all
+        filters:
+          - {type: range, variable: ipm2/sum, minimum: 0.1}
+          - {type: not, filter: {type: laser, state: off}}
 """
 PUMP = "reductions.pump"
 CCD = f"{PUMP}.detectors.ccd"

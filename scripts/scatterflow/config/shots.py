@@ -360,7 +360,7 @@ class ShotsReduction(Model):
         statistics = [
             item for settings in self.detectors.values() for item in settings.statistics.values()
         ]
-        if not any(item.filters or item.kind == "weighted_mean" for item in statistics):  # type: ignore[attr-defined]
+        if not any(item.filters or item.kind == "weighted_mean" for item in statistics):
             return {}
         return {name: item.model_dump(exclude_none=True) for name, item in self.variables.items()}
 
