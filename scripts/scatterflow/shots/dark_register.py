@@ -34,9 +34,9 @@ def register_dark(
     for title, values in ((name, dark.pedestal), (f"{name}-rms", dark.rms)):
         arrays = {"data": _stacked(values)}
         content = content_sha256(encode_arrays(arrays))
-        found[title] = _newest("dark", detector, title, registry, sha256=content) or register_arrays(
-            "dark", detector, title, arrays, **options
-        )
+        found[title] = _newest(
+            "dark", detector, title, registry, sha256=content
+        ) or register_arrays("dark", detector, title, arrays, **options)
     good, title = _stacked(dark.good[None])[0], f"{name}-good"
     same = {"good_sha256": mask_sha256(good)}
     found[title] = _newest("mask", detector, title, registry, **same) or register_mask(
