@@ -99,8 +99,7 @@ def shot_variables(wildcards):
 
 
 def statistic_variables(wildcards):
-    """Variables that chunk jobs may need: none where no statistic has filters."""
-    return shot_variables(wildcards) if statistic_filters(wildcards) else {}
+    return planned_shots(wildcards).reduction.statistic_variables()
 
 
 def shot_filters(wildcards):

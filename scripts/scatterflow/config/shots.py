@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -22,6 +23,9 @@ from scatterflow.config.shot_filters import ComputedVariable, Filter, Variable
 from scatterflow.config.shot_functions import ShotFunction
 from scatterflow.errors import UserError, suggestion
 from scatterflow.sum_names import recipe
+
+RESERVED = ("sums", "userdatacfg", "provenance", "filters", "variables", "damage", "tag")
+"""Groups of the small data file that detectors stand beside, in lower case."""
 
 Positive = Annotated[float, Field(gt=0), Exponent]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -254,7 +258,27 @@ class ShotDetector(Model):
             raise ValueError("sums: one stands twice")
         refuse_alike(self.functions, "the functions")
         refuse_alike(self.statistics, "the statistics")
+        _check_results(_result_names(self.functions))
         return self
+
+
+def _result_names(functions: Mapping[str, Any], before: str = "") -> list[str]:
+    """Beginnings of the names of all results, those of inner functions included."""
+    found = []
+    for name, function in functions.items():
+        found += [f"{before}{name}"]
+        found += _result_names(function.functions, f"{before}{name}_")
+    return found
+
+
+def _check_results(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"results of two functions would be called {name}_...: rename one")
+        if name.startswith("var_"):
+            raise ValueError(
+                f"functions: {name!r} would be taken for a list of variable length: rename it"
+            )
 
 
 class ShotsReduction(Model):
@@ -274,6 +298,26 @@ class ShotsReduction(Model):
     """What is calculated from the small data, by name."""
     cubes: dict[Name, CubeSettings] = Field(default={})
     """Averages in bins of scanned variables, by name."""
+
+    @model_validator(mode="after")
+    def _places_differ(self) -> ShotsReduction:
+        for name in self.detectors:
+            if name.lower() in RESERVED:
+                raise ValueError(
+                    f"detectors: the small data file keeps something else under {name!r}: "
+                    "give the detector another name here and in `sources`"
+                )
+        refuse_alike(self.detectors, "the detectors")
+        places: set[str] = set()
+        for detector, settings in self.detectors.items():
+            for title in ["sums"] * bool(settings.sums) + list(settings.statistics):
+                if f"{detector}_{title}" in places:
+                    raise ValueError(
+                        f"detectors.{detector}.statistics: something else is called "
+                        f"{detector}_{title} in the result: rename {title!r}"
+                    )
+                places.add(f"{detector}_{title}")
+        return self
 
     @model_validator(mode="after")
     def _images_are_of_detectors(self) -> ShotsReduction:
@@ -310,6 +354,15 @@ class ShotsReduction(Model):
             for block in ("calculations", "cubes")
             for title, settings in getattr(self, block).items()
         ]
+
+    def statistic_variables(self) -> dict[str, Any]:
+        """The variables that chunk jobs may need: for filters and weights of statistics."""
+        statistics = [
+            item for settings in self.detectors.values() for item in settings.statistics.values()
+        ]
+        if not any(item.filters or item.kind == "weighted_mean" for item in statistics):
+            return {}
+        return {name: item.model_dump(exclude_none=True) for name, item in self.variables.items()}
 
     def statistic_filters(self) -> dict[str, Any]:
         """The filters that chunk jobs need, as plain values."""

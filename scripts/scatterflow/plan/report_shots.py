@@ -35,7 +35,7 @@ def shots_jobs(reductions: list[PlannedShots]) -> dict[str, list[str]]:
             if cube.images
             for chunk in item.chunks
         ],
-        "bin_shots": [path for path in targets if "/cube_" in path],
+        "bin_shots": [path for path in targets if "/cube_" in path and path.endswith(".nxs")],
         "calculate_shots": [path for path in targets if path.endswith("/analysis.nxs")],
     }
 

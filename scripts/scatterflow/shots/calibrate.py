@@ -102,8 +102,9 @@ def prepare_calibration(
 ) -> Calibration:
     """Calibration of a detector.
 
-    shape: (rows, columns) or (tiles, rows, columns) of a frame. Constants are rounded to float32, 24 bits: a
-    pedestal of 10^4 ADU to 5e-4. Raises UserError for constants of another shape, or settings that cannot be.
+    shape: (rows, columns) or (tiles, rows, columns) of a frame, (samples,) of a waveform, which is one row.
+    Constants are rounded to float32, 24 bits: a pedestal of 10^4 ADU to 5e-4. Raises UserError for constants
+    of another shape, or settings that cannot be.
     """
     shape = tuple(int(size) for size in shape)
     refuse_unknown(constants, CONSTANTS, "calibration constants")
@@ -295,7 +296,7 @@ def _constant(
 
 
 def _of_shape(values: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    tiles = (1, *shape) if len(shape) == 2 else shape
+    tiles = (math.prod(shape[:-2]), *((1, 1, *shape)[-2:]))
     if values.ndim == 0:
         return np.broadcast_to(values, tiles)
     if values.shape != shape:

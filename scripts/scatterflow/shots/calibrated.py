@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import h5py
 import numpy as np
 
 from scatterflow.detectors.masks import read_mask
@@ -181,10 +182,30 @@ def _constants(path: str | None, dark: str | None) -> dict[str, np.ndarray]:
         for name in file:
             if name not in CONSTANTS:
                 raise UserError(f"{path} holds {name!r}", "constants", suggestion(name, CONSTANTS))
-            stored = file[name][()]
-            # Both know bad pixels.
-            found[name] = (found["good"] & stored) if name == "good" and dark else stored
+            stored = file[name][()] if isinstance(file[name], h5py.Dataset) else np.empty(0, object)
+            if np.asarray(stored).dtype.kind not in "biuf":
+                raise UserError(
+                    f"{path}: {name!r} is no array of numbers",
+                    "constants",
+                    "store one number, or one for each pixel",
+                )
+            if name == "good":
+                # Both know bad pixels.
+                stored = _both_good(found.get("good"), np.asarray(stored, bool), path)
+            found[name] = stored
     return found
+
+
+def _both_good(of_dark: np.ndarray | None, stored: np.ndarray, path: str) -> np.ndarray:
+    if of_dark is None:
+        return stored
+    if stored.shape not in ((), of_dark.shape):
+        raise UserError(
+            f"{path}: the constant good is of shape {stored.shape}, the dark of {of_dark.shape}",
+            "constants",
+            "choose constants of this detector",
+        )
+    return of_dark & stored
 
 
 def _noise(constants: Mapping[str, np.ndarray], calibration: Calibration) -> np.ndarray | None:

@@ -279,10 +279,20 @@ def _scalars(file: h5py.File, shots: int) -> dict[str, np.ndarray]:
         if name.split("/")[0] in ONCE or dataset.shape != (shots,) or f"/{LISTS}" in name:
             continue
         if dataset.dtype.kind in "biuf" and name != "tag":
-            found[name] = dataset[()]
+            found[name] = _measured(file, name)
             if name.startswith(f"{GROUP}/"):
                 found[name.removeprefix(f"{GROUP}/")] = found[name]
     return found
+
+
+def _measured(file: h5py.File, name: str) -> np.ndarray:
+    """Values of all shots; integers of a detector, 0 in shots without it, are NaN there."""
+    values: np.ndarray = file[name][()]
+    presence = f"damage/{name.partition('/')[0]}"
+    if values.dtype.kind == "f" or presence not in file:
+        return values
+    present = file[presence][()] > 0
+    return values if present.all() else np.where(present, values.astype(np.float64), np.nan)
 
 
 def _write_variables(

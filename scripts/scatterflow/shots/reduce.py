@@ -95,7 +95,8 @@ def reduce_chunk(
                         threads,
                     )
                 bar.add(len(kept))
-            _write_detector(file, detector, nothing, parts, stop - start)
+            units = _units(own["functions"], detector.unit)
+            _write_detector(file, detector, nothing, parts, stop - start, units)
             shots = file.require_group("shots")
             write_array(shots, f"damage/{detector.name}", present.astype(np.int8))
             write_array(shots, f"{detector.name}/invalid_pixels", invalid)
@@ -134,6 +135,7 @@ def _write_detector(
     nothing: Results,
     parts: list[tuple[np.ndarray, Results]],
     shots: int,
+    units: Mapping[str, str],
 ) -> None:
     """Results of all blocks, at the places of their shots."""
     for key, empty in nothing.items():
@@ -153,14 +155,28 @@ def _write_detector(
         for rows, own in found:
             values[rows] = own
         dataset = write_large(file.require_group(f"shots/{detector.name}"), key, values)
-        dataset.attrs["units"] = _unit(key, detector)
+        dataset.attrs["units"] = _unit(key, detector, units)
 
 
-def _unit(key: str, detector: CalibratedDetector) -> str:
+def _units(
+    functions: Mapping[str, Mapping[str, Any]], unit: str, before: str = ""
+) -> dict[str, str]:
+    """Unit of the intensities that functions give, by the beginning of their results' names."""
+    found: dict[str, str] = {}
+    for name, settings in functions.items():
+        kind, start = settings.get("kind", name), f"{before}{name}_"
+        counts = kind == "spectrum" or bool(settings.get("single_photon"))
+        found[start] = "" if counts else unit
+        inner = "photons" if kind == "photon_map" else found[start]
+        found |= _units(settings.get("functions", {}), inner, start)
+    return found
+
+
+def _unit(key: str, detector: CalibratedDetector, units: Mapping[str, str]) -> str:
     """Unit of a result by the last word of its name."""
     word = key.rpartition("_")[2]
     if key.endswith("azav_error") or word in INTENSITIES:
-        return detector.unit
+        return units[max((start for start in units if key.startswith(start)), key=len)]
     if word in CENTRES or key.endswith(tuple(f"{name}_error" for name in CENTRES)):
         return "pixel" if detector.positions is None else "mm"
     return "pixel" if word in ("com", "size") else ""

@@ -44,6 +44,8 @@ SIGNALS = {
     "reservoir": ("values", None),
 }
 """Of each kind of statistic, the array that is shown, and its error."""
+FIRST_AXES = {"quantiles": ["fractions"], "reservoir": ["tags"]}
+"""What the first dimension of a statistic is, where it is no pixel's."""
 MONITORS = ("sum", "pulse")
 
 
@@ -164,6 +166,8 @@ def _write_statistics(
         signal, error = SIGNALS[kind]
         group = add_group(entry, f"{detector.name}_{name}", "NXdata", signal=signal)
         write_array(group, "title", f"{kind.replace('_', ' ')} of {detector.name}, {name}")
+        axes = FIRST_AXES.get(kind, [])
+        group.attrs["axes"] = axes + ["."] * (arrays[signal].ndim - len(axes))
         for key, values in arrays.items():
             dataset = write_large(group, f"{signal}_errors" if key == error else key, values)
             dataset.attrs["units"] = _unit(key, detector.unit)

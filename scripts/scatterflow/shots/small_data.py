@@ -99,7 +99,8 @@ class SmallData:
                 if isinstance(file.get(path), h5py.Dataset):
                     values: np.ndarray = file[path][()]
                     return values
-            known = [
+            known = [f"Sums/{one}" for one in file.get("Sums", {})]
+            known += [
                 f"{d}/{k}" for d in file.get("UserDataCfg", {}) for k in file["UserDataCfg"][d]
             ]
         raise UserError(f"the run has no {name!r}", str(self.path), suggestion(name, known))

@@ -53,24 +53,41 @@ def tabulate_shots(
         for start in range(0, source.shots, SHOTS_AT_ONCE):
             stop = min(start + SHOTS_AT_ONCE, source.shots)
             table = read_default_detectors(source, found, start, stop)
-            units = table.attrs["units"]
+            units |= table.attrs["units"]
             for column in table.columns:
                 parts.setdefault(column, []).append(table[column].to_numpy())
             bar.add(stop - start)
+    whole, left_out = _whole_columns(parts, source.shots)
     with writing(path) as file:
         write_array(file, "tag", source.tags)
         columns = file.create_group("columns")
-        for column, arrays in parts.items():
-            values = np.concatenate(arrays)
-            if values.dtype.kind in "biuf":
-                write_array(columns, column, values, units=units.get(column, ""))
+        for column, values in whole.items():
+            write_array(columns, column, values, units=units.get(column, ""))
         notes = add_group(file, "provenance", "NXcollection")
-        add_note(notes, "notes", [*source.notes, *found.notes], "what was odd, or left out")
+        told = [*source.notes, *found.notes, *left_out]
+        add_note(notes, "notes", told, "what was odd, or left out")
         add_note(notes, "metadata", source.metadata(), "what the raw files say")
         add_note(notes, "slow", _short(source.slow()), "values of the whole run")
         records = [raw_file_record(file) for file in source.files()]
         add_note(notes, "raw_files", records, "raw files")
         add_note(notes, "software", software(), "what tabulated them")
+
+
+def _whole_columns(
+    parts: Mapping[str, list[np.ndarray]], shots: int
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Columns of numbers that all shots have, and notes of the others."""
+    whole: dict[str, np.ndarray] = {}
+    notes = []
+    for column, arrays in parts.items():
+        values = np.concatenate(arrays)
+        if values.dtype.kind not in "biuf":
+            notes.append(f"{column}: no numbers; left out")
+        elif len(values) != shots:
+            notes.append(f"{column}: known of {len(values)} of {shots} shots only; left out")
+        else:
+            whole[column] = values
+    return whole, notes
 
 
 def read_table(path: str | Path) -> ShotTable:

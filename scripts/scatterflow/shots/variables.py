@@ -33,30 +33,53 @@ def compute_all(
     circle, an expression that cannot be evaluated.
     """
     found = computed(variables, values, where)
-    for name, settings in variables.items():
-        if name in found:
-            continue
-        known = {identifier(other): other for other in values} | {
-            v: v for v in variables if v != name
-        }
+    left = {name: settings for name, settings in variables.items() if name not in found}
+    # What is missing is told first: variables that wait for such a one go in no circle.
+    for name, settings in left.items():
+        known = [*values, *variables]
         for used in sorted(names_of(settings)):
-            if identifier(used) not in known:
+            if identifier(used) not in map(identifier, known):
                 raise UserError(
-                    f"the run has no value {used!r}",
-                    f"{where}.{name}",
-                    suggestion(used, [*values, *(v for v in variables if v != name)]),
+                    f"the run has no value {used!r}", f"{where}.{name}", suggestion(used, known)
                 )
-        raise UserError(
-            "the variable uses its own value", f"{where}.{name}", "variables cannot go in a circle"
-        )
+    for name in left:
+        if name in _needs(name, left):
+            raise UserError(
+                "the variable uses its own value",
+                f"{where}.{name}",
+                "variables cannot go in a circle",
+            )
     return {name: found[name] for name in variables}
+
+
+def _needs(name: str, variables: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Those of the variables that a variable uses, directly or through others."""
+    by_identifier = {identifier(other): other for other in variables}
+    found: set[str] = set()
+    waiting = {name}
+    while waiting:
+        used = {identifier(one) for one in names_of(variables[waiting.pop()])}
+        new = {by_identifier[one] for one in used & set(by_identifier)} - found
+        found |= new
+        waiting |= new
+    return found
 
 
 def computed(
     variables: Mapping[str, Mapping[str, Any]], values: Values, where: str
 ) -> dict[str, tuple[np.ndarray, str]]:
-    """Those of the variables that can be computed from the values that are there."""
+    """Those of the variables that can be computed from the values that are there.
+
+    Raises UserError: a variable that has the name of a value, an expression that cannot be evaluated.
+    """
     known = {identifier(name): array for name, array in values.items()}
+    for name in variables:
+        if identifier(name) in known:
+            raise UserError(
+                f"the run has a value of the name {name!r} already",
+                f"{where}.{name}",
+                "give the variable another name",
+            )
     found: dict[str, tuple[np.ndarray, str]] = {}
     waiting = dict(variables)
     while True:
@@ -110,9 +133,14 @@ def _expression(settings: Mapping[str, Any], known: Values, where: str) -> np.nd
     expression = compile_expression(settings["expression"])
     used = {name: known[identifier(name)] for name in sorted(expression.names)}
     try:
-        found = np.asarray(expression.evaluate(used, known=True), dtype=np.float64)
+        found = expression.evaluate(used, known=True)
     except ExpressionError as error:
         raise UserError(str(error), where, "correct the expression") from error
     if not used:
         raise UserError("the expression uses no value of a shot", where, "name one")
-    return np.broadcast_to(found, (len(next(iter(used.values()))),)).copy()
+    values = np.broadcast_to(found, (len(next(iter(used.values()))),)).astype(np.float64)
+    if found.dtype == bool:
+        # A comparison with NaN is false; what it would be is not known.
+        for one in used.values():
+            values[np.isnan(one)] = np.nan
+    return values
