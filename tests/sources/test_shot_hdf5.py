@@ -78,12 +78,19 @@ def test_times_as_tags(tmp_path):
     assert not source.detectors["spectrometer"].present.any()
 
 
-def test_configured_scalars(tmp_path):
-    entry = {"name": "/motors/delay", "factor": 1000.0, "unit": "fs"}
+@pytest.mark.parametrize("path", ["/motors/delay", "motors/delay"])
+def test_configured_scalars(tmp_path, path):
+    entry = {"name": path, "factor": 1000.0, "unit": "fs"}
     table = written(tmp_path, scalars={"delay": entry, "gmd": "gmd"}).scalars(1, 3)
     assert table["delay"].tolist() == [500, 1000]
     assert table.attrs["units"] == {"delay": "fs", "gmd": ""}
     assert table["gmd"].tolist() == [22, 24]
+
+
+def test_a_scalar_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="no scalar 'motors/dely'") as caught:
+        written(tmp_path, scalars={"motors/dely": "motors/dely"}).scalars()
+    assert "'/motors/delay'" in caught.value.how
 
 
 def test_faults(tmp_path):

@@ -107,8 +107,9 @@ class ShotHdf5Source:
     ) -> pd.DataFrame:
         """See `ShotSource.scalars`."""
         start, stop = shot_range(start, stop, self.shots)
-        recipe = self.location.recipe
         where = f"run {self.location.run}"
+        configured = self.location.recipe.get("scalars") or {}
+        recipe = {"scalars": {name: self._whole(entry) for name, entry in configured.items()}}
         wanted = wanted_scalars(recipe, self._scalars, names, where)
 
         def values(name: str) -> tuple[Any, str]:
@@ -186,6 +187,13 @@ class ShotHdf5Source:
         if lost := int((~present).sum()):
             self.notes.append(f"detector {name}: nothing in {lost} of {self.shots} shots")
         return ShotDetectorInfo(dataset.shape[1:], dataset.dtype, present)
+
+    def _whole(self, entry: str | dict[str, Any]) -> str | dict[str, Any]:
+        """An entry of `scalars` with the first / of its path, which may be left out as in other paths."""
+        name = entry if isinstance(entry, str) else entry["name"]
+        if name in self._scalars or f"/{name}" not in self._scalars:
+            return entry
+        return f"/{name}" if isinstance(entry, str) else {**entry, "name": f"/{name}"}
 
     def _stored_scalars(self) -> dict[str, Stored]:
         main = self._file(self._main)

@@ -50,7 +50,7 @@ def wanted_scalars(
             raise UserError(
                 f"the run has no scalar {entry.name!r}",
                 f"{where}, scalar {name}",
-                suggestion(entry.name, stored | set(configured)),
+                suggestion(entry.name, stored | set(configured) - {entry.name}),
             )
         wanted[name] = entry
     return wanted
