@@ -12,8 +12,8 @@ import yaml
 from scatterflow.config.load import validate
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-SAXSWAXS, XPCS = (DOCS / f"{name}.md" for name in ("saxswaxs", "xpcs"))
-TOLD = [SAXSWAXS, XPCS, DOCS / "publishing.md"]
+SAXSWAXS, XPCS, SHOTS = (DOCS / f"{name}.md" for name in ("saxswaxs", "xpcs", "shots"))
+TOLD = [SAXSWAXS, XPCS, SHOTS, DOCS / "publishing.md"]
 GUIDES = pytest.mark.parametrize("guide", TOLD, ids=lambda path: path.stem)
 
 
@@ -80,8 +80,16 @@ def test_every_configuration_of_xpcs_plans(block, tmp_path):
     assert ("a", "dynamics") in found.xpcs
 
 
+@pytest.mark.parametrize("block", blocks(SHOTS), ids=range(len(blocks(SHOTS))))
+def test_every_configuration_of_shots_plans(block, tmp_path):
+    told = yaml.safe_load(block)
+    (source,), (reduction,) = told["sources"], told["reductions"]
+    rows = [f"dark\t\t{source}\t6\t100\t", f"1020\t{reduction}\t{source}\t7\t100\t"]
+    assert ("1020", reduction) in planned(block, rows, tmp_path).shots
+
+
 def test_blocks_are_found():
-    assert [len(blocks(guide)) for guide in (SAXSWAXS, XPCS)] == [7, 1]
+    assert [len(blocks(guide)) for guide in (SAXSWAXS, XPCS, SHOTS)] == [7, 1, 6]
 
 
 @GUIDES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 from pathlib import Path
 
@@ -118,6 +119,19 @@ def test_both_layouts_give_the_same_numbers(finished):
         np.testing.assert_array_equal(one.lengths, other.lengths)
         for key, values in one.values.items():
             np.testing.assert_array_equal(values, other.values[key], err_msg=f"{name} {key}")
+
+
+def test_the_python_of_the_guide_reads_it(finished, truth, monkeypatch):
+    guide = (REPOSITORY / "docs/shots.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(finished.folder)
+    found: dict = {}
+    exec(block, found)
+    np.testing.assert_array_equal(found["image"], truth.frames[10])
+    assert found["delay"] == truth.scalars["delay"][10]
+    assert 0 < len(found["chosen"]) < len(found["signal"]) == PUMP_PROBE.shots
+    assert len(found["table"]) == found["photons"].lengths.size == PUMP_PROBE.shots
+    assert found["largest"].shape == PUMP_PROBE.shape
 
 
 def test_tags_are_those_of_the_facility(finished, truth):
