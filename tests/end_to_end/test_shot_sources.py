@@ -28,7 +28,7 @@ def reduced(
         "sources": {"raw": source},
         "detectors": {"area": shape},
         "reductions": {"x": {"technique": "shots", **reduction}},
-        "chunks": {"frames": frames // 2},
+        "chunks": {"frames": frames},
     }
     row = {"run": "one", "reduction": "x", "source": "raw", "raw": "one", "frames": str(frames)}
     project = Project(folder, config, [row])
