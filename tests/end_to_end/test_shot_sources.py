@@ -1,4 +1,4 @@
-"""Shots of other origin through the real snakemake: EXtra-data's own example, a measured CsPad frame of LCLS."""
+"""Shots of other origin through the real snakemake: EXtra-data's example, a measured CsPad of LCLS."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def reduced(
         "sources": {"raw": source},
         "detectors": {"area": shape},
         "reductions": {"x": {"technique": "shots", **reduction}},
-        "chunks": {"frames": frames // 2},
+        "chunks": {"frames": frames},
     }
     row = {"run": "one", "reduction": "x", "source": "raw", "raw": "one", "frames": str(frames)}
     project = Project(folder, config, [row])
@@ -164,9 +164,8 @@ def test_measured_cspad(real_data, tmp_path):
     for shot, frame in zip(np.flatnonzero(seen), known, strict=True):
         expected = np.array(droplets(frame))
         part = slice(ends[shot], ends[shot + 1])
-        found = np.array(
-            sorted(zip(*(lists.values[key][part] for key in ("data", "npix", "row", "col"))))
-        )
+        columns = [lists.values[key][part] for key in ("data", "npix", "row", "col")]
+        found = np.array(sorted(zip(*columns, strict=True)))
         assert len(expected) > 500
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
         # A droplet of k - 1/2 to k + 1/2 photons holds k.
