@@ -55,16 +55,14 @@ def project(tmp_path) -> Project:
 
 
 def call(project: Project, slurm: ToySlurm, log: str) -> subprocess.Popen:
-    # Without accounting the queue itself is asked; `cores` is for local jobs alone.
-    command = [*project.command("--profile", "profiles/slurm", "--slurm-status-command", "squeue")]
     with open(project.path(log), "w") as stream:
         return subprocess.Popen(
-            [*command, TARGET],
+            project.command("--profile", "profiles/slurm", TARGET),
             cwd=project.folder,
             env={
                 **slurm.environment,
                 **environment(),
-                "SLURM_CONF": slurm.environment["SLURM_CONF"],
+                "SLURM_CONF": slurm.commands["SLURM_CONF"],
             },
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -105,7 +103,7 @@ def test_faults_cost_time_and_nothing_else(project, slurm, tmp_path, monkeypatch
     process.send_signal(signal.SIGKILL)
     process.wait()
     slurm.start_node(node)
-    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    monkeypatch.setenv("SLURM_CONF", slurm.commands["SLURM_CONF"])
     left = slurm.squeue("%A")
 
     process = call(project, slurm, "second.log")
@@ -119,7 +117,7 @@ def test_faults_cost_time_and_nothing_else(project, slurm, tmp_path, monkeypatch
 
 
 def test_only_jobs_of_this_folder_are_cancelled(slurm, tmp_path, monkeypatch):
-    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    monkeypatch.setenv("SLURM_CONF", slurm.commands["SLURM_CONF"])
     uuid = "c0bb61ab-2a01-4bca-a9f4-c03878696c7f"
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     submitted = {}
@@ -142,7 +140,11 @@ def test_only_jobs_of_this_folder_are_cancelled(slurm, tmp_path, monkeypatch):
             "true",
         ]
         submitted[folder.name, name] = subprocess.run(
-            command, env=slurm.environment, capture_output=True, text=True, check=True
+            command,
+            env={**environment(), **slurm.commands},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
     expected = {submitted["here", uuid], submitted["here", f"beamtime_{uuid}"]}
     assert set(cancel_left_over(here)) == expected

@@ -73,12 +73,12 @@ def _free_ports(number: int) -> list[int]:
 
 @dataclass
 class ToySlurm:
-    """A cluster; `environment` makes the commands of Slurm talk to it."""
+    """A cluster; `commands` is the environment that makes the commands of Slurm talk to it."""
 
     folder: Path
     nodes: int = 3
     memory_mb: int = 4000
-    environment: dict[str, str] = field(init=False, repr=False)
+    commands: dict[str, str] = field(init=False, repr=False)
 
     def start(self) -> None:
         """Start everything; raises RuntimeError with the end of a log if it does not come up."""
@@ -95,11 +95,7 @@ class ToySlurm:
             host=host, port=port, folder=self.folder, nodes="\n".join(lines)
         )
         (self.folder / "slurm.conf").write_text(text)
-        self.environment = {
-            **os.environ,
-            "PATH": _path(),
-            "SLURM_CONF": str(self.folder / "slurm.conf"),
-        }
+        self.commands = {"PATH": _path(), "SLURM_CONF": str(self.folder / "slurm.conf")}
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
@@ -154,7 +150,7 @@ class ToySlurm:
     def _run(self, *command: str) -> str:
         done = subprocess.run(
             command,
-            env=self.environment,
+            env={**os.environ, **self.commands},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
