@@ -59,11 +59,7 @@ def call(project: Project, slurm: ToySlurm, log: str) -> subprocess.Popen:
         return subprocess.Popen(
             project.command("--profile", "profiles/slurm", TARGET),
             cwd=project.folder,
-            env={
-                **slurm.environment,
-                **environment(),
-                "SLURM_CONF": slurm.commands["SLURM_CONF"],
-            },
+            env={**environment(), **slurm.commands},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
