@@ -16,7 +16,7 @@ import yaml
 from scatterflow.plan.left_over import cancel_left_over
 from tests.end_to_end.conftest import Project, environment, make_project, same_numbers
 
-from .toy_slurm import ToySlurm, missing_programs
+from .toy_slurm import SYSTEM_FILE, ToySlurm, missing_programs
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 TARGET = "results/two/x/result.nxs"
@@ -33,6 +33,9 @@ def slurm(tmp_path_factory) -> Iterator[ToySlurm]:
         pytest.skip("a toy Slurm is started by root only")
     if missing := missing_programs():
         pytest.skip(f"not installed: {', '.join(missing)}")
+    if SYSTEM_FILE.exists():
+        pytest.skip(f"there is a Slurm here already: {SYSTEM_FILE}")
+    SYSTEM_FILE.unlink(missing_ok=True)  # left by tests that were killed, it leads nowhere
     cluster = ToySlurm(tmp_path_factory.mktemp("toy") / "slurm")
     try:
         cluster.start()
