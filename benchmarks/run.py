@@ -21,6 +21,7 @@ from benchmarks import (
     memory,
     portal,
     registry,
+    scheduling,
     shots,
     workflow,
 )
@@ -30,6 +31,7 @@ BENCHMARKS = {
     **integration.BENCHMARKS,
     **memory.BENCHMARKS,
     **workflow.BENCHMARKS,
+    **scheduling.BENCHMARKS,
     **registry.BENCHMARKS,
     **portal.BENCHMARKS,
     **catalogue.BENCHMARKS,

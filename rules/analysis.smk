@@ -12,7 +12,7 @@ rule analyse_profiles:
         "../envs/integration.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=each_attempt(2000),
         runtime=lambda wildcards, attempt: attempt * planned(wildcards).analysis_minutes,
     params:
         parameters=lambda wildcards: planned(wildcards).analysis.parameters,
@@ -41,8 +41,8 @@ rule plot_fits:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         values=fit_values,
         axis=plot_axis,
@@ -71,8 +71,8 @@ rule plot_figures:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         values=figure_values,
         axis=plot_axis,
@@ -102,8 +102,8 @@ rule plot_views:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,

@@ -18,7 +18,7 @@ rule describe_result:
         "../envs/catalogue.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=each_attempt(1500),
         runtime=lambda wildcards, attempt: attempt * 30,
     params:
         masks=lambda wildcards: list(
@@ -47,8 +47,8 @@ rule build_catalogue:
         "../envs/catalogue.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=each_attempt(1000),
+        runtime=each_attempt(30),
     params:
         code=code_digest("build_catalogue"),
     script:

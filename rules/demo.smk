@@ -10,8 +10,8 @@ rule simulate_raw:
         "../envs/integration.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         root=lambda wildcards: PLAN.configuration.raw,
         seed=PLAN.configuration.demo.seed,

@@ -12,8 +12,8 @@ rule build_mask:
         "../envs/integration.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         detector=lambda wildcards: PLAN.masks[wildcards.key]["detector"],
         settings=lambda wildcards: PLAN.masks[wildcards.key],
@@ -37,8 +37,8 @@ rule prepare_integration:
         "../envs/integration.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=each_attempt(4000),
+        runtime=each_attempt(20),
     params:
         detector=lambda wildcards: PLAN.weights[wildcards.key]["detector"],
         settings=lambda wildcards: PLAN.weights[wildcards.key],
@@ -70,8 +70,8 @@ rule refine_geometry:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=20,
+        mem_mb=each_attempt(3000),
+        runtime=each_attempt(20),
     params:
         settings=geometry_settings,
         calibrant=calibrant,

@@ -12,7 +12,7 @@ rule export_nxcansas:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=each_attempt(1500),
         runtime=lambda wildcards, attempt: attempt * 30,
     params:
         frames=lambda wildcards: planned(wildcards).reduction.exports.frames,
@@ -35,7 +35,7 @@ rule export_text:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=each_attempt(1500),
         runtime=lambda wildcards, attempt: attempt * 30,
     params:
         code=code_digest("export_text"),
@@ -57,7 +57,7 @@ rule export_text_frames:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=each_attempt(1500),
         runtime=lambda wildcards, attempt: attempt * 30,
     params:
         code=code_digest("export_text_frames"),
@@ -80,7 +80,7 @@ rule export_scalars:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=each_attempt(1500),
         runtime=lambda wildcards, attempt: attempt * 30,
     params:
         code=code_digest("export_scalars"),

@@ -11,8 +11,8 @@ rule refuse_run:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=each_attempt(500),
+        runtime=each_attempt(5),
     params:
         reason=refused_for,
     script:

@@ -45,8 +45,8 @@ rule plot_map:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         quantities=lambda wildcards: planned_map(wildcards).settings.quantities,
         code=code_digest("plot_map"),
@@ -74,8 +74,8 @@ rule plot_map_quantity:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_map_quantity"),
     script:

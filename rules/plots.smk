@@ -18,8 +18,8 @@ rule plot_frames:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_frames"),
     script:
@@ -46,8 +46,8 @@ rule plot_profiles:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,
@@ -77,8 +77,8 @@ rule plot_mean_profile:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,
@@ -108,8 +108,8 @@ rule plot_cake:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,
@@ -139,8 +139,8 @@ rule plot_monitors:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_monitors"),
     script:
@@ -167,8 +167,8 @@ rule plot_corrections:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,
@@ -197,8 +197,8 @@ rule plot_transmission:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_transmission"),
     script:
@@ -232,8 +232,8 @@ rule check_calibrant:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=each_attempt(1500),
+        runtime=each_attempt(10),
     params:
         detector=lambda wildcards: planned_task(wildcards).detector,
         integration=lambda wildcards: planned_task(wildcards).integration,

@@ -34,8 +34,8 @@ rule plot_summary:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_summary"),
     script:
@@ -62,8 +62,8 @@ rule plot_shot_monitors:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_shot_monitors"),
     script:
@@ -90,8 +90,8 @@ rule plot_shot_correlations:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_shot_correlations"),
     script:
@@ -118,8 +118,8 @@ rule plot_scan_steps:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_scan_steps"),
     script:
@@ -146,8 +146,8 @@ rule plot_damage:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_damage"),
     script:
@@ -174,8 +174,8 @@ rule plot_filters:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_filters"),
     script:
@@ -202,8 +202,8 @@ rule plot_on_off:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_on_off"),
     script:
@@ -230,8 +230,8 @@ rule plot_mean_images:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_mean_images"),
     script:
@@ -258,8 +258,8 @@ rule plot_single_photon_spectrum:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_single_photon_spectrum"),
     script:
@@ -286,8 +286,8 @@ rule plot_photon_histograms:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_photon_histograms"),
     script:
@@ -314,8 +314,8 @@ rule plot_speckle_size:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_speckle_size"),
     script:
@@ -342,8 +342,8 @@ rule plot_azimuthal:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_azimuthal"),
     script:
@@ -372,8 +372,8 @@ rule plot_dark:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_dark"),
     script:
@@ -401,8 +401,8 @@ rule plot_cube:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_cube"),
     script:

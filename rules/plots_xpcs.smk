@@ -18,8 +18,8 @@ rule plot_qmap:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_qmap"),
     script:
@@ -46,8 +46,8 @@ rule plot_scattering:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_scattering"),
     script:
@@ -74,8 +74,8 @@ rule plot_stability:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_stability"),
     script:
@@ -102,8 +102,8 @@ rule plot_g2:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         noise_limit=starvation_limit,
         code=code_digest("plot_g2"),
@@ -131,8 +131,8 @@ rule plot_partial_g2:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         noise_limit=starvation_limit,
         code=code_digest("plot_partial_g2"),
@@ -160,8 +160,8 @@ rule plot_twotime:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_twotime"),
     script:
@@ -188,8 +188,8 @@ rule plot_speckle_statistics:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_speckle_statistics"),
     script:
@@ -216,8 +216,8 @@ rule plot_g2_fits:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_g2_fits"),
     script:
@@ -244,8 +244,8 @@ rule plot_diffusion:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("plot_diffusion"),
     script:

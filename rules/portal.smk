@@ -13,8 +13,8 @@ rule build_portal:
         "../envs/catalogue.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=each_attempt(1000),
+        runtime=each_attempt(30),
     params:
         viewer="resources/portal_viewer",
         code=code_digest("build_portal"),

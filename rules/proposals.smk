@@ -15,8 +15,8 @@ rule propose_mask:
         "../envs/proposals.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=each_attempt(4000),
+        runtime=each_attempt(60),
     params:
         name=lambda wildcards: wildcards.proposal,
         settings=proposal_settings,

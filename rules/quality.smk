@@ -53,8 +53,8 @@ rule summarise_quality:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=each_attempt(1000),
+        runtime=each_attempt(10),
     params:
         code=code_digest("summarise_quality"),
     script:

@@ -10,8 +10,8 @@ rule setup_container:
         "../envs/integration.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=each_attempt(1000),
+        runtime=each_attempt(10),
     params:
         frames=lambda wildcards: planned(wildcards).row.frames,
         chunk_frames=lambda wildcards: planned(wildcards).chunk_frames,

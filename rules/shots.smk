@@ -62,8 +62,8 @@ rule register_dark:
         "../envs/proposals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         detector=lambda wildcards: PLAN.darks[wildcards.key]["detector"],
         name=lambda wildcards: PLAN.darks[wildcards.key]["register_as"],

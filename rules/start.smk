@@ -25,6 +25,11 @@ def mendable(function):
     return call
 
 
+def each_attempt(amount):
+    """As much memory or time for the first attempt of a job, twice as much for the second, and so on."""
+    return lambda wildcards, attempt: attempt * amount
+
+
 @mendable
 def check_yaml(paths):
     """Refuse what is no YAML, with its line, and keys that stand twice, which Snakemake would merge."""

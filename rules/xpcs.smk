@@ -13,8 +13,8 @@ rule prepare_qmap:
         "../envs/integration.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=each_attempt(2000),
+        runtime=each_attempt(10),
     params:
         detector=lambda wildcards: qmap_settings(wildcards)["detector"],
         settings=qmap_detector,
@@ -76,7 +76,7 @@ rule summarise_frames:
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * planned_xpcs(wildcards).frames_memory_mb,
-        runtime=30,
+        runtime=each_attempt(30),
     params:
         settings=frame_checks,
         where=lambda wildcards: f"run {wildcards.run}, key reductions.{wildcards.xpcs}.frames",

@@ -16,7 +16,7 @@ import yaml
 from scatterflow.plan.left_over import cancel_left_over
 from tests.end_to_end.conftest import Project, environment, make_project, same_numbers
 
-from .toy_slurm import ToySlurm, missing_programs
+from .toy_slurm import SYSTEM_FILE, ToySlurm, missing_programs
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 TARGET = "results/two/x/result.nxs"
@@ -33,6 +33,9 @@ def slurm(tmp_path_factory) -> Iterator[ToySlurm]:
         pytest.skip("a toy Slurm is started by root only")
     if missing := missing_programs():
         pytest.skip(f"not installed: {', '.join(missing)}")
+    if SYSTEM_FILE.exists():
+        pytest.skip(f"there is a Slurm here already: {SYSTEM_FILE}")
+    SYSTEM_FILE.unlink(missing_ok=True)  # left by tests that were killed, it leads nowhere
     cluster = ToySlurm(tmp_path_factory.mktemp("toy") / "slurm")
     try:
         cluster.start()
@@ -55,17 +58,11 @@ def project(tmp_path) -> Project:
 
 
 def call(project: Project, slurm: ToySlurm, log: str) -> subprocess.Popen:
-    # Without accounting the queue itself is asked; `cores` is for local jobs alone.
-    command = [*project.command("--profile", "profiles/slurm", "--slurm-status-command", "squeue")]
     with open(project.path(log), "w") as stream:
         return subprocess.Popen(
-            [*command, TARGET],
+            project.command("--profile", "profiles/slurm", TARGET),
             cwd=project.folder,
-            env={
-                **slurm.environment,
-                **environment(),
-                "SLURM_CONF": slurm.environment["SLURM_CONF"],
-            },
+            env={**environment(), **slurm.commands},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
@@ -105,7 +102,7 @@ def test_faults_cost_time_and_nothing_else(project, slurm, tmp_path, monkeypatch
     process.send_signal(signal.SIGKILL)
     process.wait()
     slurm.start_node(node)
-    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    monkeypatch.setenv("SLURM_CONF", slurm.commands["SLURM_CONF"])
     left = slurm.squeue("%A")
 
     process = call(project, slurm, "second.log")
@@ -119,7 +116,7 @@ def test_faults_cost_time_and_nothing_else(project, slurm, tmp_path, monkeypatch
 
 
 def test_only_jobs_of_this_folder_are_cancelled(slurm, tmp_path, monkeypatch):
-    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    monkeypatch.setenv("SLURM_CONF", slurm.commands["SLURM_CONF"])
     uuid = "c0bb61ab-2a01-4bca-a9f4-c03878696c7f"
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     submitted = {}
@@ -142,7 +139,11 @@ def test_only_jobs_of_this_folder_are_cancelled(slurm, tmp_path, monkeypatch):
             "true",
         ]
         submitted[folder.name, name] = subprocess.run(
-            command, env=slurm.environment, capture_output=True, text=True, check=True
+            command,
+            env={**environment(), **slurm.commands},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
     expected = {submitted["here", uuid], submitted["here", f"beamtime_{uuid}"]}
     assert set(cancel_left_over(here)) == expected

@@ -1,6 +1,7 @@
 """A real Slurm of a few virtual nodes on this computer, in a folder of its own: for tests, as root.
 
-No accounting, no systemd, own ports and an own munge, so that a Slurm that runs here already is not touched.
+No accounting, no systemd, own ports and an own munge. It needs the system's configuration file, because
+Snakemake's executor hides SLURM_CONF from what it starts: where there is one already, it does not start.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun")
+SYSTEM_FILE = Path("/etc/slurm/slurm.conf")
 CONFIGURATION = """\
 ClusterName=toy
 SlurmctldHost={host}(127.0.0.1)
@@ -73,15 +75,16 @@ def _free_ports(number: int) -> list[int]:
 
 @dataclass
 class ToySlurm:
-    """A cluster; `environment` makes the commands of Slurm talk to it."""
+    """A cluster; `commands` is the environment that makes the commands of Slurm talk to it."""
 
     folder: Path
     nodes: int = 3
     memory_mb: int = 4000
-    environment: dict[str, str] = field(init=False, repr=False)
+    commands: dict[str, str] = field(init=False, repr=False)
 
     def start(self) -> None:
         """Start everything; raises RuntimeError with the end of a log if it does not come up."""
+        self.commands = {"PATH": _path(), "SLURM_CONF": str(self.folder / "slurm.conf")}
         self.folder.mkdir(parents=True)
         (self.folder / "state").mkdir()
         host = socket.gethostname().split(".")[0]
@@ -95,11 +98,8 @@ class ToySlurm:
             host=host, port=port, folder=self.folder, nodes="\n".join(lines)
         )
         (self.folder / "slurm.conf").write_text(text)
-        self.environment = {
-            **os.environ,
-            "PATH": _path(),
-            "SLURM_CONF": str(self.folder / "slurm.conf"),
-        }
+        SYSTEM_FILE.parent.mkdir(exist_ok=True)
+        SYSTEM_FILE.symlink_to(self.folder / "slurm.conf")
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
@@ -150,11 +150,13 @@ class ToySlurm:
         for path in [*self.folder.glob("slurmd.*.pid"), self.folder / "slurmctld.pid"]:
             self._kill(path, signal.SIGTERM)
         self._kill(self.folder / "munge.pid-file", signal.SIGTERM)
+        if SYSTEM_FILE.is_symlink() and SYSTEM_FILE.readlink() == self.folder / "slurm.conf":
+            SYSTEM_FILE.unlink()
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(
             command,
-            env=self.environment,
+            env={**os.environ, **self.commands},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

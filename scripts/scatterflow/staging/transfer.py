@@ -99,7 +99,9 @@ def deliver(
 ) -> Transferred:
     """Return all files of a folder to a place, those left out that its manifest says are there already."""
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}", "", "run the workflow first")
+        raise UserError(
+            f"there is no folder {folder}", "below the working folder", "run the workflow first"
+        )
     done = Transferred()
     tries = _Tries(place, attempts, pause_seconds, done, tell)
     marks = mark_folder(folder)
