@@ -383,6 +383,18 @@ def test_chunks_that_do_not_make_up_the_run(run, tmp_path):
             f"no shot of {SHOTS} passes the filters: light removes {SHOTS}",
             "detectors.tiles.statistics",
         ),
+        (
+            "filters",
+            {"light": {"type": "range", "variable": "tiles/ring_sum", "minimum": 1}},
+            "'tiles/ring_sum' is known only after the frames were summed",
+            "detectors.tiles.statistics.pumped, filters.light",
+        ),
+        (
+            "filters",
+            {"light": {"type": "expression", "expression": "camera_whole_sum > 0"}},
+            "'camera_whole_sum' is known only after",
+            "filters.light",
+        ),
     ],
 )
 def test_mistakes_are_told_and_leave_no_file(tmp_path, block, change, text, where):

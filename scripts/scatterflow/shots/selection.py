@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.shots.filters import apply_filters
+from scatterflow.errors import UserError
+from scatterflow.names import identifier
+from scatterflow.shots.filters import apply_filters, variables_of
 from scatterflow.shots.table import ShotTable
 from scatterflow.shots.variables import GROUP, computed
 
@@ -40,7 +42,27 @@ def passed_by_statistic(
                 continue
             place = f"{where}, detectors.{detector}.statistics.{name}"
             chosen = {title: filters[title] for title in statistic["filters"]}
+            for title, one in chosen.items():
+                _refuse_results(one, detectors, scalars, f"{place}, filters.{title}")
             judged = apply_filters(chosen, scalars, shots, f"{place}, filters")
             judged.require_some(place)
             found.setdefault(detector, {})[name] = judged.passed
     return found
+
+
+def _refuse_results(
+    settings: Mapping[str, Any],
+    detectors: Mapping[str, Any],
+    scalars: Mapping[str, np.ndarray],
+    where: str,
+) -> None:
+    """Refuse a filter that needs what only the reduction of the frames tells."""
+    known = {identifier(name) for name in scalars}
+    starts = tuple(f"{identifier(name)}_" for name in detectors)
+    for name in sorted(variables_of(settings)):
+        if identifier(name) not in known and identifier(name).startswith(starts):
+            raise UserError(
+                f"{name!r} is known only after the frames were summed",
+                where,
+                "statistics take filters of scalars; those of results are for cubes and calculations",
+            )
