@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Kernels are compiled once for all tests, and for the copies of the workflow that they make.
+os.environ["NUMBA_CACHE_DIR"] = str(REPOSITORY / ".numba_cache")
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,14 @@ would go on as it was wherever another file calls it. And it numbers its files b
 jobs write at once: one may then be given what another one compiled for frames of another type.
 
 Here each piece of compiled code has a file of its own, named by a digest of everything that it
-depends on: the text of all kernels, the types of the arguments, numba's version and the processor.
+depends on: the text of all kernels, the types of the arguments, numba's version and the processor. So
+copies of the workflow may share a folder: NUMBA_CACHE_DIR, where that is set, else it is beside the kernels.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,9 +35,22 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
         return njit(nogil=True, **options)(function)
     numbas = dispatcher._cache._cache_file
     dispatcher._cache._cache_file = _Files(
-        numbas._cache_path, dispatcher._cache._impl.filename_base, kernels_digest()
+        _folder(numbas._cache_path), dispatcher._cache._impl.filename_base, kernels_digest()
     )
     return dispatcher
+
+
+def _folder(own: str) -> str:
+    """Where compiled code is kept; own: numba's choice, another one for each copy of the workflow."""
+    shared = os.environ.get("NUMBA_CACHE_DIR")
+    if not shared:
+        return own
+    folder = Path(shared) / "scatterflow"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return own
+    return str(folder)
 
 
 @cache
