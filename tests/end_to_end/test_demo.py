@@ -41,7 +41,7 @@ def test_the_report_is_complete(demo):
     demo.run("--report", "results/report.html")
     text = demo.path("results/report.html").read_text(encoding="utf-8")
     plots = list(demo.path("results").glob("*/*/plots/*.png"))
-    assert len(plots) == 109
+    assert len(plots) == 137
     for path in plots:
         assert path.name in text, path
     for words in ("Scatterflow demo", "beam centre", "relative offset"):

@@ -79,6 +79,7 @@ def result_files(planned: PlannedReduction) -> list[str]:
             plots.append(f"{task.name}_corrections")
         if task.integration == checked and set(task.detectors) <= set(only or planned.detectors):
             checks.append(f"{folder}/{task.name}_rings.tsv")
+            plots.append(f"{task.name}_rings")
     analysis = []
     if planned.analysis:
         analysis.append(f"{folder}/analysis.nxs")
@@ -86,6 +87,7 @@ def result_files(planned: PlannedReduction) -> list[str]:
         plots += [f"{task}_views" for task in planned.analysis.viewed_tasks()]
         if planned.analysis.figures:
             plots.append("figures")
+    plots += [f"{detector}_geometry" for detector in refined_geometries(planned)]
     images = [f"{folder}/plots/{name}.png" for name in plots]
     refined = refined_geometries(planned).values()
     made = [*analysis, *images, *checks, *refined]
