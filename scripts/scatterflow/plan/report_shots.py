@@ -8,8 +8,15 @@ from scatterflow.plan.memory_cubes import (
     cube_file_memory_mb,
 )
 from scatterflow.plan.shots import PlannedShots
-from scatterflow.plan.targets import chunk_name, shots_files
+from scatterflow.plan.targets import FUNCTION_PLOTS, SHOT_PLOTS, chunk_name, shots_files
 
+FIGURES = (
+    *SHOT_PLOTS,
+    "filters",
+    "dark",
+    "mean_images",
+    *sorted({name for names in FUNCTION_PLOTS.values() for name in names}),
+)
 # Words of 16 bits, as X-ray laser cameras store them.
 STORED_BYTES = 2
 
@@ -37,7 +44,18 @@ def shots_jobs(reductions: list[PlannedShots]) -> dict[str, list[str]]:
         ],
         "bin_shots": [path for path in targets if "/cube_" in path and path.endswith(".nxs")],
         "calculate_shots": [path for path in targets if path.endswith("/analysis.nxs")],
+        **{f"plot_{name}": _plots(targets, name) for name in FIGURES},
+        "plot_cube": [path for path in targets if "/plots/cube_" in path],
     }
+
+
+def _plots(targets: list[str], name: str) -> list[str]:
+    """Figures of a kind, of the run or of its detectors."""
+    return [
+        path
+        for path in targets
+        if path.endswith((f"/plots/{name}.png", f"_{name}.png")) and "/plots/cube_" not in path
+    ]
 
 
 def shots_memory_mb(rule: str, reductions: list[PlannedShots]) -> float:
