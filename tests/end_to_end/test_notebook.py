@@ -28,17 +28,16 @@ def read() -> nbformat.NotebookNode:
 
 
 def texts(notebook: nbformat.NotebookNode) -> list[str]:
-    """What each cell of code printed and returned."""
+    """What each cell of code printed and returned; what is printed comes in pieces of any size."""
     told = []
     for cell in notebook.cells:
-        outputs = cell.get("outputs", [])
-        told.append(
-            "\n".join(
-                item["text"] if item.output_type == "stream" else item.data.get("text/plain", "")
-                for item in outputs
-                if item.output_type != "error"
-            )
-        )
+        text = ""
+        for item in cell.get("outputs", []):
+            if item.output_type == "stream":
+                text += item["text"]
+            elif item.output_type != "error":
+                text += "\n" + item.data.get("text/plain", "") + "\n"
+        told.append("\n".join(line for line in text.splitlines() if line.strip()))
     return told
 
 
