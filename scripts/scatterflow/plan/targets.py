@@ -117,7 +117,11 @@ def xpcs_files(planned: PlannedXpcs) -> list[str]:
 def shots_files(planned: PlannedShots) -> list[str]:
     """Small data, result, plots, and what is registered, of one shots reduction of one run."""
     folder = f"results/{planned.row.run}/{planned.name}"
-    files = [result_path(planned), f"{folder}/{planned.row.run}.h5"]
+    files = [
+        result_path(planned),
+        f"{folder}/{planned.row.run}.h5",
+        f"{folder}/plots/summary.tsv",
+    ]
     registered = [
         f"resources/darks/{planned.darks[detector]}.registered.json"
         for detector, settings in planned.reduction.detectors.items()
