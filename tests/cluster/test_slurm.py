@@ -32,7 +32,9 @@ def slurm(tmp_path_factory) -> Iterator[ToySlurm]:
     if os.geteuid() != 0:
         pytest.skip("a toy Slurm is started by root only")
     if not os.environ.get("SCATTERFLOW_TEST_SLURM"):
-        pytest.skip("set SCATTERFLOW_TEST_SLURM=1: it takes a computer's Slurm for itself, for minutes")
+        pytest.skip(
+            "set SCATTERFLOW_TEST_SLURM=1: it takes a computer's Slurm for itself, for minutes"
+        )
     if missing := missing_programs():
         pytest.skip(f"not installed: {', '.join(missing)}")
     if SYSTEM_FILE.exists():
