@@ -60,7 +60,7 @@ def write_calculations(
         file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": "scatterflow"})
         file.attrs["file_time"] = date
         entry = add_group(file, "entry", "NXentry", default=next(iter(settings)))
-        write_entry(entry, description, "calculations", date)
+        write_entry(entry, description, date, "calculations")
         for index, (name, own) in enumerate(settings.items(), start=1):
             group = add_group(entry, name, "NXdata", type=own["type"])
             write_array(group, "title", f"{name}: {own['type']}")

@@ -88,7 +88,7 @@ def write_cube(
         file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": "scatterflow"})
         file.attrs["file_time"] = date
         entry = add_group(file, "entry", "NXentry")
-        write_entry(entry, description, description["cube"], date)
+        write_entry(entry, description, date, description["cube"])
         for name in settings["quantities"]:
             values = cube_values(cube, result, name, settings["difference"])
             quantity = _of_small_data(small, shots, name)

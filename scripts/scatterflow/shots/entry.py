@@ -13,15 +13,20 @@ from scatterflow.files.provenance import raw_file_record, software
 
 if TYPE_CHECKING:
     from scatterflow.shots.small_data import SmallData
+    from scatterflow.shots.table import ShotTable
 
 
-def write_entry(entry: h5py.Group, description: Mapping[str, Any], title: str, date: str) -> None:
-    """Fields of an NXentry. description: run, reduction, sample, experiment; title: what is in the file."""
+def write_entry(
+    entry: h5py.Group, description: Mapping[str, Any], date: str, title: str | None = None
+) -> None:
+    """Fields of an NXentry. description: run, reduction, sample, experiment; title: what is in the file,
+    None: the run as a whole."""
     experiment = description["experiment"]
+    whole = f"{experiment['title']}: {description['run']}"
     add_fields(
         entry,
         {
-            "title": f"{experiment['title']}: {description['run']}, {title}",
+            "title": whole if title is None else f"{whole}, {title}",
             "entry_identifier": description["run"],
             "experiment_identifier": experiment.get("proposal") or None,
             "reduction_name": description["reduction"],
@@ -32,6 +37,16 @@ def write_entry(entry: h5py.Group, description: Mapping[str, Any], title: str, d
         add_fields(add_group(entry, f"user_{number}", "NXuser"), {"name": creator})
     sample = add_group(entry, "sample", "NXsample")
     add_fields(sample, {"name": description.get("sample") or "unknown"})
+
+
+def write_run_provenance(
+    parent: h5py.Group, table: ShotTable, description: Mapping[str, Any]
+) -> None:
+    """The group `provenance` of what is made of a run's frames: what its table and description tell."""
+    notes = add_group(parent, "provenance", "NXcollection")
+    told = {**table.provenance, "notes": table.notes, **description, "software": software()}
+    for name, value in told.items():
+        add_note(notes, name, value, name.replace("_", " "))
 
 
 def _provenance(small: SmallData) -> dict[str, Any]:

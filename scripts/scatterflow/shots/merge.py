@@ -30,12 +30,12 @@ import numpy as np
 from scatterflow.errors import UserError
 from scatterflow.files.hdf5 import dataset_names, reading, write_array, writing
 from scatterflow.files.hdf5_fields import write_large
-from scatterflow.files.nexus import add_group, add_note
-from scatterflow.files.provenance import now, software
+from scatterflow.files.provenance import now
 from scatterflow.progress import progress
 from scatterflow.shots.calibrated import CalibratedDetector
+from scatterflow.shots.entry import write_run_provenance
 from scatterflow.shots.filters import apply_filters
-from scatterflow.shots.small_data import FILTERS, LISTS
+from scatterflow.shots.small_data import FILTERS, LISTS, ONCE
 from scatterflow.shots.statistics import statistic_from_state
 from scatterflow.shots.sums import ShotSums
 from scatterflow.shots.table import ShotTable
@@ -81,14 +81,9 @@ def merge_shots(
             _write_configuration(file, detector, settings["detectors"][detector.name])
         where = f"run {description['run']}, key reductions.{description['reduction']}"
         scalars = _scalars(file, len(table.tags))
-        _write_variables(file, settings["variables"], scalars, f"{where}.variables")
-        scalars = _scalars(file, len(table.tags))
+        scalars |= _write_variables(file, settings["variables"], scalars, f"{where}.variables")
         _write_filters(file, settings["filters"], scalars, len(table.tags), f"{where}.filters")
-        notes = add_group(file, "provenance", "NXcollection")
-        for name, value in {**table.provenance, "notes": table.notes, **description}.items():
-            add_note(notes, name, value, name.replace("_", " "))
-        del notes["software"]
-        add_note(notes, "software", software(), "software")
+        write_run_provenance(file, table, description)
     return summed
 
 
@@ -270,9 +265,7 @@ def _parameters(functions: Mapping[str, Mapping[str, Any]], before: str = "") ->
 
 
 def _scalars(file: h5py.File, shots: int) -> dict[str, np.ndarray]:
-    """All numbers per shot, computed variables by their bare name as well."""
-    from scatterflow.shots.small_data import ONCE
-
+    """All numbers per shot, before variables are computed from them."""
     found: dict[str, np.ndarray] = {}
     for name in dataset_names(file):
         dataset = file[name]
@@ -280,8 +273,6 @@ def _scalars(file: h5py.File, shots: int) -> dict[str, np.ndarray]:
             continue
         if dataset.dtype.kind in "biuf" and name != "tag":
             found[name] = _measured(file, name)
-            if name.startswith(f"{GROUP}/"):
-                found[name.removeprefix(f"{GROUP}/")] = found[name]
     return found
 
 
@@ -297,9 +288,13 @@ def _measured(file: h5py.File, name: str) -> np.ndarray:
 
 def _write_variables(
     file: h5py.File, variables: Mapping[str, Any], scalars: Mapping[str, np.ndarray], where: str
-) -> None:
+) -> dict[str, np.ndarray]:
+    """Write computed variables; their values by path and by bare name."""
+    found: dict[str, np.ndarray] = {}
     for name, (values, unit) in compute_all(variables, scalars, where).items():
         write_array(file, f"{GROUP}/{name}", values, units=unit)
+        found[name] = found[f"{GROUP}/{name}"] = values
+    return found
 
 
 def _write_filters(

@@ -24,9 +24,10 @@ import numpy as np
 
 from scatterflow.files.hdf5 import write_array, writing
 from scatterflow.files.hdf5_fields import write_large
-from scatterflow.files.nexus import add_fields, add_group, add_note, add_process
+from scatterflow.files.nexus import add_fields, add_group, add_process
 from scatterflow.files.provenance import now, software
 from scatterflow.shots.calibrated import CalibratedDetector
+from scatterflow.shots.entry import write_entry, write_run_provenance
 from scatterflow.shots.images import ImageIndex, assemble, image_index, stacked_index
 from scatterflow.shots.merge import RunSums
 from scatterflow.shots.small_data import FILTERS, SmallData
@@ -77,11 +78,7 @@ def write_result(
         entry.attrs["default"] = "image" if shown else "shots"
         _write_filters(entry, small)
         _write_steps(entry, detectors, settings, date)
-        notes = add_group(entry, "provenance", "NXcollection")
-        for name, value in {**table.provenance, **description, "notes": table.notes}.items():
-            if name != "software":
-                add_note(notes, name, value, name.replace("_", " "))
-        add_note(notes, "software", software(), "software")
+        write_run_provenance(entry, table, description)
 
 
 def _write_entry(
@@ -93,23 +90,9 @@ def _write_entry(
 ) -> None:
     experiment = description["experiment"]
     start, stop = _times(table)
-    add_fields(
-        entry,
-        {
-            "title": f"{experiment['title']}: {description['run']}",
-            "entry_identifier": description["run"],
-            "experiment_identifier": experiment.get("proposal") or None,
-            "start_time": start,
-            "end_time": stop,
-            "reduction_name": description["reduction"],
-            "processed_time": date,
-            "number_of_shots": np.int64(small.shots),
-        },
-    )
-    for number, creator in enumerate(experiment.get("creators", ()), start=1):
-        add_fields(add_group(entry, f"user_{number}", "NXuser"), {"name": creator})
-    sample = add_group(entry, "sample", "NXsample")
-    add_fields(sample, {"name": description.get("sample") or "unknown"})
+    write_entry(entry, description, date)
+    shots = np.int64(small.shots)
+    add_fields(entry, {"start_time": start, "end_time": stop, "number_of_shots": shots})
     instrument = add_group(entry, "instrument", "NXinstrument")
     add_fields(instrument, {"name": experiment["beamline"]})
     source = add_group(instrument, "source", "NXsource")
