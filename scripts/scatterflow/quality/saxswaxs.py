@@ -25,7 +25,14 @@ from scatterflow.quality.frames import FrameCounts, frame_measures
 from scatterflow.quality.header import Stated, header_measures, stated_by_nexus
 from scatterflow.quality.history import against_history, too_short
 from scatterflow.quality.pixels import PixelSums, pixel_measures
-from scatterflow.quality.structure import Need, needs_of, problems, structure, text
+from scatterflow.quality.structure import (
+    Need,
+    analysis_problems,
+    needs_of,
+    problems,
+    structure,
+    text,
+)
 
 BLOCK_BYTES = 64_000_000
 SIGNIFICANT = 3.0
@@ -129,12 +136,8 @@ def _structure(file: h5py.File, analysis: str | Path | None) -> tuple[list[str],
         found.append("entry/instrument holds no detector with summed frames")
     if not tasks:
         found.append("entry holds no integration")
-    if analysis is not None:
-        own = [Need("entry/title")]
-        with reading(analysis) as fits:
-            found += [f"analysis.nxs: {fault}" for fault in problems(fits, own)]
-        needs += own
-    return found, len(needs)
+    more, looked_for = analysis_problems(analysis)
+    return [*found, *more], len(needs) + looked_for
 
 
 # Frames, pixels, header ----------------------------------------------------------------------------

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import h5py
 import numpy as np
 
+from scatterflow.files.hdf5 import reading
 from scatterflow.quality.checks import LISTED, Finding, unknown
 
 BLOCK = 4_000_000
@@ -86,6 +88,15 @@ def structure(found: Sequence[str], fields: int) -> Finding:
         f"The result is not whole: {'; '.join(found[:3])}{more}.",
         {"problems": list(found[:LISTED])},
     )
+
+
+def analysis_problems(path: str | Path | None) -> tuple[list[str], int]:
+    """Faults of the file of fits beside a result, and how many fields were looked for; path None: none."""
+    if path is None:
+        return [], 0
+    needs = [Need("entry/title")]
+    with reading(path) as fits:
+        return [f"analysis.nxs: {fault}" for fault in problems(fits, needs)], len(needs)
 
 
 def text(file: h5py.File, path: str) -> str:

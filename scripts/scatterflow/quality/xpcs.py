@@ -28,7 +28,7 @@ from scatterflow.quality.header import Stated, header_measures
 from scatterflow.quality.history import against_history
 from scatterflow.quality.photons import bin_photons, starvation, summed_pixels
 from scatterflow.quality.pixels import pixel_measures
-from scatterflow.quality.structure import Need, needs_of, problems, structure
+from scatterflow.quality.structure import Need, analysis_problems, needs_of, problems, structure
 from scatterflow.units import HC_KEV_METRE
 from scatterflow.xpcs.analysis_file import read_analysis
 from scatterflow.xpcs.correlation import Correlation
@@ -107,12 +107,8 @@ def _structure(file: h5py.File, analysis: str | Path | None) -> tuple[list[str],
             needs.append(Need(f"entry/correlation/{name}/c2", None, "some"))
             needs.append(Need(f"entry/correlation/{name}/g2", ("frames",), "some"))
     found = problems(file, needs)
-    if analysis is not None:
-        own = [Need("entry/title")]
-        with reading(analysis) as fits:
-            found += [f"analysis.nxs: {fault}" for fault in problems(fits, own)]
-        needs += own
-    return found, len(needs)
+    more, looked_for = analysis_problems(analysis)
+    return [*found, *more], len(needs) + looked_for
 
 
 def _counts(correlation: Correlation) -> FrameCounts:
