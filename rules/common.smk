@@ -7,7 +7,7 @@ from scatterflow.config.base import NAME_PATTERN
 from scatterflow.detectors.geometry import geometry_files
 from scatterflow.files.json import read_json
 from scatterflow.plan.build import build_plan
-from scatterflow.plan.code import code_digest
+from scatterflow.plan import code as library_code
 from scatterflow.plan.companions import applied_corrections, companion_names
 from scatterflow.plan.left_over import cancel_left_over
 from scatterflow.plan.lock import release_stale_locks
@@ -38,6 +38,11 @@ from scatterflow.plan.targets import (
 )
 from scatterflow.registry.pinned import pin_files
 from scatterflow.registry.pins import ensure_pins
+
+
+def code_digest(script):
+    """Code of the library that a script uses; asked for only when one of its jobs is there."""
+    return lambda wildcards: library_code.code_digest(script)
 
 
 @mendable
@@ -278,7 +283,9 @@ def source_code(script, reductions):
         # The SPEC source reads its frames through the readers of these two.
         used |= {"images", "hdf5"}
     unused = formats - used
-    return code_digest(script, frozenset(f"sources.{name}" for name in unused))
+    return library_code.code_digest(
+        script, frozenset(f"sources.{name}" for name in unused)
+    )
 
 
 def description(wildcards):

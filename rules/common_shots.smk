@@ -155,7 +155,9 @@ def shot_code(script):
         else:
             form = planned_shots(wildcards).source.format
         unused = everything - readers[form]
-        return code_digest(script, frozenset(f"sources.{name}" for name in unused))
+        return library_code.code_digest(
+            script, frozenset(f"sources.{name}" for name in unused)
+        )
 
     return digest
 

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from pydantic import BaseModel
 
+from scatterflow.config.descriptions import field_texts
 from scatterflow.config.document import (
     SECTIONS,
     configuration_schema,
@@ -67,8 +68,8 @@ def test_every_key_of_every_model_is_described():
     undescribed = [
         f"{model.__name__}.{key}"
         for model in models()
-        for key, field in model.model_fields.items()
-        if not (field.description or "").strip()
+        for key, text in field_texts(model).items()
+        if not text.strip()
     ]
     assert undescribed == []
 

@@ -107,7 +107,8 @@ class Model(BaseModel):
         extra="forbid",
         frozen=True,
         strict=True,
-        use_attribute_docstrings=True,
+        # A model is built with the one that holds it, not once more by itself.
+        defer_build=True,
         allow_inf_nan=False,
     )
 

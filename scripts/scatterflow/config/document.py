@@ -31,6 +31,7 @@ from scatterflow.config import (
     xpcs,
 )
 from scatterflow.config.base import NAME_PATTERN
+from scatterflow.config.descriptions import described, field_texts
 from scatterflow.config.expressions import FUNCTIONS, REDUCTIONS
 
 # Every block: where it stands, its model, and the model whose keys it shares (told there only).
@@ -225,7 +226,7 @@ def _call(name: str, count: int) -> str:
 
 def configuration_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the configuration file, for editors."""
-    schema = model.Configuration.model_json_schema()
+    schema = described(model.Configuration.model_json_schema(), model.Configuration)
     _close_mappings(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
@@ -254,6 +255,7 @@ def _section(title: str, block: type[BaseModel], base: type[BaseModel] | None) -
     schema = _schema(block)
     required = schema.get("required", [])
     known = base.model_fields if base else {}
+    texts = field_texts(block)
     lines = [f"### {title}", "", _one_line(schema["description"]), ""]
     lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     for key, field in schema["properties"].items():
@@ -261,7 +263,7 @@ def _section(title: str, block: type[BaseModel], base: type[BaseModel] | None) -
             continue
         kind = _escape(_kind(field))
         default = "**required**" if key in required else _default(field)
-        meaning = _escape(_one_line(block.model_fields[key].description or ""))
+        meaning = _escape(_one_line(texts[key]))
         lines.append(f"| `{key}` | {kind} | {default} | {meaning} |")
     return "\n".join([*lines, ""])
 

@@ -146,8 +146,6 @@ FILTERS: dict[str, type[Model]] = {
     "all, any": GroupFilter,
     "not": NotFilter,
 }
-GroupFilter.model_rebuild()
-NotFilter.model_rebuild()
 
 
 class StagePosition(Model):

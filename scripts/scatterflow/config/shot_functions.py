@@ -358,5 +358,3 @@ FUNCTIONS: dict[str, type[FunctionBase]] = {
     "fraction_hits": FractionHitsFunction,
     "fit_pulses": PulseFitFunction,
 }
-for _function in FUNCTIONS.values():
-    _function.model_rebuild()

@@ -29,31 +29,6 @@ _MALFORMED = (
 )
 
 
-class _Loader(yaml.SafeLoader):
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # Here and not at construction, where merged keys have been mixed in.
-        node = super().compose_mapping_node(anchor)
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
-                continue
-            if (key.tag, key.value) in seen:
-                raise _problem(f"the key {key.value!r} is given twice", key)
-            seen.add((key.tag, key.value))
-        return node
-
-    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
-        node = super().compose_scalar_node(anchor)
-        number = node.tag.endswith((":int", ":float"))
-        if number and node.style is None and _SURPRISING.match(node.value):
-            raise _problem(
-                f"{node.value} is a number in base 8 or 60 for YAML: "
-                "put it in quotes, or write the number without leading zeros",
-                node,
-            )
-        return node
-
-
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """A YAML file as a dict; raises UserError with line and column for anything malformed."""
     data = read_yaml_value(path)
@@ -90,19 +65,22 @@ def read_yaml_value(path: str | Path) -> Any:
 
 
 def _parse(text: str) -> Any:
-    loader = _Loader(text)
+    loader = yaml.CSafeLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
-        _refuse_blow_up(node)
+        _check(node)
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _refuse_blow_up(root: yaml.Node) -> None:
-    """Count the nodes with every alias written out; refuse circles and more than anyone writes."""
+def _check(root: yaml.Node) -> None:
+    """Refuse what YAML would read as something else, circles, and more than anyone writes.
+
+    Nodes are counted with every alias written out.
+    """
     counts: dict[int, int] = {}
     open_nodes: set[int] = set()
 
@@ -114,9 +92,12 @@ def _refuse_blow_up(root: yaml.Node) -> None:
         open_nodes.add(id(node))
         children: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
+            _refuse_keys_given_twice(node)
             children = [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             children = node.value
+        else:
+            _refuse_surprising_number(node)
         total = 1 + sum(map(count, children))
         if total > _MOST_NODES:
             raise _problem(f"more than {_MOST_NODES} values, aliases written out", node)
@@ -125,6 +106,28 @@ def _refuse_blow_up(root: yaml.Node) -> None:
         return total
 
     count(root)
+
+
+def _refuse_keys_given_twice(node: yaml.MappingNode) -> None:
+    # Of the nodes, not of what is made of them, where merged keys have been mixed in.
+    seen: set[tuple[str, str]] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+            continue
+        if (key.tag, key.value) in seen:
+            raise _problem(f"the key {key.value!r} is given twice", key)
+        seen.add((key.tag, key.value))
+
+
+def _refuse_surprising_number(node: yaml.ScalarNode) -> None:
+    number = node.tag.endswith((":int", ":float"))
+    plain = not node.style
+    if number and plain and _SURPRISING.match(node.value):
+        raise _problem(
+            f"{node.value} is a number in base 8 or 60 for YAML: "
+            "put it in quotes, or write the number without leading zeros",
+            node,
+        )
 
 
 def _problem(text: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
