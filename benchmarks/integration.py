@@ -226,7 +226,8 @@ def profiles_in_memory(size: Size = FULL) -> list[Row]:
             processes=size.processes,
         )
     for name in ("MultiGeometry", "fastest"):
-        _same_profiles(found["ours"], found[name], series, name == "MultiGeometry")
+        per_steradian = name == "MultiGeometry"
+        same_profiles(found["ours"], found[name], series, per_steradian=per_steradian)
     method = found["fastest"].result["method"]
     title = "Eiger 4M: 1-D with splitting and variance, frames in memory"
     mine = found["ours"]
@@ -254,7 +255,8 @@ def profiles_in_memory(size: Size = FULL) -> list[Row]:
     ]
 
 
-def _same_profiles(ours: Timing, peer: Timing, series: Series, per_steradian: bool) -> None:
+def same_profiles(ours: Timing, peer: Timing, series: Series, *, per_steradian: bool) -> None:
+    """Raise AssertionError where the peer's intensities or sigmas are not ours."""
     _, variance, normalisation = ours.result.named()["azimuthal"]
     scaled = ("azimuthal",) if per_steradian else ()
     intensity = {"azimuthal": peer.result["azimuthal"]}

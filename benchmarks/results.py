@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+from benchmarks.figures import draw_figures
 from benchmarks.measure import Timing, fastest, ratios
 from scatterflow.files.atomic import whole_file
 from scatterflow.files.json import read_json, write_json
@@ -35,7 +36,7 @@ class Row:
     ratio: peer's wall seconds / ours where the goal is `>=` (how many times faster), ours / peer's where it
     is `<=` (how many times longer); median of the rounds' ratios, spread their lowest and highest.
     seconds, peer_seconds: median wall seconds per `unit`, None where no time is compared; cpu_seconds
-    likewise. met: None without a goal.
+    likewise. met: None without a goal. curve, at: of a point of a curve, what was scaled and its value.
     """
 
     benchmark: str
@@ -52,6 +53,8 @@ class Row:
     peer_cpu_seconds: float | None
     unit: str
     note: str
+    curve: str | None = None
+    at: float | None = None
 
 
 def compare(
@@ -153,7 +156,14 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as a Markdown table; goals missed are shown as such."""
+    """Rows as a Markdown table; goals missed are shown as such. Points of curves stand in a second one."""
+    single = [row for row in rows if row.get("curve") is None]
+    curves = [row for row in rows if row.get("curve") is not None]
+    machines = ", ".join(dict.fromkeys(row["machine"] for row in rows))
+    return f"Machine: {machines}.\n\n{_lines(single)}" + (f"\n\n{_lines(curves)}" if curves else "")
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         f"| {' | '.join(COLUMNS)} |",
         f"|{' --- |' * len(COLUMNS)}",
@@ -169,14 +179,19 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{_time(row['cpu_seconds'])} / {_time(row['peer_cpu_seconds'])} | {row['note']} | "
             f"{row['date']} |"
         )
-    machines = ", ".join(dict.fromkeys(row["machine"] for row in rows))
-    return f"Machine: {machines}.\n\n" + "\n".join(lines)
+    return "\n".join(lines)
 
 
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+
+
+def show(rows: Sequence[Mapping[str, Any]], readme: Path) -> None:
+    """Table and pictures of all rows, the pictures in the folder `images` beside the table's file."""
+    write_table(readme, rows)
+    draw_figures(rows, readme.parent / "images")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -216,7 +231,7 @@ def run_benchmarks(
                 flush=True,
             )
         print(f"  took {time.perf_counter() - began:.0f} s", flush=True)
-        write_table(readme, merge_rows(results, rows))
+        show(merge_rows(results, rows), readme)
     return failed
 
 
@@ -225,11 +240,11 @@ def command_line(benchmarks: Mapping[str, Callable[..., list[Row]]], about: str)
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(benchmarks))
     parser.add_argument(
-        "--table", action="store_true", help="measure nothing, write the table anew"
+        "--table", action="store_true", help="measure nothing, write table and pictures anew"
     )
     chosen = parser.parse_args()
     if chosen.table:
-        write_table(README, _rows(RESULTS))
+        show(_rows(RESULTS), README)
         return 0
     names = chosen.names
     unknown = [name for name in names if name not in benchmarks]

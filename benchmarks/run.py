@@ -21,6 +21,7 @@ from benchmarks import (
     memory,
     portal,
     registry,
+    scaling,
     scheduling,
     shots,
     workflow,
@@ -39,6 +40,7 @@ BENCHMARKS = {
     **correlation_twotime.BENCHMARKS,
     **shots.BENCHMARKS,
     **accumulators.BENCHMARKS,
+    **scaling.BENCHMARKS,
 }
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -126,16 +127,15 @@ def scheduling(size: Size = FULL) -> list[Row]:
             ]
             rounds = 1 if chunks > 1_000 else min(3, size.rounds)
             found = measure(contestants, rounds, processes=size.processes)
-            rows.append(
-                compare(
-                    f"Dry run of {chunks} chunk jobs",
-                    "Snakemake alone, as many jobs of a toy rule",
-                    found["ours"],
-                    found["toy"],
-                    times="longer",
-                    unit="run",
-                )
+            row = compare(
+                f"Dry run of {chunks} chunk jobs",
+                "Snakemake alone, as many jobs of a toy rule",
+                found["ours"],
+                found["toy"],
+                times="longer",
+                unit="run",
             )
+            rows.append(replace(row, curve="jobs", at=chunks))
             if chunks == numbers[0]:
                 rows.append(_start_of_a_job(ours, size))
     return rows
