@@ -286,9 +286,26 @@ def test_what_can_be_overridden(data):
     assert found.reductions["swaxs"].integrations["azimuthal"].bins == 100
 
 
+def test_checks_of_a_run_are_overridden_where_the_configuration_has_none(data):
+    """`quality` is no block of names: what is left out has its defaults."""
+    data["overrides"] = [
+        {"runs": "1", "set": {"quality.xpcs.g2_baseline.on_violation": "fail"}},
+        {"runs": "2", "set": {"quality.stops_publication": ["structure"]}},
+    ]
+    found = RunConfigurations(data, "c.yaml")
+    assert found.for_run(row("1")).quality.xpcs.g2_baseline.on_violation == "fail"
+    assert found.for_run(row("1")).quality.xpcs.g2_baseline.limit == (0.95, 1.05)
+    assert found.for_run(row("2")).quality.stops_publication == ["structure"]
+    assert found.for_run(row("3")) is found.base
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        (
+            {"runs": "1", "set": {"quality.xpsc.structure.on_violation": "fail"}},
+            "did you mean 'xpcs'?",
+        ),
         ({"runs": "1", "set": {"experiment.title": "x"}}, "cannot be overridden"),
         ({"runs": "1", "set": {"raw": "/elsewhere"}}, "cannot be overridden"),
         ({"runs": "1", "set": {"": 1}}, "cannot be overridden"),

@@ -228,6 +228,8 @@ WRONG = [
     ("sources/tiff/scalars/i0/type", "scan_column", "not available in format 'images'"),
     ("sources/tiff/scalars/i0/name", DELETE, "needs a name"),
     ("sources/tiff/table", DELETE, "no `table` is given"),
+    ("sources/tiff/time_zone", "Europe", "unknown time zone 'Europe'"),
+    ("sources/tiff/time_zone", "../../etc/localtime", "unknown time zone"),
     ("sources/tiff/time_zone", "Europe/Pariss", "did you mean 'Europe/Paris'?"),
     ("detectors/saxs/shape", 20, "must be a list"),
     ("detectors/saxs/shape", [20], "the list is too short"),

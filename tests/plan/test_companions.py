@@ -174,6 +174,14 @@ def test_a_background_that_was_integrated_otherwise(
     assert "run 2" in caught.value.what
 
 
+def test_a_background_of_a_source_of_shots_is_told(configuration, corrections, plan_of):
+    corrections(**CHAIN)
+    configuration["sources"]["laser"] = {"format": "sacla"}
+    with pytest.raises(UserError, match="gives shots, not frames") as caught:
+        plan_of(SAMPLE, EMPTY | {"source": "laser"})
+    assert "run 2" in caught.value.where
+
+
 def test_thickness_may_differ(configuration, corrections, plan_of):
     corrections(**CHAIN)
     configuration["overrides"] = [

@@ -83,6 +83,18 @@ def test_gaps_are_counted_and_told(tmp_path):
     assert row["notes"] == ["6 files of detector saxs are missing: number 2, 3, 5, 6, 7, ..."]
 
 
+def test_dates_in_the_names_are_no_numbers_of_frames(tmp_path):
+    """They are far apart: to count what lies between takes no time, and a run of so many is no run."""
+    write_images(tmp_path, "ice_0.tif", "ice_20260115120000.tif")
+    rows = found(tmp_path, series=SERIES | {"frames": {"saxs": "{raw}_{frame}.tif"}})
+    assert only(rows)["notes"] == [
+        "20260115119999 files of detector saxs are missing: number 1, 2, 3, 4, 5, ..."
+    ]
+    added, _, notes = extend_run_table(tmp_path / "runs.tsv", rows)
+    assert added == []
+    assert "ice: 20260115120001 frames cannot be one run; not added" in notes
+
+
 def test_series_from_another_number_is_not_this_source(tmp_path):
     write_images(tmp_path, "water_0001.tif", "water_0002.tif")
     row = only(found(tmp_path, series=SERIES))

@@ -54,6 +54,13 @@ def plan(pump, plan_of):
     return lambda *more: plan_of(run, dark, frames, *more)
 
 
+def test_a_dark_run_of_a_source_that_is_not_configured(pump, plan_of):
+    run = {"run": "7", "reduction": "pump", "source": "sacla", "raw": "r7", "frames": FRAMES}
+    with pytest.raises(UserError, match="source 'scala' is not configured") as caught:
+        plan_of(run, {**run, "run": "dark", "reduction": "", "source": "scala"})
+    assert "run dark" in caught.value.where
+
+
 def test_chunks_cover_the_run_once(plan):
     planned = plan().find_shots("7", "pump")
     assert planned.chunks == [(0, 10), (10, 20), (20, 25)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     WithJsonSchema,
     model_validator,
 )
@@ -82,12 +84,31 @@ def _exponent(value: Any) -> Any:
     return float(value) if isinstance(value, str) and _EXPONENT.match(value) else value
 
 
-def _pairs_as_tuple(value: Any) -> Any:
+def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def on_or_off(value: Any) -> Any:
+    """on and off, which YAML reads as true and false, as the words that were written."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+def check_limits(minimum: float | None, maximum: float | None) -> None:
+    """Raise ValueError unless limits ascend; None: there is none."""
+    if minimum is not None and maximum is not None and not minimum < maximum:
+        raise ValueError(f"minimum ({minimum:g}) must be below maximum ({maximum:g})")
+
+
+def _check_edges(edges: list[float]) -> list[float]:
+    for low, high in pairwise(edges):
+        if not low < high:
+            raise ValueError(f"edges must ascend, got {low:g} before {high:g}")
+    return edges
 
 
 Exponent = BeforeValidator(_exponent)  # stands last, so that limits act on the number
 Number = Annotated[float, Exponent]
+Positive = Annotated[float, Field(gt=0), Exponent]
 Name = Annotated[
     str,
     AfterValidator(check_name),
@@ -97,7 +118,9 @@ Text = Annotated[str, AfterValidator(check_text)]
 _PATH_SCHEMA = WithJsonSchema({"type": "string", "minLength": 1, "format": "path"})
 FilePath = Annotated[str, AfterValidator(check_path), _PATH_SCHEMA]
 RelativePath = Annotated[str, AfterValidator(check_relative_path), _PATH_SCHEMA]
-Pair = Annotated[tuple[Number, Number], BeforeValidator(_pairs_as_tuple)]
+Edges = Annotated[list[Number], Field(min_length=2), AfterValidator(_check_edges)]
+AsTuple = BeforeValidator(_as_tuple)  # YAML has lists only
+Pair = Annotated[tuple[Number, Number], AsTuple]
 
 
 class Model(BaseModel):

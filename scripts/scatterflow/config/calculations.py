@@ -7,8 +7,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from scatterflow.config.base import Exponent, Model, Name, Number, refuse_alike
-from scatterflow.config.cubes import Bins, Edges, check_edges
+from scatterflow.config.base import (
+    Edges,
+    Exponent,
+    Model,
+    Name,
+    Number,
+    check_limits,
+    refuse_alike,
+)
+from scatterflow.config.cubes import Bins
 from scatterflow.config.shot_filters import Variable
 
 Shots = Annotated[int, Field(ge=1, le=10_000)]
@@ -30,13 +38,9 @@ class FixedBins(Model):
     def _bins_are_told_once(self) -> FixedBins:
         if (self.edges is None) == (self.bins is None):
             raise ValueError("bins: give either `bins` or `edges`")
-        if self.edges is not None:
-            check_edges(self.edges)
-            if self.minimum is not None or self.maximum is not None:
-                raise ValueError("edges: they have limits; leave minimum and maximum out")
-        low, high = self.minimum, self.maximum
-        if low is not None and high is not None and not low < high:
-            raise ValueError(f"minimum ({low:g}) must be below maximum ({high:g})")
+        if self.edges is not None and (self.minimum is not None or self.maximum is not None):
+            raise ValueError("edges: they have limits; leave minimum and maximum out")
+        check_limits(self.minimum, self.maximum)
         return self
 
 
@@ -160,9 +164,7 @@ class QuantilesCalculation(Calculation):
 
     @model_validator(mode="after")
     def _limits_ascend(self) -> QuantilesCalculation:
-        low, high = self.minimum, self.maximum
-        if low is not None and high is not None and not low < high:
-            raise ValueError(f"minimum ({low:g}) must be below maximum ({high:g})")
+        check_limits(self.minimum, self.maximum)
         return self
 
 

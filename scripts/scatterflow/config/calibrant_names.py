@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 
 _ALIASES = {
     "AgBh": ("agbeh", "silver behenate", "ag behenate", "silver docosanoate"),
@@ -60,26 +61,28 @@ def find_calibrant(sample_name: str | None) -> str | None:
     The whole name must match one of the names in use (`LaB6`, `Silver Behenate`, `SRM 640e`, ...);
     case, blanks, `_` and `-` do not matter. Does not import pyFAI: cheap enough for planning.
     """
-    return _calibrant_by_name().get(_bare(sample_name or ""))
+    calibrant, _ = _names_in_use().get(_bare(sample_name or ""), (None, ""))
+    return calibrant
 
 
 def nearest_calibrant(sample_name: str) -> str | None:
     """The name of a calibrant that a sample's name is a slip of, None if it is one or is unlike all."""
-    bare = _bare(sample_name)
-    names = {_bare(alias): alias for key, aliases in _ALIASES.items() for alias in (key, *aliases)}
+    bare, names = _bare(sample_name), _names_in_use()
     if len(bare) < 4 or bare in names:
         return None
     near = get_close_matches(bare, [name for name in names if len(name) >= 4], n=1, cutoff=0.85)
-    return names[near[0]] if near else None
+    return names[near[0]][1] if near else None
 
 
 def _bare(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter not in " _-\t")
 
 
-def _calibrant_by_name() -> dict[str, str]:
+@cache
+def _names_in_use() -> dict[str, tuple[str, str]]:
+    """(calibrant, name as it is written) by bare name; a plan asks for every run."""
     return {
-        _bare(alias): calibrant
+        _bare(alias): (calibrant, alias)
         for calibrant, aliases in _ALIASES.items()
         for alias in (calibrant, *aliases)
     }

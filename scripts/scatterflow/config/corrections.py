@@ -12,10 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from scatterflow.config.base import Exponent, FilePath, Model, Name, Pair
+from scatterflow.config.base import Exponent, FilePath, Model, Name, Pair, Positive
 from scatterflow.frame_selection import check_frames
 
-Positive = Annotated[float, Field(gt=0), Exponent]
 NotNegative = Annotated[float, Field(ge=0), Exponent]
 Fraction = Annotated[float, Field(ge=0, lt=1), Exponent]
 ReadingUncertainty = Literal["none", "counting"] | Fraction

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from scatterflow.config.base import Exponent, Model, Name, Number
+from scatterflow.config.base import (
+    Edges,
+    Exponent,
+    Model,
+    Name,
+    Number,
+    check_limits,
+    on_or_off,
+)
 from scatterflow.config.shot_filters import Variable
 from scatterflow.errors import suggestion
 from scatterflow.names import identifier
 
 Bins = Annotated[int, Field(ge=1, le=1_000_000)]
-Edges = Annotated[list[Number], Field(min_length=2)]
-
-
-def _on_or_off(value: Any) -> Any:
-    # YAML reads on and off as true and false.
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 def _kind_names(value: Any) -> Any:
     return (
-        {_on_or_off(key): item for key, item in value.items()} if isinstance(value, dict) else value
+        {on_or_off(key): item for key, item in value.items()} if isinstance(value, dict) else value
     )
 
 
-KindName = Annotated[Name, BeforeValidator(_on_or_off)]
-
-
-def check_edges(edges: list[float]) -> None:
-    """Raise ValueError unless edges ascend."""
-    for low, high in pairwise(edges):
-        if not low < high:
-            raise ValueError(f"edges: must ascend, got {low:g} before {high:g}")
+KindName = Annotated[Name, BeforeValidator(on_or_off)]
 
 
 RESERVED_NAMES = {
@@ -75,10 +68,7 @@ class LinearAxis(CubeAxis):
 
     @model_validator(mode="after")
     def _limits_ascend(self) -> LinearAxis:
-        low = -math.inf if self.minimum is None else self.minimum
-        high = math.inf if self.maximum is None else self.maximum
-        if not low < high:
-            raise ValueError(f"minimum ({low:g}) must be below maximum ({high:g})")
+        check_limits(self.minimum, self.maximum)
         return self
 
 
@@ -89,11 +79,6 @@ class EdgesAxis(CubeAxis):
     """Bins between given edges."""
     edges: Edges
     """Edges, ascending; the last one is included."""
-
-    @model_validator(mode="after")
-    def _edges_ascend(self) -> EdgesAxis:
-        check_edges(self.edges)
-        return self
 
 
 class QuantilesAxis(CubeAxis):

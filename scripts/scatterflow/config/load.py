@@ -21,6 +21,8 @@ __all__ = ["RunConfigurations", "read_yaml", "validate"]
 
 # Blocks of the configuration that may differ from run to run.
 OVERRIDABLE = ("detectors", "reductions", "sources", "chunks", "quality")
+# Of these the next key is a name: one that is not there is a slip of the pen.
+NAMED = ("detectors", "reductions", "sources")
 
 
 def validate(data: dict[str, Any], origin: str) -> Configuration:
@@ -156,19 +158,18 @@ def _set(data: dict[str, Any], key: str, value: Any, where: str) -> None:
             f"{shortened(key)} cannot be overridden by run", where, f"{', '.join(OVERRIDABLE)} can"
         )
     node: Any = data
-    depth = 0
+    depth, names_at = 0, 1 if parts[0] in NAMED else None
     while len(parts) > 1:
         part, parts = _next_part(node, parts)
         if not parts:
             parts = [part]
             break
-        node = _enter(node, part, depth, key, where)
+        node = _enter(node, part, depth == names_at, key, where)
         depth += 1
     last = parts[0]
     if isinstance(node, list):
         node[_position(node, last, key, where)] = value
-    elif depth == 1 and node is not data.get("chunks") and last not in node:
-        # A new detector or reduction for some runs only is a slip of the pen.
+    elif depth == names_at and last not in node:
         raise UserError(f"{shortened(key)}: there is no {last!r}", where, suggestion(last, node))
     else:
         node[last] = value
@@ -183,13 +184,13 @@ def _next_part(node: Any, parts: list[str]) -> tuple[str, list[str]]:
     return parts[0], parts[1:]
 
 
-def _enter(node: Any, part: str, depth: int, key: str, where: str) -> Any:
+def _enter(node: Any, part: str, is_name: bool, key: str, where: str) -> Any:
     if isinstance(node, list):
         inner = node[_position(node, part, key, where)]
     else:
         if node.get(part) is None:
             # An optional block that is left out may be filled in, a detector or reduction not.
-            if depth == 1:
+            if is_name:
                 raise UserError(
                     f"{shortened(key)}: there is no {part!r}", where, suggestion(part, node)
                 )

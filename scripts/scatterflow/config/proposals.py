@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scatterflow.config.base import Exponent, Model, Name, Number, Text
+from scatterflow.config.base import Exponent, Model, Name, Number, Positive, Text
 
-Positive = Annotated[float, Field(gt=0), Exponent]
 Fraction = Annotated[float, Field(gt=0, lt=1), Exponent]
 Side = Annotated[int, Field(ge=3, le=99)]
 Bins = Annotated[int, Field(ge=1, le=100_000)]

@@ -11,7 +11,6 @@ from scatterflow.config.base import check_name, check_relative_path, check_text
 from scatterflow.errors import UserError, from_os_error, shortened, suggestion
 
 REQUIRED_COLUMNS = ("run", "reduction", "source", "raw", "frames")
-OPTIONAL_COLUMNS = ("sample", "background", "dark")
 # Stand beside the runs in results/.
 RESERVED_NAMES = ("catalogue", "maps", "report.html")
 MOST_FRAMES = 100_000_000

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from scatterflow.config.base import Exponent, Model, Number, Text
+from scatterflow.config.base import Exponent, Model, Number, Text, on_or_off
 from scatterflow.config.expressions import ExpressionError, compile_expression
 
 Variable = Annotated[Text, Field(min_length=1)]
@@ -22,11 +22,6 @@ def _check_expression(text: str) -> str:
 
 
 ExpressionText = Annotated[Text, AfterValidator(_check_expression)]
-
-
-def _laser_state(value: object) -> object:
-    # YAML reads on and off as true and false.
-    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
 class RangeFilter(Model):
@@ -70,7 +65,7 @@ class LaserFilter(Model):
 
     type: Literal["laser"]
     """Optical laser on or off."""
-    state: Annotated[Literal["on", "off"], BeforeValidator(_laser_state)]
+    state: Annotated[Literal["on", "off"], BeforeValidator(on_or_off)]
     """Which shots pass."""
     variable: Variable = "lightStatus/laser"
     """1 on, 0 off, -1 not known."""

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from scatterflow.config.base import Exponent, FilePath, Model, Name, Number, Pair
+from scatterflow.config.base import (
+    AsTuple,
+    Edges,
+    Exponent,
+    FilePath,
+    Model,
+    Name,
+    Number,
+    Pair,
+    Positive,
+)
 
-Positive = Annotated[float, Field(gt=0), Exponent]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Place = Annotated[int, Field(ge=0)]
-Span = Annotated[
-    tuple[Place, Count], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
-]
-Limit = (
-    Number
-    | Annotated[
-        tuple[Number | None, Number | None],
-        BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v),
-    ]
-)
-Edges = Annotated[list[Number], Field(min_length=2)]
+
+
+def _checked_span(span: tuple[int, int]) -> tuple[int, int]:
+    if not span[0] < span[1]:
+        raise ValueError(f"give [first, one after the last], got {list(span)}")
+    return span
+
+
+Span = Annotated[tuple[Place, Count], AsTuple, AfterValidator(_checked_span)]
+Limit = Number | Annotated[tuple[Number | None, Number | None], AsTuple]
 
 
 class FunctionBase(Model):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from scatterflow.config.base import (
+    AsTuple,
     Exponent,
     FilePath,
     Model,
     Name,
     Number,
     Pair,
+    Positive,
     Text,
     refuse_alike,
 )
@@ -27,15 +29,11 @@ from scatterflow.sum_names import recipe
 RESERVED = ("sums", "userdatacfg", "provenance", "filters", "variables", "damage", "tag")
 """Groups of the small data file that detectors stand beside, in lower case."""
 
-Positive = Annotated[float, Field(gt=0), Exponent]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 StoredName = Annotated[Text, Field(min_length=1)]
 
 
-BlockSize = Annotated[
-    tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]],
-    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
-]
+BlockSize = Annotated[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], AsTuple]
 
 
 class LightRuleSettings(Model):

@@ -70,11 +70,14 @@ FORMATS_OF_KEY = {
 
 
 def _check_time_zone(name: str) -> str:
-    if name not in zoneinfo.available_timezones():
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        # Only now: to list them all takes longer than the rest of the configuration.
+        known = zoneinfo.available_timezones()
         raise ValueError(
-            f"unknown time zone {shortened(name)}: "
-            f"{suggestion(name, zoneinfo.available_timezones())}"
-        )
+            f"unknown time zone {shortened(name)}: {suggestion(name, known)}"
+        ) from None
     return name
 
 

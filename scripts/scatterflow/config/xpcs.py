@@ -6,13 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from scatterflow.config.base import Exponent, Model, Name, Number, Pair, Text, refuse_alike
+from scatterflow.config.base import (
+    Exponent,
+    Model,
+    Name,
+    Number,
+    Pair,
+    Positive,
+    Text,
+    refuse_alike,
+)
 from scatterflow.config.qmap import QMapSettings
 from scatterflow.errors import suggestion
 from scatterflow.frame_selection import check_frames
 
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
-Positive = Annotated[float, Field(gt=0), Exponent]
 Ascending = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from scatterflow.config.base import MERGED
-from scatterflow.config.calibrant_names import nearest_calibrant
 from scatterflow.config.load import RunConfigurations
 from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow, check_references, read_run_table
@@ -22,6 +22,7 @@ from scatterflow.plan.checks import (
     check_names,
     check_source,
     check_task_names,
+    nearly_calibrants,
 )
 from scatterflow.plan.chunks import (
     FrameLoad,
@@ -168,6 +169,7 @@ class Plan:
     shots: those of technique `shots`; darks: parameters of what is made of their dark runs.
     pins: masks of the registry that are needed, by the file that says which version is used.
     notes: what looks odd but may be meant.
+    once: what is worked out once for all runs that share it, by what it depends on.
     """
 
     configuration: Configuration
@@ -182,6 +184,12 @@ class Plan:
     shots: dict[tuple[str, str], PlannedShots] = field(default_factory=dict)
     darks: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    once: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def order(self) -> dict[str, int]:
+        """Place of each run in the run table, from 0."""
+        return {run: place for place, run in enumerate(self.rows)}
 
     def find(self, run: str, reduction: str) -> PlannedReduction:
         """One planned reduction; raises UserError with the nearest name if there is none."""
@@ -217,9 +225,11 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
     base = configurations.base
     rows = read_run_table(base.runs)
     plan = Plan(configuration=base, rows={row.run: row for row in rows})
+    names = set(base.sources), set(base.reductions), set(plan.rows)
+    for row in rows:
+        check_references(row, *names, base.runs)
     for row in rows:
         configuration = configurations.for_run(row)
-        check_references(row, set(base.sources), set(base.reductions), set(plan.rows), base.runs)
         for name in row.reductions:
             technique = configuration.reductions[name].technique
             check_source(configuration, row, name)
@@ -232,53 +242,33 @@ def build_plan(data: dict[str, Any], origin: str = "config/config.yaml") -> Plan
                 plan.reductions[row.run, name] = _plan_reduction(plan, row, name, configuration)
     plan.maps = plan_maps(base, plan.reductions)
     plan.notes += [note for found in plan.maps.values() for note in found.notes]
-    add_companions(
-        plan,
-        lambda row, name: replace(
-            _plan_reduction(plan, row, name, configurations.for_run(row)), delivers=False
-        ),
-    )
+    add_companions(plan, partial(_plan_companion, plan, configurations))
     check_absolute(plan)
-    plan.notes += configurations.unused_overrides() + _nearly_calibrants(rows)
+    plan.notes += configurations.unused_overrides() + nearly_calibrants(rows)
+    plan.once.clear()  # the id of a configuration that is gone may be that of another
     return plan
 
 
-def _nearly_calibrants(rows: list[RunRow]) -> list[str]:
-    """Samples whose name is nearly that of a calibrant: their rings will not be checked."""
-    notes = []
-    for sample in dict.fromkeys(row.sample for row in rows):
-        meant = nearest_calibrant(sample)
-        if meant is not None:
-            notes.append(
-                f"sample {sample!r} is not checked as a calibrant; if it is one, did you mean {meant!r}?"
-            )
-    return notes
+def _plan_companion(
+    plan: Plan, configurations: RunConfigurations, row: RunRow, name: str
+) -> PlannedReduction:
+    """A run that is only integrated, for others to be corrected with."""
+    configuration = configurations.for_run(row)
+    check_source(configuration, row, name)
+    return replace(_plan_reduction(plan, row, name, configuration), delivers=False)
 
 
 def _plan_reduction(
     plan: Plan, row: RunRow, name: str, configuration: Configuration
 ) -> PlannedReduction:
+    tasks = _plan_tasks(plan, row, name, configuration)
     reduction: Any = configuration.reductions[name]
     source: Any = configuration.sources[row.source]
-    available = source.frames
-    tasks = []
-    for title, integration in reduction.integrations.items():
-        together = [item for item in integration.detectors or available if item in available]
-        if integration.merge:
-            check_merged(together, title, name, row.run)
-        for detector in together:
-            tasks.append(_plan_task(plan, configuration, detector, title, integration, together))
-    if not tasks:
-        raise UserError(
-            f"reduction {name!r} integrates none of the detectors that source {row.source!r} has",
-            f"run table {configuration.runs}, run {row.run}",
-            f"detectors of the source: {', '.join(available)}",
-        )
     shown = shown_tasks(tasks, reduction.integrations)
-    check_task_names([*tasks, *(task for task in shown if task.merged)], available, row, name)
+    check_task_names([*tasks, *(task for task in shown if task.merged)], source.frames, row, name)
     check_names(reduction, source.scalars, row, name)
     detectors = tuple(
-        detector for detector in available if any(t.detector == detector for t in tasks)
+        detector for detector in source.frames if any(t.detector == detector for t in tasks)
     )
     load = _frame_load(configuration, reduction.integrations, detectors, tasks)
     planned = PlannedReduction(
@@ -286,7 +276,7 @@ def _plan_reduction(
         name=name,
         configuration=configuration,
         detectors=detectors,
-        tasks=tuple(tasks),
+        tasks=tasks,
         masks={detector: plan_mask(plan, configuration, detector) for detector in detectors},
         chunk_frames=frames_per_chunk(
             row.frames,
@@ -315,13 +305,45 @@ def _plan_reduction(
 
 def plan_mask(plan: Plan, configuration: Configuration, detector: str) -> str:
     """Key of a detector's composite mask, its parameters noted in the plan."""
+    shared = ("mask", id(configuration), detector)
+    if shared in plan.once:
+        return plan.once[shared]
     used = ("shape", "geometry", "orientation", "masks", "most_masked", "dark", "flat")
     settings = configuration.detectors[detector].model_dump(include=set(used))
     settings["masks"] = plan_pins(plan.pins, settings["masks"], detector)
     parameters = {"detector": detector, **settings}
     key = f"{detector[:KEY_NAME_LENGTH]}-{value_digest(parameters)}"
     plan.masks[key] = parameters
+    plan.once[shared] = key
     return key
+
+
+def _plan_tasks(
+    plan: Plan, row: RunRow, name: str, configuration: Configuration
+) -> tuple[IntegrationTask, ...]:
+    """The integrations of each detector, their weights noted in the plan."""
+    shared = ("tasks", id(configuration), row.source, name)
+    if shared in plan.once:
+        return plan.once[shared]
+    source: Any = configuration.sources[row.source]
+    reduction: Any = configuration.reductions[name]
+    tasks = []
+    for title, integration in reduction.integrations.items():
+        together = [
+            item for item in integration.detectors or source.frames if item in source.frames
+        ]
+        if integration.merge:
+            check_merged(together, title, name, row.run)
+        for detector in together:
+            tasks.append(_plan_task(plan, configuration, detector, title, integration, together))
+    if not tasks:
+        raise UserError(
+            f"reduction {name!r} integrates none of the detectors that source {row.source!r} has",
+            f"run table {configuration.runs}, run {row.run}",
+            f"detectors of the source: {', '.join(source.frames)}",
+        )
+    plan.once[shared] = tuple(tasks)
+    return plan.once[shared]
 
 
 def _plan_task(
@@ -357,7 +379,7 @@ def _frame_load(
     configuration: Configuration,
     integrations: dict[str, Any],
     detectors: tuple[str, ...],
-    tasks: list[IntegrationTask],
+    tasks: Sequence[IntegrationTask],
 ) -> FrameLoad:
     pixels = {name: math.prod(configuration.detectors[name].shape) for name in detectors}
     robust = [pixels[task.detector] for task in tasks if integrations[task.integration].robust]

@@ -1,4 +1,4 @@
-"""What is wrong with a planned reduction, told before anything runs."""
+"""What is wrong with a planned reduction, or looks odd, told before anything runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from scatterflow.config.base import NAME_LENGTH
+from scatterflow.config.calibrant_names import nearest_calibrant
 from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow
 from scatterflow.config.sources import SourceConfig
@@ -104,3 +105,15 @@ def check_source(configuration: Configuration, row: RunRow, name: str) -> None:
             f"run table {configuration.runs}, run {row.run}",
             f"sources for it: {', '.join(fitting) or 'none is configured'}",
         )
+
+
+def nearly_calibrants(rows: list[RunRow]) -> list[str]:
+    """Samples whose name is nearly that of a calibrant: their rings will not be checked."""
+    notes = []
+    for sample in dict.fromkeys(row.sample for row in rows):
+        meant = nearest_calibrant(sample)
+        if meant is not None:
+            notes.append(
+                f"sample {sample!r} is not checked as a calibrant; if it is one, did you mean {meant!r}?"
+            )
+    return notes

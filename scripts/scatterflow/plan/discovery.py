@@ -17,7 +17,7 @@ from typing import Any
 
 from scatterflow.config.base import check_name
 from scatterflow.config.model import Configuration
-from scatterflow.config.runs import REQUIRED_COLUMNS, read_run_table
+from scatterflow.config.runs import MOST_FRAMES, REQUIRED_COLUMNS, read_run_table
 from scatterflow.config.sources import SourceConfig
 from scatterflow.files.atomic import write_bytes
 from scatterflow.plan.discovery_events import event_acquisitions
@@ -170,6 +170,7 @@ def extend_run_table(
     started = _has_header(before)
     header, there, names = _existing(path) if started else (NEW_HEADER, {}, set())
     known = {key: run for key, (run, _) in there.items()} | _commented_out(before, header)
+    patterns = [(*key, run) for key, (run, _) in there.items() if set(key[1]) & set("*?[")]
     added, unchanged, notes, lines = [], [], [], []
     for row in rows:
         key = (row["source"], row["raw"])
@@ -178,8 +179,10 @@ def extend_run_table(
         elif key in known:
             unchanged.append(known[key])
             notes += _count_differs(row, there.get(key))
-        elif run := _part_of(row, there):
+        elif run := _part_of(row, patterns):
             unchanged.append(run)
+        elif row["frames"] > MOST_FRAMES:
+            notes.append(f"{row['raw']}: {row['frames']} frames cannot be one run; not added")
         elif row["raw"] != row["raw"].strip():
             notes.append(f"{row['raw']!r} begins or ends in a space: rename it; not added")
         elif row["named_by_path"] and row["run"].lower() in names:
@@ -218,9 +221,12 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter="\t"))]
 
 
-def _part_of(row: Mapping[str, Any], there: Mapping[tuple[str, str], tuple[str, int]]) -> str:
-    """The run whose `raw` is a pattern of several files, this one among them; else ""."""
-    for (source, raw), (run, _) in there.items():
+def _part_of(row: Mapping[str, Any], patterns: Iterable[tuple[str, str, str]]) -> str:
+    """The run whose `raw` is a pattern of several files, this one among them; else "".
+
+    patterns: (source, raw, run) of the table.
+    """
+    for source, raw, run in patterns:
         # A * of the run table means part of a file's name, never of a folder's.
         folder, _, name = raw.rpartition("/")
         found_folder, _, found_name = row["raw"].rpartition("/")

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -317,11 +318,11 @@ def _image_run(
             return None  # numbered from another number: not the series that this source reads
         last = _frames_in_image(root / paths[numbers[-1]]) if per_file > 1 else 1
         counts[detector] = (numbers[-1] - first) * per_file + last
-        missing = gaps(numbers)
+        missing = sum(map(len, found := list(gaps(numbers))))
         if missing:
+            shown = list(islice(chain.from_iterable(found), MOST_LISTED + 1))
             notes.append(
-                f"{len(missing)} files of detector {detector} are missing: number "
-                f"{_listed(missing)}"
+                f"{missing} files of detector {detector} are missing: number {_listed(shown)}"
             )
     if not all(counts.values()):
         return None

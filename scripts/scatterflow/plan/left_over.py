@@ -49,7 +49,8 @@ def _left_over(folder: Path) -> list[str]:
         return []
     found: dict[str, None] = {}
     for line in _answer(["squeue", "--me", "--noheader", "--format=%F|%j|%Z"]).splitlines():
-        number, name, started_in = line.strip().split("|", 2)
+        number, _, rest = line.strip().partition("|")
+        name, _, started_in = rest.partition("|")
         own = number == os.environ.get("SLURM_JOB_ID")
         if UUID.match(name) and not own and Path(started_in) == folder:
             found[number] = None

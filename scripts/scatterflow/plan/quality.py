@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from typing import Any
 
 from scatterflow.plan.build import Plan
@@ -34,13 +36,17 @@ def history_of(plan: Plan, planned: Planned) -> list[str]:
     """
     if not planned.row.sample:
         return []
-    order = list(plan.rows)
-    earlier = set(order[: order.index(planned.row.run)])
-    same = [
-        other
-        for other in delivered(plan).values()
-        if other.row.run in earlier
-        and other.name == planned.name
-        and other.row.sample == planned.row.sample
-    ]
-    return [result_path(other) for other in same[-LONGEST_HISTORY:]]
+    same = _of_samples(plan).get((planned.name, planned.row.sample), [])
+    earlier = same[: bisect_left(same, (plan.order[planned.row.run], ""))]
+    return [path for _, path in earlier[-LONGEST_HISTORY:]]
+
+
+def _of_samples(plan: Plan) -> dict[tuple[str, str], list[tuple[int, str]]]:
+    """(place in the run table, result) by reduction and sample, ascending."""
+    if ("samples",) not in plan.once:
+        found = defaultdict(list)
+        for other in delivered(plan).values():
+            place = plan.order[other.row.run]
+            found[other.name, other.row.sample].append((place, result_path(other)))
+        plan.once[("samples",)] = found
+    return plan.once[("samples",)]

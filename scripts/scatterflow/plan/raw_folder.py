@@ -10,7 +10,9 @@ import os
 import re
 import string
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from scatterflow.config.base import NAME_PATTERN
@@ -35,8 +37,11 @@ def list_files(root: Path, deepest: int = DEEPEST) -> list[str]:
     found: list[str] = []
 
     def look(folder: str, depth: int) -> None:
-        with os.scandir(root / folder) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
+        try:
+            with os.scandir(root / folder) as entries:
+                visible = [entry for entry in entries if not entry.name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            return  # moved away since its folder was looked at
         for entry in visible:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if not entry.name.isprintable():
@@ -182,7 +187,8 @@ def _literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def gaps(numbers: list[int] | tuple[int, ...]) -> list[int]:
-    """The numbers missing between the first and the last."""
-    there = set(numbers)
-    return [n for n in range(min(there), max(there) + 1) if n not in there] if there else []
+def gaps(numbers: Sequence[int]) -> Iterator[range]:
+    """What is missing between ascending numbers, gap by gap: dates as numbers are far apart."""
+    for before, after in pairwise(numbers):
+        if after > before + 1:
+            yield range(before + 1, after)

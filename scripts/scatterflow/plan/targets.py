@@ -42,12 +42,11 @@ def record_path(planned: Planned) -> str:
 
 def delivered(plan: Plan) -> dict[tuple[str, str], Planned]:
     """All reductions of all techniques that have a result, by run and name, in the order of the run table."""
-    order = {run: place for place, run in enumerate(plan.rows)}
     found: list[Planned] = [item for item in plan.reductions.values() if item.delivers]
     found += [*plan.xpcs.values(), *plan.shots.values()]
     return {
         (item.row.run, item.name): item
-        for item in sorted(found, key=lambda item: order[item.row.run])
+        for item in sorted(found, key=lambda item: plan.order[item.row.run])
     }
 
 
