@@ -26,13 +26,7 @@ rule plot_fits:
     input:
         analysis="results/{run}/{reduction}/analysis.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/{fit}_fit.png",
-            caption="report/fit.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "fit", "of": "{fit}"},
-        ),
-        svg="results/{run}/{reduction}/plots/{fit}_fit.svg",
+        **figure("results/{run}/{reduction}/plots/{fit}_fit", "fit", "fit", "{fit}"),
     log:
         "logs/plot_fits/{run}/{reduction}/{fit}.log",
     benchmark:
@@ -56,13 +50,12 @@ rule plot_figures:
     input:
         analysis="results/{run}/{reduction}/analysis.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/figures.png",
-            caption="report/figures.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "figures of merit", "of": "all frames"},
+        **figure(
+            "results/{run}/{reduction}/plots/figures",
+            "figures",
+            "figures of merit",
+            "all frames",
         ),
-        svg="results/{run}/{reduction}/plots/figures.svg",
     log:
         "logs/plot_figures/{run}/{reduction}.log",
     benchmark:
@@ -87,13 +80,12 @@ rule plot_views:
         result="results/{run}/{reduction}/result.nxs",
         analysis="results/{run}/{reduction}/analysis.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/{task}_views.png",
-            caption="report/views.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "Guinier, Kratky, Porod", "of": "{task}"},
+        **figure(
+            "results/{run}/{reduction}/plots/{task}_views",
+            "views",
+            "Guinier, Kratky, Porod",
+            "{task}",
         ),
-        svg="results/{run}/{reduction}/plots/{task}_views.svg",
     log:
         "logs/plot_views/{run}/{reduction}/{task}.log",
     benchmark:

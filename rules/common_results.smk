@@ -33,9 +33,10 @@ def figure_values(wildcards):
 
 
 def viewed_figures(wildcards):
-    """Guinier and Porod analyses of a profile, by name and type."""
+    """What is drawn of the Guinier and Porod analyses of a profile."""
+    drawn = {"name", "type", "range", "exponent"}
     return [
-        {key: item[key] for key in ("name", "type", "range")}
+        {key: value for key, value in item.items() if key in drawn}
         for item in planned(wildcards).analysis.figures
         if item["type"] in ("guinier", "porod") and item["task"] == wildcards.task
     ]

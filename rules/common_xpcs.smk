@@ -1,4 +1,5 @@
 # Input functions and parameters of the rules of technique `xpcs`. No rules here.
+from scatterflow.files.checksums import value_digest
 from scatterflow.xpcs.acquisition import frame_time, read_acquisition
 
 
@@ -141,6 +142,27 @@ def correlated_lags(wildcards):
 def sort_code(wildcards):
     """Code that a sort job runs: the readers of other formats do not count."""
     return source_code("sort_chunk", [planned_xpcs(wildcards)])
+
+
+def sorted_identity(wildcards):
+    """Digest of all that decides what a run's sorted chunks hold: one that a job of a killed workflow has
+    written after a newer one is refused by it."""
+    reduction = planned_xpcs(wildcards)
+    return value_digest(
+        {
+            "location": reduction.location(scalars=False),
+            "qmap": reduction.qmap,
+            "mask": reduction.mask,
+            "calibration": reduction.calibration,
+            "frames": used_frames(wildcards),
+            "preprocessing": corrected_counts(wildcards),
+            "crop": xpcs_settings(wildcards, "crop"),
+            "blocks": reduction.blocks,
+            "raw_part": sorted_part(wildcards),
+            "code": sort_code(wildcards),
+        },
+        length=32,
+    )
 
 
 def merge_code(wildcards):

@@ -30,13 +30,7 @@ rule plot_map:
     input:
         map="results/{run}/{reduction}/map.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/map.png",
-            caption="report/map.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "map", "of": "all quantities"},
-        ),
-        svg="results/{run}/{reduction}/plots/map.svg",
+        **figure("results/{run}/{reduction}/plots/map", "map", "map", "all quantities"),
     log:
         "logs/plot_map/{run}/{reduction}/map.log",
     benchmark:
@@ -59,13 +53,12 @@ rule plot_map_quantity:
     input:
         map="results/{run}/{reduction}/map.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/map/{quantity}.png",
-            caption="report/map.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "map", "of": "{quantity}"},
+        **figure(
+            "results/{run}/{reduction}/plots/map/{quantity}",
+            "map",
+            "map",
+            "{quantity}",
         ),
-        svg="results/{run}/{reduction}/plots/map/{quantity}.svg",
     log:
         "logs/plot_map_quantity/{run}/{reduction}/{quantity}.log",
     benchmark:

@@ -3,13 +3,12 @@ rule plot_frames:
     input:
         result="results/{run}/{reduction}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/{detector}_frames.png",
-            caption="report/frame_sum.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "mean frame", "of": "{detector}"},
+        **figure(
+            "results/{run}/{reduction}/plots/{detector}_frames",
+            "frame_sum",
+            "mean frame",
+            "{detector}",
         ),
-        svg="results/{run}/{reduction}/plots/{detector}_frames.svg",
     log:
         "logs/plot_frames/{run}/{reduction}/{detector}.log",
     benchmark:
@@ -31,13 +30,12 @@ rule plot_profiles:
     input:
         result="results/{run}/{reduction}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/{task}_profiles.png",
-            caption="report/profiles.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "all profiles", "of": "{task}"},
+        **figure(
+            "results/{run}/{reduction}/plots/{task}_profiles",
+            "profiles",
+            "all profiles",
+            "{task}",
         ),
-        svg="results/{run}/{reduction}/plots/{task}_profiles.svg",
     log:
         "logs/plot_profiles/{run}/{reduction}/{task}.log",
     benchmark:
@@ -62,13 +60,12 @@ rule plot_mean_profile:
     input:
         result="results/{run}/{reduction}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/{task}_mean.png",
-            caption="report/mean_profile.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "mean profile", "of": "{task}"},
+        **figure(
+            "results/{run}/{reduction}/plots/{task}_mean",
+            "mean_profile",
+            "mean profile",
+            "{task}",
         ),
-        svg="results/{run}/{reduction}/plots/{task}_mean.svg",
     log:
         "logs/plot_mean_profile/{run}/{reduction}/{task}.log",
     benchmark:
@@ -93,13 +90,7 @@ rule plot_cake:
     input:
         result="results/{run}/{reduction}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/{task}_map.png",
-            caption="report/cake.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "cake", "of": "{task}"},
-        ),
-        svg="results/{run}/{reduction}/plots/{task}_map.svg",
+        **figure("results/{run}/{reduction}/plots/{task}_map", "cake", "cake", "{task}"),
     log:
         "logs/plot_cake/{run}/{reduction}/{task}.log",
     benchmark:
@@ -124,13 +115,9 @@ rule plot_monitors:
     input:
         result="results/{run}/{reduction}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/monitors.png",
-            caption="report/monitors.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "monitors", "of": "run"},
+        **figure(
+            "results/{run}/{reduction}/plots/monitors", "monitors", "monitors", "run"
         ),
-        svg="results/{run}/{reduction}/plots/monitors.svg",
     log:
         "logs/plot_monitors/{run}/{reduction}/monitors.log",
     benchmark:
@@ -152,13 +139,12 @@ rule plot_corrections:
     input:
         result="results/{run}/{reduction}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/{task}_corrections.png",
-            caption="report/corrections.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "corrections", "of": "{task}"},
+        **figure(
+            "results/{run}/{reduction}/plots/{task}_corrections",
+            "corrections",
+            "corrections",
+            "{task}",
         ),
-        svg="results/{run}/{reduction}/plots/{task}_corrections.svg",
     log:
         "logs/plot_corrections/{run}/{reduction}/{task}.log",
     benchmark:
@@ -182,13 +168,12 @@ rule plot_transmission:
     input:
         result="results/{run}/{reduction}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{reduction}/plots/transmission.png",
-            caption="report/transmission.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "transmission", "of": "run"},
+        **figure(
+            "results/{run}/{reduction}/plots/transmission",
+            "transmission",
+            "transmission",
+            "run",
         ),
-        svg="results/{run}/{reduction}/plots/transmission.svg",
     log:
         "logs/plot_transmission/{run}/{reduction}/transmission.log",
     benchmark:
@@ -210,6 +195,12 @@ rule check_calibrant:
     input:
         result="results/{run}/{reduction}/result.nxs",
     output:
+        **figure(
+            "results/{run}/{reduction}/plots/{task}_rings",
+            "calibrant_plot",
+            "calibrant check",
+            "{task}",
+        ),
         table=report(
             "results/{run}/{reduction}/{task}_rings.tsv",
             caption="report/calibrant_table.rst",
@@ -217,13 +208,6 @@ rule check_calibrant:
             labels={"plot": "calibrant table", "of": "{task}"},
         ),
         verdict="results/{run}/{reduction}/{task}_rings.json",
-        png=report(
-            "results/{run}/{reduction}/plots/{task}_rings.png",
-            caption="report/calibrant_plot.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "calibrant check", "of": "{task}"},
-        ),
-        svg="results/{run}/{reduction}/plots/{task}_rings.svg",
     log:
         "logs/check_calibrant/{run}/{reduction}/{task}.log",
     benchmark:

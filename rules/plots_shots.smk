@@ -13,13 +13,7 @@ rule plot_summary:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/summary.png",
-            caption="report/summary.rst",
-            category="{run} / {shots}",
-            labels={"plot": "summary", "of": "{run}"},
-        ),
-        svg="results/{run}/{shots}/plots/summary.svg",
+        **figure("results/{run}/{shots}/plots/summary", "summary", "summary", "{run}"),
         table=report(
             "results/{run}/{shots}/plots/summary.tsv",
             caption="report/summary.rst",
@@ -47,13 +41,12 @@ rule plot_shot_monitors:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/shot_monitors.png",
-            caption="report/shot_monitors.rst",
-            category="{run} / {shots}",
-            labels={"plot": "shot monitors", "of": "{run}"},
+        **figure(
+            "results/{run}/{shots}/plots/shot_monitors",
+            "shot_monitors",
+            "shot monitors",
+            "{run}",
         ),
-        svg="results/{run}/{shots}/plots/shot_monitors.svg",
     log:
         "logs/plot_shot_monitors/{run}/{shots}.log",
     benchmark:
@@ -75,13 +68,12 @@ rule plot_shot_correlations:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/shot_correlations.png",
-            caption="report/shot_correlations.rst",
-            category="{run} / {shots}",
-            labels={"plot": "shot correlations", "of": "{run}"},
+        **figure(
+            "results/{run}/{shots}/plots/shot_correlations",
+            "shot_correlations",
+            "shot correlations",
+            "{run}",
         ),
-        svg="results/{run}/{shots}/plots/shot_correlations.svg",
     log:
         "logs/plot_shot_correlations/{run}/{shots}.log",
     benchmark:
@@ -103,13 +95,9 @@ rule plot_scan_steps:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/scan_steps.png",
-            caption="report/scan_steps.rst",
-            category="{run} / {shots}",
-            labels={"plot": "scan", "of": "{run}"},
+        **figure(
+            "results/{run}/{shots}/plots/scan_steps", "scan_steps", "scan", "{run}"
         ),
-        svg="results/{run}/{shots}/plots/scan_steps.svg",
     log:
         "logs/plot_scan_steps/{run}/{shots}.log",
     benchmark:
@@ -131,13 +119,7 @@ rule plot_damage:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/damage.png",
-            caption="report/damage.rst",
-            category="{run} / {shots}",
-            labels={"plot": "damage", "of": "{run}"},
-        ),
-        svg="results/{run}/{shots}/plots/damage.svg",
+        **figure("results/{run}/{shots}/plots/damage", "damage", "damage", "{run}"),
     log:
         "logs/plot_damage/{run}/{shots}.log",
     benchmark:
@@ -159,13 +141,7 @@ rule plot_filters:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/filters.png",
-            caption="report/filters.rst",
-            category="{run} / {shots}",
-            labels={"plot": "filters", "of": "{run}"},
-        ),
-        svg="results/{run}/{shots}/plots/filters.svg",
+        **figure("results/{run}/{shots}/plots/filters", "filters", "filters", "{run}"),
     log:
         "logs/plot_filters/{run}/{shots}.log",
     benchmark:
@@ -187,13 +163,7 @@ rule plot_on_off:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/on_off.png",
-            caption="report/on_off.rst",
-            category="{run} / {shots}",
-            labels={"plot": "on and off", "of": "{run}"},
-        ),
-        svg="results/{run}/{shots}/plots/on_off.svg",
+        **figure("results/{run}/{shots}/plots/on_off", "on_off", "on and off", "{run}"),
     log:
         "logs/plot_on_off/{run}/{shots}.log",
     benchmark:
@@ -215,13 +185,12 @@ rule plot_mean_images:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/{detector}_mean_images.png",
-            caption="report/mean_images.rst",
-            category="{run} / {shots}",
-            labels={"plot": "mean images", "of": "{detector}"},
+        **figure(
+            "results/{run}/{shots}/plots/{detector}_mean_images",
+            "mean_images",
+            "mean images",
+            "{detector}",
         ),
-        svg="results/{run}/{shots}/plots/{detector}_mean_images.svg",
     log:
         "logs/plot_mean_images/{run}/{shots}/{detector}.log",
     benchmark:
@@ -243,13 +212,12 @@ rule plot_single_photon_spectrum:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/{detector}_single_photon_spectrum.png",
-            caption="report/single_photon_spectrum.rst",
-            category="{run} / {shots}",
-            labels={"plot": "photon spectrum", "of": "{detector}"},
+        **figure(
+            "results/{run}/{shots}/plots/{detector}_single_photon_spectrum",
+            "single_photon_spectrum",
+            "photon spectrum",
+            "{detector}",
         ),
-        svg="results/{run}/{shots}/plots/{detector}_single_photon_spectrum.svg",
     log:
         "logs/plot_single_photon_spectrum/{run}/{shots}/{detector}.log",
     benchmark:
@@ -271,13 +239,12 @@ rule plot_photon_histograms:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/{detector}_photon_histograms.png",
-            caption="report/photon_histograms.rst",
-            category="{run} / {shots}",
-            labels={"plot": "photons", "of": "{detector}"},
+        **figure(
+            "results/{run}/{shots}/plots/{detector}_photon_histograms",
+            "photon_histograms",
+            "photons",
+            "{detector}",
         ),
-        svg="results/{run}/{shots}/plots/{detector}_photon_histograms.svg",
     log:
         "logs/plot_photon_histograms/{run}/{shots}/{detector}.log",
     benchmark:
@@ -299,13 +266,12 @@ rule plot_speckle_size:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/{detector}_speckle_size.png",
-            caption="report/speckle_size.rst",
-            category="{run} / {shots}",
-            labels={"plot": "speckles", "of": "{detector}"},
+        **figure(
+            "results/{run}/{shots}/plots/{detector}_speckle_size",
+            "speckle_size",
+            "speckles",
+            "{detector}",
         ),
-        svg="results/{run}/{shots}/plots/{detector}_speckle_size.svg",
     log:
         "logs/plot_speckle_size/{run}/{shots}/{detector}.log",
     benchmark:
@@ -327,13 +293,12 @@ rule plot_azimuthal:
     input:
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/{detector}_azimuthal.png",
-            caption="report/azimuthal.rst",
-            category="{run} / {shots}",
-            labels={"plot": "azimuthal", "of": "{detector}"},
+        **figure(
+            "results/{run}/{shots}/plots/{detector}_azimuthal",
+            "azimuthal",
+            "azimuthal",
+            "{detector}",
         ),
-        svg="results/{run}/{shots}/plots/{detector}_azimuthal.svg",
     log:
         "logs/plot_azimuthal/{run}/{shots}/{detector}.log",
     benchmark:
@@ -357,13 +322,9 @@ rule plot_dark:
         previous=previous_dark,
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/{detector}_dark.png",
-            caption="report/dark.rst",
-            category="{run} / {shots}",
-            labels={"plot": "dark", "of": "{detector}"},
+        **figure(
+            "results/{run}/{shots}/plots/{detector}_dark", "dark", "dark", "{detector}"
         ),
-        svg="results/{run}/{shots}/plots/{detector}_dark.svg",
     log:
         "logs/plot_dark/{run}/{shots}/{detector}.log",
     benchmark:
@@ -386,13 +347,7 @@ rule plot_cube:
         cube="results/{run}/{shots}/cube_{cube}.nxs",
         small="results/{run}/{shots}/{run}.h5",
     output:
-        png=report(
-            "results/{run}/{shots}/plots/cube_{cube}.png",
-            caption="report/cube.rst",
-            category="{run} / {shots}",
-            labels={"plot": "cube", "of": "{cube}"},
-        ),
-        svg="results/{run}/{shots}/plots/cube_{cube}.svg",
+        **figure("results/{run}/{shots}/plots/cube_{cube}", "cube", "cube", "{cube}"),
     log:
         "logs/plot_cube/{run}/{shots}/{cube}.log",
     benchmark:

@@ -3,13 +3,7 @@ rule plot_qmap:
     input:
         qmap=qmap_file,
     output:
-        png=report(
-            "results/{run}/{xpcs}/plots/qmap.png",
-            caption="report/qmap.rst",
-            category="{run} / {xpcs}",
-            labels={"plot": "qmap", "of": "{run}"},
-        ),
-        svg="results/{run}/{xpcs}/plots/qmap.svg",
+        **figure("results/{run}/{xpcs}/plots/qmap", "qmap", "qmap", "{run}"),
     log:
         "logs/plot_qmap/{run}/{xpcs}.log",
     benchmark:
@@ -31,13 +25,12 @@ rule plot_scattering:
     input:
         result="results/{run}/{xpcs}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{xpcs}/plots/scattering.png",
-            caption="report/scattering.rst",
-            category="{run} / {xpcs}",
-            labels={"plot": "scattering", "of": "{run}"},
+        **figure(
+            "results/{run}/{xpcs}/plots/scattering",
+            "scattering",
+            "scattering",
+            "{run}",
         ),
-        svg="results/{run}/{xpcs}/plots/scattering.svg",
     log:
         "logs/plot_scattering/{run}/{xpcs}.log",
     benchmark:
@@ -59,13 +52,9 @@ rule plot_stability:
     input:
         result="results/{run}/{xpcs}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{xpcs}/plots/stability.png",
-            caption="report/stability.rst",
-            category="{run} / {xpcs}",
-            labels={"plot": "stability", "of": "{run}"},
+        **figure(
+            "results/{run}/{xpcs}/plots/stability", "stability", "stability", "{run}"
         ),
-        svg="results/{run}/{xpcs}/plots/stability.svg",
     log:
         "logs/plot_stability/{run}/{xpcs}.log",
     benchmark:
@@ -87,13 +76,7 @@ rule plot_g2:
     input:
         result="results/{run}/{xpcs}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{xpcs}/plots/g2.png",
-            caption="report/g2.rst",
-            category="{run} / {xpcs}",
-            labels={"plot": "g2", "of": "{run}"},
-        ),
-        svg="results/{run}/{xpcs}/plots/g2.svg",
+        **figure("results/{run}/{xpcs}/plots/g2", "g2", "g2", "{run}"),
     log:
         "logs/plot_g2/{run}/{xpcs}.log",
     benchmark:
@@ -116,13 +99,12 @@ rule plot_partial_g2:
     input:
         result="results/{run}/{xpcs}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{xpcs}/plots/partial_g2.png",
-            caption="report/partial_g2.rst",
-            category="{run} / {xpcs}",
-            labels={"plot": "partial g2", "of": "{run}"},
+        **figure(
+            "results/{run}/{xpcs}/plots/partial_g2",
+            "partial_g2",
+            "partial g2",
+            "{run}",
         ),
-        svg="results/{run}/{xpcs}/plots/partial_g2.svg",
     log:
         "logs/plot_partial_g2/{run}/{xpcs}.log",
     benchmark:
@@ -145,13 +127,7 @@ rule plot_twotime:
     input:
         result="results/{run}/{xpcs}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{xpcs}/plots/twotime.png",
-            caption="report/twotime.rst",
-            category="{run} / {xpcs}",
-            labels={"plot": "twotime", "of": "{run}"},
-        ),
-        svg="results/{run}/{xpcs}/plots/twotime.svg",
+        **figure("results/{run}/{xpcs}/plots/twotime", "twotime", "twotime", "{run}"),
     log:
         "logs/plot_twotime/{run}/{xpcs}.log",
     benchmark:
@@ -173,13 +149,12 @@ rule plot_speckle_statistics:
     input:
         result="results/{run}/{xpcs}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{xpcs}/plots/speckle_statistics.png",
-            caption="report/speckle_statistics.rst",
-            category="{run} / {xpcs}",
-            labels={"plot": "speckle statistics", "of": "{run}"},
+        **figure(
+            "results/{run}/{xpcs}/plots/speckle_statistics",
+            "speckle_statistics",
+            "speckle statistics",
+            "{run}",
         ),
-        svg="results/{run}/{xpcs}/plots/speckle_statistics.svg",
     log:
         "logs/plot_speckle_statistics/{run}/{xpcs}.log",
     benchmark:
@@ -200,14 +175,9 @@ rule plot_g2_fits:
     """g2 of each bin with a fitted model."""
     input:
         analysis="results/{run}/{xpcs}/analysis.nxs",
+        result="results/{run}/{xpcs}/result.nxs",
     output:
-        png=report(
-            "results/{run}/{xpcs}/plots/g2_{fit}.png",
-            caption="report/g2_fits.rst",
-            category="{run} / {xpcs}",
-            labels={"plot": "fit of g2", "of": "{fit}"},
-        ),
-        svg="results/{run}/{xpcs}/plots/g2_{fit}.svg",
+        **figure("results/{run}/{xpcs}/plots/g2_{fit}", "g2_fits", "fit of g2", "{fit}"),
     log:
         "logs/plot_g2_fits/{run}/{xpcs}/{fit}.log",
     benchmark:
@@ -219,6 +189,7 @@ rule plot_g2_fits:
         mem_mb=each_attempt(2000),
         runtime=each_attempt(10),
     params:
+        noise_limit=starvation_limit,
         code=code_digest("plot_g2_fits"),
     script:
         "../scripts/plot_g2_fits.py"
@@ -229,13 +200,12 @@ rule plot_diffusion:
     input:
         analysis="results/{run}/{xpcs}/analysis.nxs",
     output:
-        png=report(
-            "results/{run}/{xpcs}/plots/parameters_{fit}.png",
-            caption="report/diffusion.rst",
-            category="{run} / {xpcs}",
-            labels={"plot": "fitted parameters", "of": "{fit}"},
+        **figure(
+            "results/{run}/{xpcs}/plots/parameters_{fit}",
+            "diffusion",
+            "fitted parameters",
+            "{fit}",
         ),
-        svg="results/{run}/{xpcs}/plots/parameters_{fit}.svg",
     log:
         "logs/plot_diffusion/{run}/{xpcs}/{fit}.log",
     benchmark:

@@ -54,6 +54,7 @@ rule sort_chunk:
         crop=lambda wildcards: xpcs_settings(wildcards, "crop"),
         blocks=lambda wildcards: planned_xpcs(wildcards).blocks,
         raw_part=sorted_part,
+        identity=sorted_identity,
         code=sort_code,
     script:
         "../scripts/sort_chunk.py"
@@ -80,6 +81,7 @@ rule summarise_frames:
     params:
         settings=frame_checks,
         where=lambda wildcards: f"run {wildcards.run}, key reductions.{wildcards.xpcs}.frames",
+        identity=sorted_identity,
         code=code_digest("summarise_frames"),
     script:
         "../scripts/summarise_frames.py"
@@ -107,6 +109,7 @@ rule correlate_block:
     params:
         blocks=lambda wildcards: planned_xpcs(wildcards).blocks,
         multitau=correlated_lags,
+        identity=sorted_identity,
         code=code_digest("correlate_block"),
     script:
         "../scripts/correlate_block.py"
@@ -135,6 +138,7 @@ rule correlate_twotime:
         parts=lambda wildcards: planned_xpcs(wildcards).parts,
         settings=lambda wildcards: xpcs_settings(wildcards, "twotime"),
         where=lambda wildcards: f"run {wildcards.run}, key reductions.{wildcards.xpcs}.twotime",
+        identity=sorted_identity,
         code=code_digest("correlate_twotime"),
     script:
         "../scripts/correlate_twotime.py"
@@ -162,6 +166,7 @@ rule count_photons:
     params:
         blocks=lambda wildcards: planned_xpcs(wildcards).blocks,
         settings=lambda wildcards: xpcs_settings(wildcards, "speckle_statistics"),
+        identity=sorted_identity,
         code=code_digest("count_photons"),
     script:
         "../scripts/count_photons.py"

@@ -12,8 +12,9 @@ def main(
     multitau: dict,
     threads: int,
     output: str,
+    identity: str = "",
 ) -> None:
-    """multitau: lags, delays_per_level, most_delay, partial."""
+    """multitau: lags, delays_per_level, most_delay, partial; identity: of the chunks."""
     from scatterflow.detectors.qmap_files import read_qmap
     from scatterflow.files.provenance import software
     from scatterflow.kernels.lags import chosen_lags
@@ -26,7 +27,7 @@ def main(
     used = read_frames(frames)
     number = len(used.valid)
     sums = correlate_block(
-        read_positions(chunks, *block_edges(block, blocks, len(static))),
+        read_positions(chunks, *block_edges(block, blocks, len(static)), identity=identity),
         used.valid,
         None if used.unscaled else used.scale,
         chosen_lags(multitau, number),
@@ -50,4 +51,5 @@ if "snakemake" in globals():
         multitau=snakemake.params.multitau,
         threads=snakemake.threads,
         output=snakemake.output[0],
+        identity=snakemake.params.identity,
     )

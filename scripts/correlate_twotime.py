@@ -13,9 +13,10 @@ def main(
     threads: int,
     output: str,
     where: str = "",
+    identity: str = "",
 ) -> None:
     """part: which of the parts that the chosen bins are cut into; settings: the `twotime:` block, bins from
-    1 or None for all; where: its place in the configuration."""
+    1 or None for all; where: its place in the configuration; identity: of the chunks."""
     from functools import partial
 
     from scatterflow.detectors.qmap_files import read_qmap
@@ -28,7 +29,7 @@ def main(
     qmap_read, used = read_qmap(qmap), read_frames(frames)
     bins = bins_of_part(settings["bins"], qmap_read.dynamic_bins, part, parts, where)
     how = TwoTimeSettings(**{key: value for key, value in settings.items() if key != "bins"})
-    read = partial(read_positions, chunks, valid=used.valid)
+    read = partial(read_positions, chunks, valid=used.valid, identity=identity)
     results = correlate_twotime(read, qmap_read, used, how, bins, threads)
     write_twotime(output, results, {"twotime": settings, "software": software()})
     logger.info(f"part {part + 1} of {parts}: {len(bins)} bins, {len(used.valid)} frames")
@@ -47,4 +48,5 @@ if "snakemake" in globals():
         threads=snakemake.threads,
         output=snakemake.output[0],
         where=snakemake.params.where,
+        identity=snakemake.params.identity,
     )

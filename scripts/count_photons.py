@@ -12,8 +12,10 @@ def main(
     block: int,
     blocks: int,
     threads: int,
+    identity: str = "",
 ) -> None:
-    """chunks: sorted chunks of the run; photons: written; settings: `speckle_statistics` of the reduction."""
+    """chunks: sorted chunks of the run, of this identity; photons: written; settings: `speckle_statistics` of
+    the reduction."""
     from scatterflow.detectors.qmap_files import read_qmap
     from scatterflow.xpcs.blocks import block_edges, read_positions
     from scatterflow.xpcs.frames import read_frames
@@ -24,7 +26,7 @@ def main(
     valid = read_frames(frames).valid
     first, last = block_edges(block, blocks, static.size)
     counted = count_photons(
-        read_positions(chunks, first, last, valid=valid),
+        read_positions(chunks, first, last, valid=valid, identity=identity),
         valid,
         static,
         bins.static_bins,
@@ -46,4 +48,5 @@ if "snakemake" in globals():
         block=int(snakemake.wildcards.block),
         blocks=snakemake.params.blocks,
         threads=snakemake.threads,
+        identity=snakemake.params.identity,
     )

@@ -1,6 +1,6 @@
 """Plot the mean cake, I(chi, q), of a detector."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(
@@ -14,13 +14,4 @@ def main(
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        detector=snakemake.params.detector,
-        integration=snakemake.params.integration,
-        calibrant=snakemake.params.calibrant,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Plot the mean profile before and after its corrections, with the background."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(result: str, detector: str, integration: str, png: str, svg: str) -> None:
@@ -11,12 +11,4 @@ def main(result: str, detector: str, integration: str, png: str, svg: str) -> No
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        detector=snakemake.params.detector,
-        integration=snakemake.params.integration,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Plot a cube: quantities along its axes, what the laser changes, slices of images."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(cube: str, small: str, png: str, svg: str) -> None:
@@ -11,11 +11,4 @@ def main(cube: str, small: str, png: str, svg: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        cube=snakemake.input.cube,
-        small=snakemake.input.small,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Plot the dark of a detector, and what changed since the one before."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(dark: str, previous: list[str], small: str, detector: str, png: str, svg: str) -> None:
@@ -11,13 +11,4 @@ def main(dark: str, previous: list[str], small: str, detector: str, png: str, sv
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        dark=snakemake.input.dark,
-        previous=list(snakemake.input.previous),
-        small=snakemake.input.small,
-        detector=snakemake.wildcards.detector,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Plot the parameters of a fit over q, and the power law of tau."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(analysis: str, fit: str, png: str, svg: str) -> None:
@@ -11,11 +11,4 @@ def main(analysis: str, fit: str, png: str, svg: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        analysis=snakemake.input.analysis,
-        fit=snakemake.wildcards.fit,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

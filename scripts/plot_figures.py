@@ -1,6 +1,6 @@
 """Plot the figures of merit of all frames against frame number or a scanned axis."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(analysis: str, values: list, axis: str | None, png: str, svg: str) -> None:
@@ -11,12 +11,4 @@ def main(analysis: str, values: list, axis: str | None, png: str, svg: str) -> N
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        analysis=snakemake.input.analysis,
-        values=snakemake.params.values,
-        axis=snakemake.params.axis,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Plot what each filter removes."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(small: str, png: str, svg: str) -> None:
@@ -11,10 +11,4 @@ def main(small: str, png: str, svg: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        small=snakemake.input.small,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

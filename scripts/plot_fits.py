@@ -1,6 +1,6 @@
 """Plot one fit: data, best fit and residual of some frames, fitted values of all."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(analysis: str, fit: str, values: list, axis: str | None, png: str, svg: str) -> None:
@@ -11,13 +11,4 @@ def main(analysis: str, fit: str, values: list, axis: str | None, png: str, svg:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        analysis=snakemake.input.analysis,
-        fit=snakemake.wildcards.fit,
-        values=snakemake.params.values,
-        axis=snakemake.params.axis,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Plot the mean frame of a detector with its mask and beam centre."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(result: str, detector: str, png: str, svg: str) -> None:
@@ -11,11 +11,4 @@ def main(result: str, detector: str, png: str, svg: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        detector=snakemake.wildcards.detector,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

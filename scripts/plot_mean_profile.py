@@ -1,6 +1,6 @@
 """Plot the mean profile with its error band, and a calibrant's ring lines."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(
@@ -16,13 +16,4 @@ def main(
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        detector=snakemake.params.detector,
-        integration=snakemake.params.integration,
-        calibrant=snakemake.params.calibrant,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Plot partial g2: g2 of windows of time, over that of the whole run."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(result: str, png: str, svg: str, noise_limit: float | None = None) -> None:
@@ -11,11 +11,4 @@ def main(result: str, png: str, svg: str, noise_limit: float | None = None) -> N
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-        noise_limit=snakemake.params.noise_limit,
-    )
+    run_named(main, snakemake)

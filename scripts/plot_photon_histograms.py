@@ -1,6 +1,6 @@
 """Plot photons per shot and per pixel of a detector."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(small: str, detector: str, png: str, svg: str) -> None:
@@ -11,11 +11,4 @@ def main(small: str, detector: str, png: str, svg: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        small=snakemake.input.small,
-        detector=snakemake.wildcards.detector,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

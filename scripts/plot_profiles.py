@@ -1,6 +1,6 @@
 """Plot the profiles of all frames against frame number or a scanned axis."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(
@@ -13,13 +13,4 @@ def main(
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        detector=snakemake.params.detector,
-        integration=snakemake.params.integration,
-        axis=snakemake.params.axis,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

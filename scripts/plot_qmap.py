@@ -1,6 +1,6 @@
-"""Plot the q-map: the q-map: dynamic bins, static bins, pixels in each."""
+"""Plot the q-map: dynamic bins, static bins, pixels in each."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(qmap: str, png: str, svg: str) -> None:
@@ -11,10 +11,4 @@ def main(qmap: str, png: str, svg: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        qmap=snakemake.input.qmap,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

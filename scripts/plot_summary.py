@@ -1,6 +1,6 @@
 """Plot the summary of a run, and write its key numbers as a table."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(small: str, png: str, svg: str, table: str) -> None:
@@ -11,11 +11,4 @@ def main(small: str, png: str, svg: str, table: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        small=snakemake.input.small,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-        table=snakemake.output.table,
-    )
+    run_named(main, snakemake)

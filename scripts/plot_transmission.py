@@ -1,6 +1,6 @@
 """Plot monitors, transmission and thickness of a run."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(result: str, png: str, svg: str) -> None:
@@ -11,10 +11,4 @@ def main(result: str, png: str, svg: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

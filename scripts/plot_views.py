@@ -1,6 +1,6 @@
 """Plot the Guinier, Kratky and Porod views of one integration of one detector."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(
@@ -20,15 +20,4 @@ def main(
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        analysis=snakemake.input.analysis,
-        detector=snakemake.params.detector,
-        integration=snakemake.params.integration,
-        figures=snakemake.params.figures,
-        axis=snakemake.params.axis,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

@@ -17,9 +17,11 @@ def main(
     blocks: int,
     threads: int,
     output: str,
+    identity: str = "",
 ) -> None:
     """qmap, mask: files; location: of the raw data; calibration: valid range, dark and flat of the detector;
-    frames, preprocessing, crop: of the reduction; start, stop: frames as they are correlated."""
+    frames, preprocessing, crop: of the reduction; start, stop: frames as they are correlated; identity: of
+    all this, so that who reads the chunk can tell it from an older one."""
     from scatterflow.detectors.images import load_image
     from scatterflow.detectors.masks import read_mask
     from scatterflow.detectors.qmap_files import read_qmap
@@ -60,6 +62,7 @@ def main(
         skip_missing=location["recipe"]["missing"] == "nan",
         label=f"run {place.run}, frames {start} to {stop - 1}",
         where=where,
+        identity=identity,
     )
 
 
@@ -80,4 +83,5 @@ if "snakemake" in globals():
         blocks=snakemake.params.blocks,
         threads=snakemake.threads,
         output=snakemake.output[0],
+        identity=snakemake.params.identity,
     )

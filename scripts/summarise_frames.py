@@ -3,13 +3,16 @@
 from scatterflow.script import run
 
 
-def main(chunks: list[str], qmap: str, settings: dict, where: str, output: str) -> None:
-    """chunks: all sorted chunks; settings: bad, automatic_bad, normalise; where: for messages."""
+def main(
+    chunks: list[str], qmap: str, settings: dict, where: str, output: str, identity: str = ""
+) -> None:
+    """chunks: all sorted chunks, of this identity; settings: bad, automatic_bad, normalise; where: for
+    messages."""
     from scatterflow.detectors.qmap_files import read_qmap
     from scatterflow.files.provenance import software
     from scatterflow.xpcs.frames import summarise_frames, write_frames
 
-    frames = summarise_frames(chunks, settings, read_qmap(qmap), where)
+    frames = summarise_frames(chunks, settings, read_qmap(qmap), where, identity)
     write_frames(output, frames, {"settings": settings, "software": software()})
 
 
@@ -22,4 +25,5 @@ if "snakemake" in globals():
         settings=snakemake.params.settings,
         where=snakemake.params.where,
         output=snakemake.output[0],
+        identity=snakemake.params.identity,
     )

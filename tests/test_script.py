@@ -7,8 +7,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from scatterflow.script import run_named
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
@@ -176,6 +179,39 @@ run(lambda main, log: print(main, log), [], main=1, log=2)
         env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
     )
     assert done.stdout == "1 2\n"
+
+
+def test_arguments_are_found_by_their_names(tmp_path):
+    """In a real workflow: input, output, parameter and wildcard, each called as in `main`."""
+    (tmp_path / "write.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(SCRIPTS)!r})\n"
+        "from scatterflow.script import run_named\n"
+        "def main(text, more, to, values, run):\n"
+        "    print(open(text).read(), type(more).__name__, values, run, file=open(to, 'w'))\n"
+        "run_named(main, snakemake)\n"
+    )
+    (tmp_path / "Snakefile").write_text(
+        "rule copy:\n"
+        "    input:\n        text='a.txt',\n        more=lambda wildcards: ['a.txt'],\n"
+        "    output:\n        to='{run}.out',\n"
+        "    log:\n        'log/{run}.log',\n"
+        "    params:\n        values=[1, 2],\n        code='x',\n"
+        "    script:\n        'write.py'\n"
+    )
+    (tmp_path / "a.txt").write_text("hello")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "r1.out"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "r1.out").read_text() == "hello list [1, 2] r1\n"
+
+
+def test_an_argument_that_the_rule_does_not_name_is_a_bug():
+    nothing: dict[str, str] = {}
+    job = SimpleNamespace(
+        rule="r", input={"a": "1"}, output={"a": "2"}, params=nothing, wildcards=nothing, log=[]
+    )
+    for main in (lambda a: a, lambda b: b):
+        with pytest.raises(TypeError, match="things of rule r"):
+            run_named(main, job)
 
 
 def test_the_bridge_is_cheap_to_import():

@@ -5,12 +5,14 @@ A script is a page: it names a `main` with plain arguments and ends with
     if "snakemake" in globals():
         run(main, snakemake.log, result=snakemake.output[0], ...)
 
-`run` sends log lines to the rule's log file and to stderr, prints a `UserError` in three lines and
-exits with 1, and keeps the traceback of anything else, which is a bug, in the log.
+or, where its arguments are called as in the rule, with `run_named(main, snakemake)`. `run` sends log lines
+to the rule's log file and to stderr, prints a `UserError` in three lines and exits with 1, and keeps the
+traceback of anything else, which is a bug, in the log.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -46,6 +48,22 @@ def run(main: Callable[..., Any], log: Sequence[str], /, **arguments: Any) -> No
             _stop(str(mendable))
     except Exception:
         _stop_with_bug(log)
+
+
+def run_named(main: Callable[..., Any], job: Any) -> None:
+    """`run` with arguments that the rule names as `main` does: input, output, parameter or wildcard.
+
+    job: Snakemake's object. Raises TypeError for an argument that none of them, or several, are called.
+    """
+    parts = [dict(part.items()) for part in (job.input, job.output, job.params, job.wildcards)]
+    arguments = {}
+    for name in inspect.signature(main).parameters:
+        found = [part[name] for part in parts if name in part]
+        if len(found) != 1:
+            raise TypeError(f"{name!r} is the name of {len(found)} things of rule {job.rule}")
+        # Several files come as Snakemake's own kind of list.
+        arguments[name] = list(found[0]) if isinstance(found[0], list) else found[0]
+    run(main, job.log, **arguments)
 
 
 def _silence_lost_hdf5_objects() -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from scatterflow.plots.corrections import Stage, corrections_figure, plot_corrections
-from scatterflow.plots.results import Factor, Integration, PlotAxis, read_factors
+from scatterflow.plots.results import Integration, PlotAxis
+from scatterflow.plots.scalars import Factor, read_factors
 from scatterflow.plots.transmission import plot_transmission, transmission_figure
 
 from .conftest import Q, write_result
@@ -81,6 +82,17 @@ def test_monitors_transmission_and_thickness():
     assert len(panels[1].get_lines()) == 2  # T and the line at 1
     assert "no value" in panels[2].texts[0].get_text()
     assert "no correction" in transmission_figure("run", []).axes[0].texts[0].get_text()
+
+
+def test_errors_are_drawn_in_the_unit_of_the_values():
+    thin = Factor("thickness", "", np.full(6, 2e-3), np.full(6, 1e-4), "cm")
+    opaque = Factor("transmission", "", np.full(6, 5e-3), np.full(6, 1e-3), "")
+    thickness, transmission = transmission_figure("run", [thin, opaque]).axes
+    assert thickness.get_title(loc="left").startswith("thickness (10⁻³ cm)")
+    for axes, low, high in ((thickness, 1.9, 2.1), (transmission, 4.0, 6.0)):
+        heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+        assert (heights.min(), heights.max()) == (pytest.approx(low), pytest.approx(high))
+    assert len(transmission.get_lines()) == 1  # far from 1, which is no line here
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from scatterflow.plots.fits import (
     plot_figures,
     plot_fit,
 )
-from scatterflow.plots.results import Scalar, read_scalars, scanned
-from scatterflow.plots.views import plot_views
+from scatterflow.plots.results import read_integration
+from scatterflow.plots.scalars import Scalar, read_scalars, scanned
+from scatterflow.plots.views import plot_views, read_law, views_figure
 from scatterflow.saxswaxs.analyse import analyse_result
 
 from .conftest import Q
@@ -174,3 +175,22 @@ def test_an_unknown_axis_is_told_with_the_nearest_name(analysis):
     with pytest.raises(UserError) as caught:
         scanned(scalars, "samy", made)
     assert "did you mean 'samx'?" in caught.value.how
+
+
+def test_a_fixed_exponent_of_porod_is_the_one_that_is_drawn(analysis, tmp_path):
+    result, _ = analysis
+    steep = {**FIGURES[1], "name": "steep", "exponent": 3.0}
+    analyse_result(result, tmp_path / "steep.nxs", {"fits": [], "figures": [steep]}, "run/x")
+    law = read_law(tmp_path / "steep.nxs", steep)
+    assert law is not None
+    shown = read_integration(result, "waxs", "azimuthal", ("azimuthal",))
+    profiles = np.stack([Q**-3.0, Q**-3.0])
+    figure = views_figure(shown, profiles, 0 * profiles, ["0", "mean"], "frame", [law], "waxs")
+    drawn_law = figure.axes[2].lines[-1]
+    x, y = drawn_law.get_data()
+    # q^4 times constant q^-3
+    assert y == pytest.approx(law.values["constant"] * x)
+    assert "exponent 3" in figure.axes[2].texts[0].get_text()
+    fitted = read_law(analysis[1], FIGURES[1])
+    assert fitted is not None
+    assert fitted.values["exponent"] != 4

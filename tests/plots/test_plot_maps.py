@@ -131,6 +131,17 @@ def test_from_file_to_files(tmp_path):
         read_map(tmp_path / "map.nxs", ["io"])
 
 
+def test_values_given_in_any_order_are_drawn_where_they_lie(tmp_path):
+    z, x, row, column = mesh()
+    runs = [MapRun("r", write_result(tmp_path / "r.nxs", z, x))]
+    settings = wanted("samz", "samx")
+    settings["axes"][1]["grid"] = [-1.0, -2.0, 0.0, -1.5, -0.5]
+    structure_map(runs, settings, [], DESCRIPTION, tmp_path / "map.nxs")
+    _, _, (found,) = read_map(tmp_path / "map.nxs", ["i0"])
+    assert found.axes[1].values.tolist() == [-2.0, -1.5, -1.0, -0.5, 0.0]
+    assert np.array_equal(found.values[row, column], 1000 + x)
+
+
 def test_a_single_row_is_a_line(tmp_path):
     x = np.arange(6.0)
     runs = [MapRun("r", write_result(tmp_path / "r.nxs", np.full(6, 2.5), x))]

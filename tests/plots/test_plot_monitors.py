@@ -16,7 +16,7 @@ from scatterflow.plots.monitors import (
     readable,
     suspicious_zeros,
 )
-from scatterflow.plots.results import Scalar, read_scalars
+from scatterflow.plots.scalars import Scalar, read_scalars
 
 
 def panels(figure) -> dict[str, object]:
@@ -87,17 +87,18 @@ def test_zeros_are_flagged_where_they_mean_a_lost_signal(
 
 
 def test_readable_values_multiply_back_to_the_truth() -> None:
-    values, unit = readable(np.array([1.2e6, 0.0, 3.4e6]), "counts")
-    assert unit == " (10⁶ counts)"
+    values, unit, factor = readable(np.array([1.2e6, 0.0, 3.4e6]), "counts")
+    assert (unit, factor) == (" (10⁶ counts)", pytest.approx(1e-6))
     np.testing.assert_allclose(values, [1.2, 0.0, 3.4])
-    values, unit = readable(np.array([1763735000.25, 1763735060.0]), "s")
-    assert unit == " (s) − 1763735000"
+    values, unit, factor = readable(np.array([1763735000.25, 1763735060.0]), "s")
+    assert (unit, factor) == (" (s) − 1763735000", 1.0)
     np.testing.assert_allclose(values, [0.25, 60.0])
-    values, unit = readable(np.array([2e-9, 5e-9]), "A")
-    assert unit == " (10⁻⁹ A)"
+    values, unit, factor = readable(np.array([2e-9, 5e-9]), "A")
+    assert (unit, factor) == (" (10⁻⁹ A)", pytest.approx(1e9))
     np.testing.assert_allclose(values, [2.0, 5.0])
-    values, unit = readable(np.array([0.9, 1e4]), "1/angstrom")
-    assert (values.tolist(), unit) == ([0.9, 1e4], " (Å⁻¹)")
+    values, unit, factor = readable(np.array([0.9, 1e4]), "1/angstrom")
+    assert (values.tolist(), unit, factor) == ([0.9, 1e4], " (Å⁻¹)", 1.0)
+    assert readable(np.array([3e7]), "")[1] == " (10⁶)"
 
 
 def test_a_run_without_scalars_says_so(result: Callable[..., Path], tmp_path: Path) -> None:

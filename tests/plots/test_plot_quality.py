@@ -12,11 +12,17 @@ from tests.xpcs.made_results import made_correlation
 
 from scatterflow.errors import UserError
 from scatterflow.plots.g2 import g2_figure
+from scatterflow.plots.g2_fits import g2_fit_figure, plot_g2_fit
 from scatterflow.plots.partial_g2 import partial_g2_figure
 from scatterflow.plots.quality import plot_quality, quality_figure, summary
+from scatterflow.plots.starved import shown_starved
 from scatterflow.plots.style import MASKED
 from scatterflow.quality.checks import Finding, document, judged, write_quality
 from scatterflow.quality.photons import bin_photons
+from scatterflow.xpcs.analyse import measured_g2
+from scatterflow.xpcs.analysis import Analysis, Bins, fit_all
+from scatterflow.xpcs.analysis_file import write_analysis
+from scatterflow.xpcs.result import write_result
 
 
 def made_quality(run: str = "r1") -> dict:
@@ -122,3 +128,25 @@ def test_starved_bins_are_grey_in_windows_of_time():
     assert grey in colours(figure, 1)
     assert grey not in colours(figure, 0)
     assert figure.axes[1].get_title(loc="right") == "too few photons"
+
+
+def test_starved_bins_are_grey_beside_their_fits(tmp_path):
+    correlation = with_dark_rings((1,))
+    settings = {"fits": {"one": {"model": "single"}}}
+    bins = Bins(correlation.qmap.names, correlation.qmap.units, correlation.qmap.dynamic_values)
+    analysis = Analysis(bins, fit_all(settings["fits"], measured_g2(correlation)))
+    figure = g2_fit_figure("run", analysis, "one", starved=shown_starved(correlation, 0.1))
+    grey = matplotlib.colors.to_hex(MASKED)
+    assert [grey in colours(figure, panel) for panel in range(5)] == [False, True] + 3 * [False]
+    assert figure.axes[1].get_title(loc="right") == "too few photons"
+    assert grey not in colours(g2_fit_figure("run", analysis, "one"), 1)
+    write_result(tmp_path / "result.nxs", correlation)
+    write_analysis(
+        tmp_path / "a.nxs", analysis, correlation.description, settings, tmp_path / "result.nxs"
+    )
+    drawn = []
+    for limit in (None, 0.1):
+        to = tmp_path / "fit.png", tmp_path / "fit.svg"
+        plot_g2_fit(tmp_path / "a.nxs", tmp_path / "result.nxs", "one", *to, noise_limit=limit)
+        drawn.append(to[1].read_text().count("too few photons"))
+    assert drawn == [0, 1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from tests.xpcs.made_results import AVERAGE, STRIDE, made_correlation, made_counts, made_qmap
 
@@ -148,6 +149,31 @@ def test_a_value_that_is_missing_is_flagged(correlation):
     assert figure.axes[2].texts[0].get_text() == "no value"
 
 
+def test_a_bin_that_is_missing_shifts_no_colours(sectors):
+    """The first interval of phi has no pixel in the first ring."""
+    qmap, g2 = sectors.qmap, sectors.g2
+    cut = replace(
+        sectors,
+        qmap=replace(
+            qmap,
+            dynamic_index=qmap.dynamic_index[1:],
+            dynamic_values=qmap.dynamic_values[1:],
+        ),
+        g2=replace(g2, g2=g2.g2[:, 1:], error=g2.error[:, 1:], error_time=None),
+    )
+    figure = g2_figure(cut)
+    colours = [
+        [container[0].get_color() for container in axes.containers] for axes in figure.axes[:5]
+    ]
+    assert len(set(colours[1])) == 4
+    assert colours[0] == colours[1][1:]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        f"φ = {angle:g}°" for angle in (-135, -45, 45, 135)
+    ]
+    assert [to_hex(handle.get_color()[0]).upper() for handle in legend.legend_handles] == colours[1]
+
+
 def test_panels_are_chosen_or_spread():
     qmap = made_qmap(4)
     panels = all_panels(qmap)
@@ -209,6 +235,8 @@ def test_the_spectrum_finds_an_oscillation():
     peak = np.argmax(amplitude)
     assert frequency[peak] == pytest.approx(12.0)
     assert amplitude[peak] == pytest.approx(0.05, rel=1e-3)
+    alternating = 1000 * (1 + 0.05 * (-1.0) ** np.arange(frames))
+    assert intensity_spectrum(alternating, valid, step)[1][-1] == pytest.approx(0.05)
     # A bad frame, whatever it counts, hardly matters.
     total[7], valid[7] = 1e6, False
     again = intensity_spectrum(total, valid, step)[1]

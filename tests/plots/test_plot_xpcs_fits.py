@@ -87,9 +87,10 @@ def test_figures_are_written_and_equal_bytes_the_second_time(tmp_path):
     result = tmp_path / "result.nxs"
     result.write_bytes(b"a result")
     write_analysis(tmp_path / "a.nxs", made(), {"run": "r", "sample": "s"}, SETTINGS, result)
-    for plot in (plot_g2_fit, plot_diffusion):
+    files = {plot_g2_fit: (tmp_path / "a.nxs", result), plot_diffusion: (tmp_path / "a.nxs",)}
+    for plot, read in files.items():
         for again in ("1", "2"):
-            plot(tmp_path / "a.nxs", "one", tmp_path / f"{again}.png", tmp_path / f"{again}.svg")
+            plot(*read, "one", tmp_path / f"{again}.png", tmp_path / f"{again}.svg")
         for kind in ("png", "svg"):
             one, two = (tmp_path / f"{again}.{kind}" for again in "12")
             assert one.read_bytes() == two.read_bytes()

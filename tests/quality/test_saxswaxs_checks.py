@@ -21,7 +21,8 @@ from tests.quality.reduced_saxswaxs import (
 
 from scatterflow.config.quality import Quality
 from scatterflow.quality.assess import assess_result
-from scatterflow.saxswaxs.calibrant import check_rings, ring_positions, write_ring_verdict
+from scatterflow.saxswaxs.calibrant import check_rings, write_ring_verdict
+from scatterflow.saxswaxs.ring_positions import ring_positions
 
 CHECKS = Quality().model_dump()["saxswaxs"]
 SETTINGS = {"technique": "saxswaxs", "checks": CHECKS, "stops_publication": None}

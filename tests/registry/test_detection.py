@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scatterflow.errors import UserError
 from scatterflow.registry import detection
 from scatterflow.registry.proposals import find_bad_pixels
-from scatterflow.registry.statistics import StackStatistics, stack_statistics
+from scatterflow.registry.statistics import StackStatistics
 
 SHAPE = (40, 50)
 
@@ -23,7 +23,7 @@ def rng():
 
 
 def statistics_of(frames, **settings):
-    return stack_statistics([frames], frames.shape[1:], **settings)
+    return StackStatistics(frames.shape[1:], **settings).update(frames)
 
 
 def pixels(*places):
@@ -57,17 +57,16 @@ def test_invalid_values_are_no_measurement():
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(0, 2**31))
-def test_blocks_and_merging_change_nothing(blocks, seed):
+def test_blocks_change_nothing(blocks, seed):
     frames = np.random.default_rng(seed).integers(-1, 70000, (sum(blocks), 3, 4)).astype(np.int32)
     parts = np.split(frames, np.cumsum(blocks)[:-1])
     whole = statistics_of(frames, limit=60000.0)
-    merged = StackStatistics((3, 4), limit=60000.0)
+    other = StackStatistics((3, 4), limit=60000.0)
     for part in parts:
-        merged.merge(statistics_of(part, limit=60000.0))
-    for other in (merged, stack_statistics(parts, (3, 4), limit=60000.0)):
-        for name in ("count", "zeros", "at_limit", "total", "squares"):
-            np.testing.assert_array_equal(getattr(other, name), getattr(whole, name))
-        assert other.frames == whole.frames
+        other.update(part)
+    for name in ("count", "zeros", "at_limit", "total", "squares"):
+        np.testing.assert_array_equal(getattr(other, name), getattr(whole, name))
+    assert other.frames == whole.frames
 
 
 def test_hot_and_noisy_pixels_of_a_dark_are_found_and_no_others(rng):

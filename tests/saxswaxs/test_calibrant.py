@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scatterflow.config.calibrant_names import find_calibrant, known_calibrants
 from scatterflow.errors import UserError
 from scatterflow.saxswaxs.calibrant import (
     Ring,
@@ -18,13 +19,11 @@ from scatterflow.saxswaxs.calibrant import (
     _judge,
     _uncertainty,
     check_rings,
-    find_calibrant,
-    known_calibrants,
-    ring_positions,
     write_ring_table,
     write_ring_verdict,
 )
 from scatterflow.saxswaxs.ring_fit import fit_ring
+from scatterflow.saxswaxs.ring_positions import ring_positions
 
 LAB6_EDGE = 4.156826  # angstrom, NIST SRM 660c at 22.5 degrees Celsius: 0.4156826 nm
 LAB6 = LAB6_EDGE / np.sqrt([1, 2, 3, 4, 5, 6])  # primitive cubic: 100 110 111 200 210 211

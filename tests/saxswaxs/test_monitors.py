@@ -77,10 +77,19 @@ def test_sums_not_ratios():
     readings = Readings("i0", np.array([1.0, 3.0]), np.array([1.0, 1 / 3]))
     behind = Readings("i1", np.array([1.0, 1.0]), np.array([1.0, 1.0]))
     used = np.ones(2, bool)
-    beam = open_beam([(readings, behind, used)])
+    beam = open_beam([(readings, behind, used)], "run x")
     assert beam.ratio == 0.5  # mean of the ratios: 2 / 3
     np.testing.assert_allclose([beam.incident_variance, beam.transmitted_variance], [1 / 4, 1 / 2])
     assert mean_reference(readings, np.array([1.0, 7.0]), used) == 0.5
+
+
+def test_monitors_of_a_background_that_never_read_together_are_refused():
+    """Each has readings, but no frame has both: the transmission would be NaN without a word."""
+    readings = Readings("i0", np.array([1.0, np.nan]), np.zeros(2))
+    behind = Readings("i1", np.array([np.nan, 1.0]), np.zeros(2))
+    with pytest.raises(UserError, match="no frame of the background") as caught:
+        open_beam([(readings, behind, np.ones(2, bool))], "run x")
+    assert caught.value.where == "run x"
 
 
 def absorbed(i1: float, **changes) -> tuple:

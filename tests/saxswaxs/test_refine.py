@@ -12,12 +12,12 @@ from scatterflow.errors import UserError
 from scatterflow.files.json import read_json
 from scatterflow.plots.geometry import plot_refinement
 from scatterflow.plots.results import FrameSum
-from scatterflow.saxswaxs.calibrant import calibrant_d_spacings
 from scatterflow.saxswaxs.refine import (
     refine_geometry,
     write_refined_poni,
     write_refinement,
 )
+from scatterflow.saxswaxs.ring_positions import calibrant_d_spacings
 
 ALL = ["distance", "poni1", "poni2", "rot1", "rot2"]
 WAVELENGTH = 1.0332e-10

@@ -155,6 +155,18 @@ def test_a_missing_chunk_is_named(tmp_path):
     assert error.value.where == str(paths[2])
 
 
+def test_a_chunk_that_was_sorted_otherwise_is_named(tmp_path):
+    """A job of a killed workflow may write its chunk after that of the next workflow."""
+    paths = write_run(tmp_path, np.ones((6, 2), np.uint8), [0, 2, 4, 6], ["frames"] * 3, 1)
+    for path, identity in zip(paths, ("now", "before", "now"), strict=True):
+        with h5py.File(path, "r+") as file:
+            file.attrs["identity"] = identity
+    with pytest.raises(UserError, match="sorted with other settings") as error:
+        read_positions(paths, 0, 2, identity="now")
+    assert error.value.where == str(paths[1])
+    assert read_positions(paths[:1], 0, 2, identity="now").frames == 2
+
+
 def test_another_file_is_no_sorted_chunk(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1

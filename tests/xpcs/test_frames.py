@@ -16,8 +16,6 @@ from scatterflow.frame_range import FrameRange
 from scatterflow.xpcs.frames import (
     REASONS,
     Frames,
-    dynamic_means,
-    poisson_variance,
     profile_means,
     read_frames,
     summarise_frames,
@@ -95,7 +93,6 @@ def test_without_bad_frames_the_mean_is_known_everywhere(tmp_path):
     found = summary(tmp_path, raw, qmap, [0, 6, 12], missing={4}, good=good)
     valid = np.arange(12) != 4
     np.testing.assert_allclose(found.mean, raw[valid].mean(axis=0), rtol=1e-15)
-    np.testing.assert_allclose(poisson_variance(found), raw[valid].mean(axis=0) / 11, rtol=1e-15)
     seen = good | qmap.mask
     assert found.good_pixels == seen.sum()
     assert found.detector_total[valid].tolist() == raw[valid][:, seen].sum(axis=1).tolist()
@@ -191,19 +188,6 @@ def test_errors_of_profiles_are_true_for_correlated_frames_too(memory):
     mean, error, _ = profile_means(series, np.ones(2000), np.ones(400, bool))
     # Segments of 40 frames hold eight correlation times; the error is right to a few per cent.
     assert np.sqrt((mean**2).mean() / (error**2).mean()) == pytest.approx(1.0, abs=0.08)
-
-
-def test_dynamic_means_are_those_of_all_their_pixels(tmp_path):
-    rng = np.random.default_rng(7)
-    raw = rng.poisson(2.0, (20, 6, 6)).astype(np.uint8)
-    qmap = random_qmap(rng, (6, 6))
-    found = summary(tmp_path, raw, qmap, [0, 20])
-    mean, error, segments = dynamic_means(found, qmap)
-    for number in range(qmap.dynamic_bins):
-        own = raw[:, qmap.dynamic == number + 1].astype(float)
-        assert mean[number] == pytest.approx(own.mean(), rel=1e-14)
-        assert segments[3, number] == pytest.approx(own[6:8].mean(), rel=1e-14)
-    assert (error > 0).all()
 
 
 def test_frames_come_back_from_their_file(tmp_path):

@@ -238,9 +238,12 @@ def test_counts_that_are_no_photons_are_refused():
     static, valid = np.zeros(2, np.int32), np.ones(30, bool)
     with pytest.raises(UserError, match="whole photons"):
         count_photons(block_of(np.full((30, 2), 0.5, np.float32)), valid, static, 1, SETTINGS)
-    full = np.full((30, 2), 2**32 - 1, np.uint32)
-    with pytest.raises(UserError, match="photons in a frame"):
-        count_photons(block_of(full), valid, static, 1, SETTINGS)
+    # Of the last one K^2 fits into 63 bits, but not the sum over all pixels.
+    for pixels, value in ((2, 2**32 - 1), (200, 2**29)):
+        full = np.full((30, pixels), value, np.uint32)
+        static = np.zeros(pixels, np.int32)
+        with pytest.raises(UserError, match="photons in a frame"):
+            count_photons(block_of(full), valid, static, 1, SETTINGS)
 
 
 @settings(max_examples=40, deadline=None)

@@ -105,6 +105,13 @@ def write_array(group: h5py.Group, name: str, value: Any, **attributes: Any) -> 
     return dataset
 
 
+def text_of(value: Any) -> str:
+    """Text as HDF5 gives it, bytes or str; empty for None."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
 def dataset_names(group: h5py.Group) -> list[str]:
     """Names of all datasets below a group, relative to it, in alphabetical order."""
     names: list[str] = []

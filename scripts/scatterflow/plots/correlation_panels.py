@@ -28,12 +28,13 @@ _SYMBOLS = {"phi": "φ"}
 class Panel:
     """The dynamic bins of one interval of the first coordinate.
 
-    label: its value with unit. bins: dynamic bins from 0. names: value of the second coordinate of
-    each, empty without one.
+    label: its value with unit. bins: dynamic bins from 0. intervals: of the second coordinate, from 0, of
+    each: bins without a pixel are missing. names: its value, empty without such a coordinate.
     """
 
     label: str
     bins: tuple[int, ...]
+    intervals: tuple[int, ...]
     names: tuple[str, ...]
 
 
@@ -60,7 +61,7 @@ def coordinates_label(
 
 def all_panels(qmap: QMap) -> list[Panel]:
     """A panel for each interval of the first coordinate that has bins."""
-    first = qmap.dynamic_index // qmap.dynamic_shape[1]
+    first, second = np.divmod(qmap.dynamic_index, qmap.dynamic_shape[1])
     panels = []
     for interval in np.unique(first):
         bins = np.flatnonzero(first == interval)
@@ -69,7 +70,7 @@ def all_panels(qmap: QMap) -> list[Panel]:
         if len(qmap.names) > 1 and qmap.dynamic_shape[1] > 1:
             values = qmap.dynamic_values[bins, 1]
             names = tuple(value_label(qmap.names[1], value, qmap.units[1]) for value in values)
-        panels.append(Panel(label, tuple(int(number) for number in bins), names))
+        panels.append(Panel(label, tuple(bins.tolist()), tuple(second[bins].tolist()), names))
     return panels
 
 

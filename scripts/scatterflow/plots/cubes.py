@@ -17,7 +17,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure, SubFigure
 
 from scatterflow.errors import UserError
-from scatterflow.files.hdf5 import reading
+from scatterflow.files.hdf5 import reading, text_of
 from scatterflow.plots.axes import bin_edges
 from scatterflow.plots.correlation_panels import curve_colours
 from scatterflow.plots.image_panels import draw_image
@@ -84,7 +84,7 @@ class Quantity:
     @property
     def unit(self) -> str:
         """Unit of what is drawn."""
-        return _text(self.group[self.signal].attrs.get("units", ""))
+        return text_of(self.group[self.signal].attrs.get("units", ""))
 
 
 def plot_cube(cube: str | Path, small_data: str | Path, png: str | Path, svg: str | Path) -> None:
@@ -114,26 +114,26 @@ def read_quantities(entry: h5py.Group) -> list[Quantity]:
 
 
 def _quantity(group: h5py.Group) -> Quantity:
-    names = [_text(name) for name in group.attrs["axes"]]
+    names = [text_of(name) for name in group.attrs["axes"]]
     dimensions = int(group.attrs["value_dimensions"])
     cells = names[: len(names) - dimensions]
     labels = [name for name in cells if "kinds" in group[name].attrs]
     last = names[-1] if dimensions and names[-1] != "." else None
     return Quantity(
-        _text(group.attrs["quantity"]),
+        text_of(group.attrs["quantity"]),
         group,
-        tuple((name, tuple(map(_text, group[name].attrs["kinds"]))) for name in labels),
+        tuple((name, tuple(map(text_of, group[name].attrs["kinds"]))) for name in labels),
         tuple(_axis(group, name) for name in cells if name not in labels),
         tuple(group["mean"].shape[len(cells) :]),
         None if last is None else _axis(group, last),
-        _text(group.attrs.get("interpretation", "")) == "image",
+        text_of(group.attrs.get("interpretation", "")) == "image",
         "difference" in group,
     )
 
 
 def _axis(group: h5py.Group, name: str) -> CubeAxis:
     centres = group[name][()].astype(np.float64)
-    unit = _text(group[name].attrs.get("units", ""))
+    unit = text_of(group[name].attrs.get("units", ""))
     if f"{name}_lower" not in group:
         return CubeAxis(name, unit, centres, bin_edges(centres))
     lower, upper = group[f"{name}_lower"][()], group[f"{name}_upper"][()]
@@ -142,10 +142,6 @@ def _axis(group: h5py.Group, name: str) -> CubeAxis:
     return CubeAxis(
         name, unit, centres, bin_edges(centres) if gaps else np.append(lower, upper[-1])
     )
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 @house_style()

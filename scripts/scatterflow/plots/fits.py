@@ -19,7 +19,7 @@ from scatterflow.plots.analyses import (
 )
 from scatterflow.plots.axes import label_of
 from scatterflow.plots.monitors import MANY_FRAMES, readable
-from scatterflow.plots.results import Scalar, read_scalars, scanned
+from scatterflow.plots.scalars import Scalar, read_scalars, scanned
 from scatterflow.plots.style import (
     BLUE,
     GREY,
@@ -198,8 +198,8 @@ def _draw_values(figure: Figure, values: list[FrameValue], over: Scalar) -> None
 
 def _draw_value(axes: Axes, value: FrameValue, positions: np.ndarray) -> None:
     known = np.isfinite(value.values)
-    values, unit = readable(value.values, "" if value.unit == "arbitrary units" else value.unit)
-    factor = _factor(value.values, values)
+    unit = "" if value.unit == "arbitrary units" else value.unit
+    values, unit, factor = readable(value.values, unit)
     errors = None if value.errors is None else np.where(known, value.errors, np.nan) * factor
     many = positions.size > MANY_FRAMES
     axes.errorbar(
@@ -229,15 +229,6 @@ def _draw_value(axes: Axes, value: FrameValue, positions: np.ndarray) -> None:
     if known.any():
         axes.ticklabel_format(axis="y", style="plain")
         axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
-
-
-def _factor(values: np.ndarray, drawn: np.ndarray) -> float:
-    """By what values were multiplied to be readable."""
-    known = np.isfinite(values)
-    if known.sum() < 2 or np.ptp(values[known]) == 0:
-        place = np.flatnonzero(known & (values != 0))[:1]
-        return float(drawn[place[0]] / values[place[0]]) if place.size else 1.0
-    return float(np.ptp(drawn[known]) / np.ptp(values[known]))
 
 
 def _limit(axes: Axes, values: np.ndarray, errors: np.ndarray | None) -> None:

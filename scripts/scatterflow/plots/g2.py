@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def g2_figure(
     starved = shown_starved(correlation, noise_limit)
     for panel, on in zip(panels, axes, strict=True):
         _draw_panel(on, correlation, panel, starved[list(panel.bins)])
-    _legend(figure, axes[0], panels)
+    _legend(figure, axes, panels)
     return figure
 
 
@@ -66,7 +67,9 @@ def _draw_panel(axes: Axes, correlation: Correlation, panel: Panel, starved: np.
     errors = g2_error(correlation)[:, panel.bins]
     axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
     names = panel.names or ("",)
-    for number, colour in enumerate(curve_colours(len(panel.bins))):
+    # By interval: a bin that is missing here must not shift the colours against the other panels.
+    colours = curve_colours(correlation.qmap.dynamic_shape[1])
+    for number, interval in enumerate(panel.intervals):
         axes.errorbar(
             delay,
             g2[:, number],
@@ -74,7 +77,7 @@ def _draw_panel(axes: Axes, correlation: Correlation, panel: Panel, starved: np.
             fmt="o",
             markersize=3,
             linewidth=0.9,
-            color=curve_colour(colour, starved[number]),
+            color=curve_colour(colours[interval], starved[number]),
             zorder=1.9 if starved[number] else 2.0,
             label=names[number],
         )
@@ -91,12 +94,17 @@ def _draw_panel(axes: Axes, correlation: Correlation, panel: Panel, starved: np.
         axes.set_title(f"{missing} without value", loc="right", fontsize=9, color=RED)
 
 
-def _legend(figure: Figure, axes: Axes, panels: Sequence[Panel]) -> None:
-    fullest = max(panels, key=lambda panel: len(panel.names))
-    if len(fullest.names) < 2:
+def _legend(figure: Figure, axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
+    """The curves of all panels, each interval of the second coordinate once."""
+    entries: dict[int, tuple[Any, str]] = {}
+    for on, panel in zip(axes, panels, strict=True):
+        handles, labels = on.get_legend_handles_labels()
+        for interval, *entry in zip(panel.intervals, handles, labels, strict=False):
+            entries.setdefault(interval, (entry[0], entry[1]))
+    if len(entries) < 2:
         return
-    handles, labels = axes.get_legend_handles_labels()
-    if len(handles) > MOST_IN_LEGEND:
-        kept = np.linspace(0, len(handles) - 1, MOST_IN_LEGEND).round().astype(int)
-        handles, labels = [handles[n] for n in kept], [labels[n] for n in kept]
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    kept = [entries[interval] for interval in sorted(entries)]
+    if len(kept) > MOST_IN_LEGEND:
+        places = np.linspace(0, len(kept) - 1, MOST_IN_LEGEND).round().astype(int)
+        kept = [kept[place] for place in places]
+    figure.legend(*zip(*kept, strict=True), loc="outside lower center", ncols=4)

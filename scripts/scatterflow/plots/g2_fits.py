@@ -17,6 +17,7 @@ from scatterflow.plots.correlation_panels import (
     g2_limits,
     panel_grid,
 )
+from scatterflow.plots.starved import curve_colour, shown_starved, starved_note
 from scatterflow.plots.style import (
     BLUE,
     GREY,
@@ -31,23 +32,30 @@ from scatterflow.plots.style import (
 from scatterflow.xpcs.analysis import Analysis, Bins, FittedG2
 from scatterflow.xpcs.analysis_file import read_analysis
 from scatterflow.xpcs.fits import FAILED, FLAGS, LEFT_OUT
+from scatterflow.xpcs.result import read_result
 
 SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
 def plot_g2_fit(
     analysis: str | Path,
+    result: str | Path,
     fit: str,
     png: str | Path,
     svg: str | Path,
     bins: Sequence[int] | None = None,
+    noise_limit: float | None = None,
 ) -> None:
-    """Draw a fit; bins: dynamic bins (from 1), None: all, or a dozen evenly spread.
+    """Draw a fit; bins: dynamic bins (from 1), None: all, or a dozen evenly spread. result: what was
+    analysed; noise_limit: as for `plot_g2`.
 
     Raises UserError for a fit or a bin that is not there.
     """
     found, description = read_analysis(analysis)
-    save(g2_fit_figure(heading(description), found, fit, bins), png, svg)
+    starved = None
+    if noise_limit is not None:
+        starved = shown_starved(read_result(result, maps=False), noise_limit)
+    save(g2_fit_figure(heading(description), found, fit, bins, starved), png, svg)
 
 
 def heading(description: dict[str, str]) -> str:
@@ -65,10 +73,18 @@ def fit_of(analysis: Analysis, name: str) -> FittedG2:
 
 @house_style()
 def g2_fit_figure(
-    run: str, analysis: Analysis, name: str, chosen: Sequence[int] | None = None
+    run: str,
+    analysis: Analysis,
+    name: str,
+    chosen: Sequence[int] | None = None,
+    starved: np.ndarray | None = None,
 ) -> Figure:
-    """Data, error bars and fit of each dynamic bin that was fitted, or of those chosen (from 1)."""
+    """Data, error bars and fit of each dynamic bin that was fitted, or of those chosen (from 1).
+
+    starved: (Nd,) bool, bins with too few photons, None: none.
+    """
     fitted = fit_of(analysis, name)
+    few = np.zeros(len(analysis.bins.values), bool) if starved is None else starved
     places = _places(fitted, chosen)
     figure, axes = panel_grid(len(places))
     all_bins = fitted.bins.size
@@ -81,7 +97,7 @@ def g2_fit_figure(
         f"fit {name} ({model}): {all_bins - failed} of {all_bins} dynamic bins succeeded{note}",
     )
     for place, on in zip(places, axes, strict=False):
-        _draw(on, analysis.bins, fitted, place)
+        _draw(on, analysis.bins, fitted, place, few[fitted.bins[[place]]])
     return figure
 
 
@@ -100,24 +116,29 @@ def _places(fitted: FittedG2, chosen: Sequence[int] | None) -> list[int]:
     return [numbers.index(number) for number in chosen]
 
 
-def _draw(axes: Axes, bins: Bins, fitted: FittedG2, place: int) -> None:
+def _draw(axes: Axes, bins: Bins, fitted: FittedG2, place: int, starved: np.ndarray) -> None:
+    """One bin; starved: (1,) bool."""
     g2, error = fitted.g2[:, place], fitted.error[:, place]
     curve = fitted.fit.best_fit[:, place]
     axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.errorbar(fitted.delay_s, g2, yerr=error, fmt="o", markersize=3, linewidth=0.9, color=BLUE)
+    colour = curve_colour(BLUE, starved[0])
+    axes.errorbar(
+        fitted.delay_s, g2, yerr=error, fmt="o", markersize=3, linewidth=0.9, color=colour
+    )
     axes.plot(fitted.delay_s, curve, color=RED, zorder=3)
     delay_axis(axes, fitted.delay_s)
     g2_limits(axes, g2, error)
     number = int(fitted.bins[place])
     label = coordinates_label(bins.names, bins.values, bins.units, number)
     axes.set_title(label, loc="left", fontsize=10)
+    starved_note(axes, starved)
     if not np.isfinite(g2).any():
         no_data_note(axes, "no value")
         axes.set_yticks([])
         return
     numbers = _numbers(fitted, place)
     for line, text in enumerate([*numbers, *_flag_texts(int(fitted.fit.flags[place]))]):
-        colour = GREY if line < len(numbers) else ORANGE
+        usual = GREY if line < len(numbers) else ORANGE
         axes.text(
             0.98,
             0.97 - 0.115 * line,
@@ -126,7 +147,7 @@ def _draw(axes: Axes, bins: Bins, fitted: FittedG2, place: int) -> None:
             ha="right",
             va="top",
             fontsize=8.5,
-            color=colour if np.isfinite(curve).any() else RED,
+            color=usual if np.isfinite(curve).any() else RED,
         )
 
 

@@ -23,8 +23,8 @@ from scatterflow.plots.style import (
     save,
     verdict_title,
 )
-from scatterflow.saxswaxs.calibrant import calibrant_d_spacings, ring_positions
 from scatterflow.saxswaxs.refine import Refinement, moved
+from scatterflow.saxswaxs.ring_positions import calibrant_d_spacings, ring_positions
 
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator

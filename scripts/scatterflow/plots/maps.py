@@ -106,7 +106,25 @@ def _read_quantity(entry: h5py.Group, name: str) -> MapQuantity:
     )
     errors = group["data_errors"][()] if "data_errors" in group else None
     unit = str(group["data"].attrs["units"])
-    return _squeezed(MapQuantity(name, unit, group["data"][()], errors, axes))
+    return _in_order(_squeezed(MapQuantity(name, unit, group["data"][()], errors, axes)))
+
+
+def _in_order(quantity: MapQuantity) -> MapQuantity:
+    """With ascending grid values where they neither ascend nor descend: edges lie between neighbours."""
+    for place, axis in enumerate(quantity.axes):
+        steps = np.diff(axis.values)
+        if (steps > 0).all() or (steps < 0).all():
+            continue
+        order = np.argsort(axis.values)
+        axes = list(quantity.axes)
+        axes[place] = replace(axis, values=axis.values[order])
+        quantity = replace(
+            quantity,
+            values=np.take(quantity.values, order, axis=place),
+            errors=None if quantity.errors is None else np.take(quantity.errors, order, axis=place),
+            axes=tuple(axes),
+        )
+    return quantity
 
 
 def _squeezed(quantity: MapQuantity) -> MapQuantity:
@@ -247,7 +265,7 @@ def _draw_image(axes: Axes, panel: MapQuantity) -> Patch | None:
     axes.grid(False)
     x, y = bin_edges(fast.values), bin_edges(slow.values)
     # Powers of ten go into the label: beside a colour bar they would lie on its tip.
-    values, unit = readable(panel.values, panel.unit)
+    values, unit, _ = readable(panel.values, panel.unit)
     norm, extend = map_norm(values)
     image = axes.pcolormesh(
         x,

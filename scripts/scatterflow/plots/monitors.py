@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from scatterflow.plots.results import Scalar, read_scalars
+from scatterflow.plots.scalars import Scalar, read_scalars
 from scatterflow.plots.style import (
     BLUE,
     RED,
@@ -65,7 +65,7 @@ def _draw_scalar(axes: Axes, frame: np.ndarray, scalar: Scalar) -> None:
     many = frame.size > MANY_FRAMES
     known = np.isfinite(scalar.values)
     zero = suspicious_zeros(scalar.values)
-    values, unit = readable(scalar.values, scalar.unit)
+    values, unit, _ = readable(scalar.values, scalar.unit)
     axes.plot(
         frame,
         values,
@@ -98,25 +98,27 @@ def _draw_scalar(axes: Axes, frame: np.ndarray, scalar: Scalar) -> None:
     axes.ticklabel_format(axis="y", style="plain")
 
 
-def readable(values: np.ndarray, unit: str) -> tuple[np.ndarray, str]:
+def readable(values: np.ndarray, unit: str) -> tuple[np.ndarray, str, float]:
     """Values with a power of 1000 or a large start value (a clock) taken out, and the unit.
 
-    Returns (values to draw, text such as ` (10⁶ counts)` or ` (s) − 1763735000`).
+    Returns (values to draw, text such as ` (10⁶ counts)` or ` (s) − 1763735000`, what errors of the values
+    are multiplied by to be drawn beside them).
     """
     pretty = pretty_unit(unit)
+    plain = f" ({pretty})" if pretty else ""
     finite = values[np.isfinite(values)]
     largest = float(np.max(np.abs(finite), initial=0.0))
     if largest == 0:
-        return values, f" ({pretty})" if pretty else ""
+        return values, plain, 1.0
     spread = float(np.ptp(finite))
     if largest >= 1e6 and 0 < spread < 1e-3 * largest:
         start = np.floor(finite.min())
-        return values - start, (f" ({pretty})" if pretty else "") + f" − {start:.0f}"
+        return values - start, f"{plain} − {start:.0f}", 1.0
     if 1e-2 <= largest < 1e5:
-        return values, f" ({pretty})" if pretty else ""
+        return values, plain, 1.0
     power = 3 * int(np.floor(np.log10(largest) / 3))
-    factor = f"10{str(power).translate(_SUPERSCRIPTS)}"
-    return values / 10.0**power, f" ({factor} {pretty})" if pretty else f" ({factor})"
+    text = f" (10{str(power).translate(_SUPERSCRIPTS)} {pretty}".rstrip() + ")"
+    return values / 10.0**power, text, 10.0**-power
 
 
 def suspicious_zeros(values: np.ndarray) -> np.ndarray:

@@ -47,7 +47,6 @@ from scatterflow.shots.small_data import SmallData, open_small_data
 
 MOST_PEAKS = 6
 RAREST = 1e-9
-BLOCK_ROWS = 200_000
 FEW = 1e-12
 
 

@@ -14,14 +14,8 @@ from matplotlib.patches import Patch
 from scatterflow.errors import UserError
 from scatterflow.plots.axes import bin_edges, draw_x_axis, shade_bins
 from scatterflow.plots.drawn import LEFT_OUT, Drawn, select_bins
-from scatterflow.plots.results import (
-    Integration,
-    read_grouped_frames,
-    read_integration,
-    read_norm,
-    read_scalars,
-    scanned,
-)
+from scatterflow.plots.results import Integration, read_grouped_frames, read_integration, read_norm
+from scatterflow.plots.scalars import read_scalars, scanned
 from scatterflow.plots.style import (
     GREY,
     MASKED,

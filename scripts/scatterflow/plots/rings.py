@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from scatterflow.plots.results import PlotAxis
 from scatterflow.plots.style import RED
-from scatterflow.saxswaxs.calibrant import RING_UNITS, calibrant_d_spacings, ring_positions
+from scatterflow.saxswaxs.ring_positions import RING_UNITS, calibrant_d_spacings, ring_positions
 
 LABEL_DISTANCE = 0.024
 """A line closer to the one before than this fraction of the axis has no room for its number."""

@@ -122,6 +122,8 @@ def intensity_spectrum(
         return np.empty(0), np.empty(0)
     relative = np.where(valid, total / good.mean() - 1, 0.0)
     amplitude = 2 * np.abs(np.fft.rfft(relative)) / relative.size
+    if relative.size % 2 == 0:
+        amplitude[-1] /= 2  # the highest frequency has no negative partner
     return np.fft.rfftfreq(relative.size, step_s)[1:], amplitude[1:]
 
 

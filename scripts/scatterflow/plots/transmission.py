@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scatterflow.plots.monitors import MANY_FRAMES, readable
-from scatterflow.plots.results import Factor, read_factors
+from scatterflow.plots.scalars import Factor, read_factors
 from scatterflow.plots.style import (
     BLUE,
     GREY,
@@ -47,15 +47,17 @@ def transmission_figure(heading: str, factors: list[Factor]) -> Figure:
 
 def _draw_factor(axes: Axes, factor: Factor) -> None:
     frames = np.arange(factor.values.size)
-    values, unit = readable(factor.values, factor.unit)
+    values, unit, scale = readable(factor.values, factor.unit)
     many = frames.size > MANY_FRAMES
     marker = "" if many else "o"
     axes.plot(frames, values, color=BLUE, marker=marker, markersize=4, linewidth=1.0)
     known = np.isfinite(values)
     if factor.errors is not None and np.any(factor.errors[known] > 0):
-        low, high = factor.values - factor.errors, factor.values + factor.errors
-        axes.fill_between(frames, low, high, color=BLUE, alpha=0.3, linewidth=0)
-    if factor.name == "transmission" and known.any() and np.nanmax(values) > 0.97:
+        errors = scale * factor.errors
+        axes.fill_between(
+            frames, values - errors, values + errors, color=BLUE, alpha=0.3, linewidth=0
+        )
+    if factor.name == "transmission" and known.any() and np.nanmax(factor.values) > 0.97:
         axes.axhline(1.0, color=GREY, linewidth=1.0, linestyle="--")
     if not known.any():
         no_data_note(axes, "no value")

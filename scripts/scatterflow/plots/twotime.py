@@ -128,7 +128,9 @@ def _draw_map(figure: Figure, axes: Axes, item: TwoTimeResult, seconds: float) -
         no_data_note(axes, "no value")
         return
     low, high = np.percentile(finite, LEVELS)
-    end = item.frames * seconds
+    # The last cell may reach beyond the last frame.
+    thinned = -(-len(item.c2) // len(values))
+    end = len(values) * thinned * item.step * seconds
     image = axes.imshow(
         np.ma.masked_invalid(values),
         origin="lower",
@@ -139,6 +141,8 @@ def _draw_map(figure: Figure, axes: Axes, item: TwoTimeResult, seconds: float) -
         interpolation="nearest",
         aspect="equal",
     )
+    axes.set_xlim(0, item.frames * seconds)
+    axes.set_ylim(0, item.frames * seconds)
     # The labels of short times are long: more than three run into each other.
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=2))

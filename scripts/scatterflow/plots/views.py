@@ -6,7 +6,7 @@ Guinier   ln I  over q^2      Kratky   q^2 I  over q      Porod   q^4 (I - backg
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scatterflow.plots.analyses import read_values
 from scatterflow.plots.fits import chosen_frames
 from scatterflow.plots.profiles import line_colours, position_texts
-from scatterflow.plots.results import (
-    Integration,
-    read_frames,
-    read_integration,
-    read_mean,
-    read_scalars,
-    scanned,
-)
+from scatterflow.plots.results import Integration, read_frames, read_integration, read_mean
+from scatterflow.plots.scalars import read_scalars, scanned
 from scatterflow.plots.style import (
     RED,
     WIDTH,
@@ -48,12 +42,16 @@ NOISE = 0.2
 
 @dataclass(frozen=True)
 class Law:
-    """A Guinier or Porod law of one frame: type, range of q, and the values by their endings."""
+    """A Guinier or Porod law of one frame: type, range of q, and the values by their endings.
+
+    exponent: of a Porod law where it is not fitted.
+    """
 
     name: str
     type: str
     range: tuple[float, float] | None
     values: Mapping[str, float]
+    exponent: float = 4.0
 
 
 def plot_views(
@@ -68,7 +66,8 @@ def plot_views(
 ) -> None:
     """Draw the views of one azimuthal integration in q, with the fits of its middle frame.
 
-    figures: name, type and range of its Guinier and Porod analyses. axis: scalar that names the frames.
+    figures: name, type and range of its Guinier and Porod analyses, of these the exponent (or `fit`). axis:
+    scalar that names the frames.
     """
     shown = read_integration(result, detector, integration, ("azimuthal",))
     _, scalars = read_scalars(result)
@@ -78,7 +77,7 @@ def plot_views(
     profiles, sigma = read_frames(result, detector, integration, frames)
     label = axis_label(over.name.replace("_", " "), over.unit)
     texts = position_texts(over.values[frames])
-    laws = [_law(analysis, item) for item in figures]
+    laws = [read_law(analysis, item) for item in figures]
     figure = views_figure(
         shown,
         np.vstack([profiles, mean[None]]),
@@ -91,8 +90,8 @@ def plot_views(
     save(figure, png, svg)
 
 
-def _law(analysis: str | Path, figure: Mapping[str, Any]) -> Law | None:
-    """The law of the middle frame that succeeded; None if none did."""
+def read_law(analysis: str | Path, figure: Mapping[str, Any]) -> Law | None:
+    """The law of the middle frame that succeeded; None if none did. figure: one of those of `plot_views`."""
     endings = {
         "guinier": ("rg", "i0", "qrg_max"),
         "porod": ("constant", "exponent", "background"),
@@ -104,12 +103,15 @@ def _law(analysis: str | Path, figure: Mapping[str, Any]) -> Law | None:
         return None
     frame = success[success.size // 2]
     limits = None if figure["range"] is None else (figure["range"][0], figure["range"][1])
-    return Law(
+    law = Law(
         figure["name"],
         figure["type"],
         limits,
         {ending: float(values[frame]) for ending, values in found.items()},
     )
+    if figure["type"] == "guinier" or figure["exponent"] == "fit":
+        return law
+    return replace(law, exponent=float(figure["exponent"]))
 
 
 @house_style()
@@ -205,11 +207,12 @@ def _draw_law(axes: Axes, law: Law, q: np.ndarray, unit: str) -> None:
     else:
         low, high = law.range or (float(q[q > 0][0]), float(q[-1]))
         x = np.linspace(low, high, 50)
-        exponent = law.values.get("exponent", 4.0)
+        exponent = law.values.get("exponent", law.exponent)
         y = law.values["constant"] * x ** (4 - exponent)
         place, side = 0.01, "left"
         text = f"{law.name}: constant {law.values['constant']:.4g}"
-        text += f", exponent {exponent:.3g}" if "exponent" in law.values else ""
+        fitted = "exponent" in law.values
+        text += f", exponent {exponent:.3g}" if fitted or exponent != 4 else ""
     axes.plot(x, y, color=RED, linestyle=(0, (4, 2)), linewidth=1.6, zorder=5)
     axes.text(place, 0.95, plain_text(text), transform=axes.transAxes, ha=side, va="top", color=RED)
 

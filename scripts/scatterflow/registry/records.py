@@ -116,9 +116,8 @@ def _user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except ImportError:  # no such data base
         return getpass.getuser()
-    except (
-        KeyError
-    ):  # a user of a container who is not in it; what the environment says proves nothing
+    except KeyError:
+        # A user of a container who is not in it; what the environment says proves nothing.
         return f"user {os.getuid()}"
 
 

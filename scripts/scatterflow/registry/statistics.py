@@ -1,11 +1,9 @@
-"""What a stack of frames says of each pixel: sums that merge exactly, over frames read block by block."""
+"""What a stack of frames says of each pixel: sums over frames read block by block."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -52,13 +50,6 @@ class StackStatistics:
         self.frames += len(block)
         return self
 
-    def merge(self, other: StackStatistics) -> StackStatistics:
-        """Add the sums of other frames."""
-        for name in ("count", "zeros", "at_limit", "total", "squares"):
-            getattr(self, name).__iadd__(getattr(other, name))
-        self.frames += other.frames
-        return self
-
     @property
     def mean(self) -> np.ndarray:
         """Mean of the valid values; NaN where there is none."""
@@ -75,13 +66,3 @@ def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     found = np.full(above.shape, np.nan)
     np.divide(above, below, out=found, where=below > 0)
     return found
-
-
-def stack_statistics(
-    blocks: Iterable[np.ndarray], shape: tuple[int, int], **settings: Any
-) -> StackStatistics:
-    """Statistics of frames that come in blocks of (n, rows, columns)."""
-    statistics = StackStatistics(shape, **settings)
-    for block in blocks:
-        statistics.update(block)
-    return statistics

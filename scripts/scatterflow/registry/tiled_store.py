@@ -148,7 +148,7 @@ class TiledRegistry:
             raise UserError(f"{record.title} is a deletion and holds nothing", str(self))
         key = key_of(record)
         place = f"{self.location}, node {key} ({record.title})"
-        data = self._array(key, place)
+        data = self.read_array(key, place)
         if record.kind not in ("mask", "proposal"):
             content = data.astype(np.uint8).tobytes()
         else:
@@ -169,7 +169,7 @@ class TiledRegistry:
                 place,
             )
         bit = only_reason(record)
-        reasons = bit if bit is not None else self._array(f"{key_of(record)}~reasons", place)
+        reasons = bit if bit is not None else self.read_array(f"{key_of(record)}~reasons", place)
         try:
             return objects.encode_mask(good, reasons)
         except ValueError as error:
@@ -235,13 +235,7 @@ class TiledRegistry:
 
     def _store(self, record: Record, content: bytes | None) -> bool:
         """Create the node of a version and fill it; False if the version is taken."""
-        metadata = {key: getattr(record, key) for key in _SEARCHED}
-        metadata |= {
-            "spec": record.kind,
-            "metadata": record.metadata,
-            "record": records.to_text(record),
-            "state": "complete" if content is None else "writing",
-        }
+        metadata = node_metadata(record, "complete" if content is None else "writing")
         key = key_of(record)
         if content is None:
             return self._create(key, metadata, None) is not None
@@ -306,7 +300,8 @@ class TiledRegistry:
                 found = found.search(_tiled().Key(name) == value)
         return found
 
-    def _array(self, key: str, place: str) -> np.ndarray:
+    def read_array(self, key: str, place: str) -> np.ndarray:
+        """The array of a node, not verified; place: for messages. Raises UserError where it is lost."""
         with answering(self.location):
             try:
                 return np.asarray(self.client[key].read())
@@ -318,6 +313,17 @@ class TiledRegistry:
                 if isinstance(error, ValueError) or (response and response.status_code >= 500):
                     raise objects.damaged(_first_line(error), place) from error
                 raise
+
+
+def node_metadata(record: Record, state: str) -> dict[str, Any]:
+    """Metadata of a version's node. state: `writing` or `complete`."""
+    return {
+        **{key: getattr(record, key) for key in _SEARCHED},
+        "spec": record.kind,
+        "metadata": record.metadata,
+        "record": records.to_text(record),
+        "state": state,
+    }
 
 
 def key_of(record: Record) -> str:
@@ -369,7 +375,7 @@ def fetch_foreign(
             f"{len(found)} nodes are this mask", place, "name a version; remove what stands twice"
         )
     ((key, node),) = found.items()
-    data = source._array(key, place)
+    data = source.read_array(key, place)
     known = {"name", "detector", "version", "spec"}
     origin = {k: v for k, v in dict(node.metadata).items() if k not in known}
     return register_mask(

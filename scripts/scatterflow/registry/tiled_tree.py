@@ -18,10 +18,10 @@ from tiled.adapters.array import ArrayAdapter
 from tiled.adapters.mapping import MapAdapter
 from tiled.structures.core import Spec
 
-from scatterflow.registry import objects, records
+from scatterflow.registry import objects
 from scatterflow.registry.opening import open_registry
 from scatterflow.registry.records import Record
-from scatterflow.registry.tiled_store import _SEARCHED, key_of, only_reason
+from scatterflow.registry.tiled_store import key_of, node_metadata, only_reason
 from scatterflow.registry.versions import live
 
 SERVED = ("mask", "proposal")
@@ -78,13 +78,7 @@ class Masks(Mapping):
 
 
 def _good(store: Any, record: Record) -> ArrayAdapter:
-    metadata = {key: getattr(record, key) for key in _SEARCHED}
-    metadata |= {
-        "spec": record.kind,
-        "metadata": record.metadata,
-        "record": records.to_text(record),
-        "state": "complete",
-    }
+    metadata = node_metadata(record, "complete")
     return _lazy(lambda: objects.decode_good(store.read(record)), record, bool, metadata)
 
 

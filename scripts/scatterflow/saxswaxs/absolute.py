@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scatterflow.errors import UserError
 from scatterflow.saxswaxs.chain import RunCorrections, RunData, Step, run_corrections
 from scatterflow.saxswaxs.corrections import Chain, Factors, MeanProfile, MeanResult, correct
 from scatterflow.saxswaxs.merge import sums
@@ -64,8 +65,6 @@ def absolute_factors(
 
 
 def _comparison(tasks: Iterable[ResultTask], detector: str, integration: str) -> ResultTask:
-    from scatterflow.errors import UserError
-
     for task in tasks:
         if task.detector == detector and task.integration == integration:
             return task

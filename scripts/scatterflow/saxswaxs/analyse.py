@@ -15,13 +15,14 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
-from scatterflow.files.hdf5 import reading, writing
+from scatterflow.files.hdf5 import reading, text_of, writing
 from scatterflow.progress import progress
-from scatterflow.saxswaxs.analysis_file import AnalysisFile, ProfileAxis, remove_outdated_figures
+from scatterflow.saxswaxs.analysis_file import AnalysisFile, ProfileAxis
 from scatterflow.saxswaxs.analysis_units import figure_units, fit_units, proportional
 from scatterflow.saxswaxs.calculated import calculate
 from scatterflow.saxswaxs.figures_of_merit import CUT_BINS, SIMPLE_FIGURES, overlapping_bins
 from scatterflow.saxswaxs.fits import Profiles, Values, fit_profiles, used_bins
+from scatterflow.saxswaxs.outdated import remove_after_analysis
 from scatterflow.saxswaxs.scale import SCALE_ERROR, unshared
 from scatterflow.saxswaxs.small_angle import guinier, porod
 
@@ -51,7 +52,7 @@ def analyse_result(
                 parts = [part for part in made if part[1]["task"] == task]
                 selected = [_prepared(kind, item, data, output, run) for kind, item in parts]
                 scale = _scale_error(data)
-                detector = _text(data.parent.attrs["detector"])
+                detector = text_of(data.parent.attrs["detector"])
                 for _, item in parts if scale else ():
                     output.scale_errors.update(dict.fromkeys(proportional(item), scale))
                 for rows, intensity, sigma in _blocks(data, scale):
@@ -79,7 +80,7 @@ def analyse_result(
         output.finish()
         for line in output.failures():
             logger.info(f"{run}: {line}")
-    remove_outdated_figures(Path(analysis))
+    remove_after_analysis(analysis)
 
 
 def _analysed(kind: str, item: Mapping[str, Any], profiles: Profiles, run: str) -> Values:
@@ -123,12 +124,8 @@ def _data(source: h5py.File, task: str, result: str | Path) -> h5py.Group:
 
 def _axis(data: h5py.Group) -> ProfileAxis:
     name = next(name for name in ("radial_axis", "azimuthal_axis") if name in data)
-    attributes = {key: _text(value) for key, value in data[name].attrs.items()}
+    attributes = {key: text_of(value) for key, value in data[name].attrs.items()}
     return ProfileAxis(name, data[name][()], data[f"{name}_edges"][()], attributes)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _scale_error(data: h5py.Group) -> float:

@@ -24,12 +24,12 @@ import h5py
 import numpy as np
 
 from scatterflow.files.hdf5 import write_array
+from scatterflow.files.hdf5_rows import create_rows
 from scatterflow.files.nexus import add_group, add_note, add_process
 from scatterflow.files.provenance import now, raw_file_record, software
 from scatterflow.saxswaxs.fits import STATUS, Profiles, Values
 from scatterflow.saxswaxs.scale import SCALE_ERROR
 
-FIGURES = ("_fit", "_views", "figures")
 COPIED = ("title", "entry_identifier", "experiment_identifier", "sample")
 REFERENCE = "Branch, Coleman & Li, SIAM J. Sci. Comput. 21 (1999) 1; scipy.optimize.least_squares"
 
@@ -107,7 +107,7 @@ class AnalysisFile:
         if "I_errors" in data:
             labels["data_errors"] = "standard error of the data"
         for name, label in labels.items():
-            dataset = _curves(group, name, (self.frames, axis.centres.size))
+            dataset = create_rows(group, name, (self.frames, axis.centres.size))
             dataset.attrs.update({"long_name": label, "units": data["I"].attrs["units"]})
         group["data"].attrs["interpretation"] = group.attrs["interpretation"]  # for h5web
 
@@ -208,26 +208,3 @@ class AnalysisFile:
         }
         for name, (value, text) in notes.items():
             add_note(group, name, value, text)
-
-
-def _curves(group: h5py.Group, name: str, shape: tuple[int, int]) -> h5py.Dataset:
-    rows = max(1, min(shape[0], 1_000_000 // max(8 * shape[1], 1)))
-    return group.create_dataset(
-        name,
-        shape=shape,
-        dtype="float64",
-        chunks=(rows, shape[1]),
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
-        fillvalue=np.nan,
-        track_times=False,
-    )
-
-
-def remove_outdated_figures(analysis: Path) -> None:
-    """Figures of the analysis before: those still wanted are drawn anew, the others show what is gone."""
-    for ending in FIGURES:
-        for suffix in ("png", "svg"):
-            for path in analysis.parent.glob(f"plots/*{ending}.{suffix}"):
-                path.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,9 @@ from scatterflow.saxswaxs.companions import (
     valid_frames,
 )
 from scatterflow.saxswaxs.container import open_container
-from scatterflow.saxswaxs.exports.outdated import remove_outdated_exports
 from scatterflow.saxswaxs.merge import verify_receipts
 from scatterflow.saxswaxs.monitors import check_durations
+from scatterflow.saxswaxs.outdated import remove_after_result
 from scatterflow.saxswaxs.result import (
     Description,
     DetectorResult,
@@ -34,11 +33,6 @@ from scatterflow.saxswaxs.weights import read_weights
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.open import open_source
 
-FIGURES = (
-    *("_frames", "_profiles", "_mean", "_map", "_rings", "_geometry"),
-    *("_corrections", "monitors", "transmission"),
-)
-ANALYSIS_FIGURES = ("_fit", "_views", "figures")
 logger = logging.getLogger("scatterflow")
 
 
@@ -133,23 +127,7 @@ def assemble_result(
     )
     for warning in dict.fromkeys(warnings):
         logger.warning("warning: %s", warning)
-    _remove_outdated_figures(result)
-
-
-def _remove_outdated_figures(result: str) -> None:
-    """Figures and checks of the result before: those that are still wanted are drawn anew, the others, of
-    integrations or calibrants given up, would stand beside a result that they do not show."""
-    folder = Path(result).parent
-    for ending in (*FIGURES, *ANALYSIS_FIGURES):
-        for path in (*folder.glob(f"plots/*{ending}.png"), *folder.glob(f"plots/*{ending}.svg")):
-            path.unlink(missing_ok=True)
-    for path in (
-        *folder.glob("*_rings.tsv"),
-        *folder.glob("*_rings.json"),
-        folder / "analysis.nxs",
-    ):
-        path.unlink(missing_ok=True)
-    remove_outdated_exports(folder)
+    remove_after_result(result)
 
 
 def _detector_result(

@@ -1,11 +1,8 @@
 """Calibrant check: measured ring positions against the d-spacings that pyFAI lists.
 
-A powder ring of lattice spacing d lies at q = 2 pi / d, or 2theta = 2 arcsin(lambda / 2d) (Bragg).
-Each ring is fitted by a Gaussian on a straight line (`ring_fit`). Offsets are given as
+Each ring (`ring_positions`) is fitted by a Gaussian on a straight line (`ring_fit`). Offsets are given as
 (q found - q expected) / q expected, whatever the unit of the profile, so that they compare with the
-relative error of the distance (at small angles) and of the wavelength. The d-spacings are those of
-pyFAI's calibrant files (NIST certificates for the SRM; silver behenate: Gilles et al., J. Appl.
-Cryst. 31 (1998) 146).
+relative error of the distance (at small angles) and of the wavelength.
 """
 
 from __future__ import annotations
@@ -15,39 +12,38 @@ from pathlib import Path
 
 import numpy as np
 
-from scatterflow.config.calibrant_names import find_calibrant, known_calibrants
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import UserError
 from scatterflow.files.atomic import write_text
 from scatterflow.files.json import write_json
 from scatterflow.saxswaxs.ring_fit import FEWEST_BINS, fit_ring
+from scatterflow.saxswaxs.ring_positions import (
+    calibrant_d_spacings,
+    relative_offset,
+    ring_positions,
+    ring_window,
+)
 
-WIDEST_WINDOW = 0.10
-"""Half width of the window that a ring is looked for in, relative to its position, at most."""
 LEAST_COVERAGE = 0.5
 """Fraction of the window's bins that must be finite on each side of the ring."""
 LEAST_SIGNIFICANCE = 5.0
 """A ring counts if its height is this many times the height's standard error."""
 LEAST_CONTRAST = 0.05
 """A ring counts if it stands this far out of the background, relative to it: no ripples."""
-MOST_RINGS = {"AgBh": 13}
-"""Rings beyond these are not used: silver behenate's (00l) are distinct up to l = 13 (Huang et al.,
-J. Appl. Cryst. 26 (1993) 180); above that other, unlisted reflections dominate."""
-
-__all__ = [
-    "RING_UNITS",
-    "Ring",
-    "RingCheck",
-    "calibrant_d_spacings",
-    "check_rings",
-    "find_calibrant",
-    "known_calibrants",
-    "ring_positions",
-    "write_ring_table",
-    "write_ring_verdict",
-]
-
-RING_UNITS = ("q_A^-1", "q_nm^-1", "2th_deg", "2th_rad")
-"""pyFAI units of profiles that rings can be found in: the others need the distance."""
+TABLE_COLUMNS = (
+    "ring",
+    "d_spacing_A",
+    "expected",
+    "found",
+    "found_error",
+    "relative_offset",
+    "relative_error",
+    "width",
+    "height",
+    "background",
+    "significance",
+    "used",
+    "why",
+)
 
 
 @dataclass(frozen=True)
@@ -97,72 +93,6 @@ class RingCheck:
     tolerance: float
     verdict: str
     sentence: str
-
-
-def calibrant_d_spacings(calibrant: str) -> np.ndarray:
-    """d-spacings of a calibrant, angstrom, largest first, at most `MOST_RINGS` of them.
-
-    Raises UserError if pyFAI does not know the calibrant.
-    """
-    from pyFAI.calibrant import CALIBRANT_FACTORY
-
-    if calibrant not in CALIBRANT_FACTORY:
-        raise UserError(
-            f"{calibrant!r} is no calibrant that pyFAI knows",
-            "calibrant",
-            suggestion(calibrant, known_calibrants()),
-        )
-    spacings = np.unique(np.asarray(CALIBRANT_FACTORY(calibrant).dspacing, dtype=np.float64))[::-1]
-    return spacings[: MOST_RINGS.get(calibrant)]
-
-
-def ring_positions(
-    d_spacings: np.ndarray, unit: str, wavelength_m: float | None = None
-) -> np.ndarray:
-    """Where rings of these d-spacings (angstrom) lie, in a pyFAI unit; NaN where 2d < lambda.
-
-    unit: `q_A^-1`, `q_nm^-1`, `2th_deg` or `2th_rad`; for 2theta the wavelength (m) is needed.
-    Raises UserError for other units, or without a wavelength.
-    """
-    _require_ring_unit(unit, wavelength_m)
-    q = 2 * np.pi / np.asarray(d_spacings, dtype=np.float64)
-    return _from_q(q, unit, wavelength_m)
-
-
-def _require_ring_unit(unit: str, wavelength_m: float | None) -> None:
-    if unit not in RING_UNITS:
-        raise UserError(
-            f"ring positions cannot be given in {unit!r}",
-            "integration, unit",
-            f"integrate calibrants in one of {', '.join(RING_UNITS)}",
-        )
-    if unit.startswith("2th") and not (wavelength_m and wavelength_m > 0):
-        raise UserError(
-            "ring positions in 2theta need the wavelength",
-            "geometry",
-            "give the wavelength in the geometry, or integrate in q",
-        )
-
-
-def _from_q(q: np.ndarray, unit: str, wavelength_m: float | None) -> np.ndarray:
-    """q (1/angstrom) in a ring unit."""
-    if unit == "q_A^-1":
-        return q
-    if unit == "q_nm^-1":
-        return q * 10.0
-    assert wavelength_m is not None  # `_require_ring_unit`
-    sine = q * (wavelength_m * 1e10) / (4 * np.pi)
-    two_theta = 2 * np.arcsin(np.where(sine <= 1, sine, np.nan))
-    return np.degrees(two_theta) if unit == "2th_deg" else two_theta
-
-
-def _relative_offset(found: float, expected: float, unit: str) -> float:
-    """(q found - q expected) / q expected; the wavelength cancels."""
-    if unit.startswith("q_"):
-        return found / expected - 1
-    half = 0.5 * np.array([found, expected])
-    found_sine, expected_sine = np.sin(np.radians(half) if unit == "2th_deg" else half)
-    return float(found_sine / expected_sine - 1)
 
 
 def check_rings(
@@ -220,8 +150,7 @@ def _check_ring(
 ) -> Ring:
     position = expected[number - 1]
     unfitted = Ring(number, float(spacings[number - 1]), float(position))
-    distance = np.nanmin(np.abs(np.delete(expected, number - 1) - position), initial=np.inf)
-    half = min(distance / 2, WIDEST_WINDOW * position)
+    distance, half = ring_window(expected, number - 1)
     window = np.abs(radial - position) <= half
     if why := _too_few_bins(radial, intensity, position, half, window):
         return replace(unfitted, why=why)
@@ -244,8 +173,8 @@ def _check_ring(
         return replace(ring, why=why)
     return replace(
         ring,
-        relative_offset=_relative_offset(ring.found, ring.expected, unit),
-        relative_error=_relative_offset(ring.found + ring.found_error, ring.found, unit),
+        relative_offset=relative_offset(ring.found, ring.expected, unit),
+        relative_error=relative_offset(ring.found + ring.found_error, ring.found, unit),
         used=True,
     )
 
@@ -357,23 +286,6 @@ def _likely_cause(offsets: np.ndarray, errors: np.ndarray) -> str:
     one_side = np.all(offsets > -2 * errors) or np.all(offsets < 2 * errors)
     suspects = "distance, beam centre" if one_side else "beam centre"
     return f"the offsets differ from ring to ring: check {suspects}, tilt and orientation."
-
-
-TABLE_COLUMNS = (
-    "ring",
-    "d_spacing_A",
-    "expected",
-    "found",
-    "found_error",
-    "relative_offset",
-    "relative_error",
-    "width",
-    "height",
-    "background",
-    "significance",
-    "used",
-    "why",
-)
 
 
 def write_ring_table(path: str | Path, check: RingCheck) -> None:

@@ -240,7 +240,7 @@ def _absorption(
                 other.scalars[settings["monitor"]], settings, used, other.where, warnings
             )
             runs.append((reading, behind, used))
-        beam = open_beam(runs)
+        beam = open_beam(runs, data.where)
     else:
         beam = OpenBeam(float(settings["reference"]))
     return replace(

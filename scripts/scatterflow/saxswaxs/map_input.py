@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
-from scatterflow.files.hdf5 import reading
+from scatterflow.files.hdf5 import reading, text_of
 from scatterflow.saxswaxs.scale import SCALE_ERROR
 
 AGAIN = "delete it and run snakemake again"
@@ -160,7 +160,7 @@ def _read_joined(
             beside = item.parent.get(f"{name}_errors")
             errors.append(None if beside is None else _numbers(beside, frames))
             scale = max(scale, _scale_error(beside))
-            units.setdefault(_text(item.attrs.get("units", "")), run.name)
+            units.setdefault(text_of(item.attrs.get("units", "")), run.name)
             source = item.name
     if len(units) > 1:
         (one, first), (other, second) = list(units.items())[:2]
@@ -222,12 +222,12 @@ def _read_bins(run: MapRun, task: str) -> Bins:
         return Bins(
             task,
             tuple(
-                (name, data[name][()], {key: _text(v) for key, v in data[name].attrs.items()})
+                (name, data[name][()], {key: text_of(v) for key, v in data[name].attrs.items()})
                 for name in AXES
                 if name in data
             ),
             {
-                key: _text(signal.attrs[key])
+                key: text_of(signal.attrs[key])
                 for key in ("units", "long_name", "intensity_label")
                 if key in signal.attrs
             },
@@ -308,7 +308,3 @@ def _item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     if name not in group:
         raise UserError(f"{name!r} is missing", f"{group.file.filename}, {group.name}", AGAIN)
     return group[name]
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -25,6 +25,7 @@ import h5py
 import numpy as np
 
 from scatterflow.files.hdf5 import write_array, writing
+from scatterflow.files.hdf5_fields import write_large
 from scatterflow.files.nexus import add_fields, add_group, add_note, add_process
 from scatterflow.files.provenance import now, raw_file_record, software
 from scatterflow.saxswaxs.grid import Grid, find_grid
@@ -38,6 +39,7 @@ from scatterflow.saxswaxs.map_input import (
 )
 from scatterflow.saxswaxs.map_placement import Placement, grid_data, place
 from scatterflow.saxswaxs.map_profiles import write_map_profiles
+from scatterflow.saxswaxs.outdated import remove_after_map
 from scatterflow.saxswaxs.scale import unshared
 
 
@@ -65,7 +67,7 @@ def structure_map(
     grid = find_grid(settings, positions, units, where)
     placement = place(grid, settings["duplicates"], where)
     quantities = {name: read_quantity(runs, name) for name in settings["quantities"]}
-    _remove_outdated_figures(path)
+    remove_after_map(path)
     date = now()
     with writing(path) as file:
         file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": "scatterflow"})
@@ -118,14 +120,6 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return result
 
 
-def _remove_outdated_figures(path: str | Path) -> None:
-    """Figures of the map before: of quantities given up, none would be drawn anew."""
-    folder = Path(path).parent / "plots"
-    for pattern in ("map.png", "map.svg", "map/*.png", "map/*.svg"):
-        for figure in folder.glob(pattern):
-            figure.unlink(missing_ok=True)
-
-
 # Writing -----------------------------------------------------------------------------------------
 
 
@@ -176,15 +170,7 @@ def _write_frames(
 def _write_image(
     group: h5py.Group, name: str, grid: Grid, values: np.ndarray, **attributes: str
 ) -> None:
-    dataset = group.create_dataset(
-        name,
-        data=values.reshape(grid.shape),
-        compression="gzip",
-        compression_opts=4,
-        shuffle=True,
-        track_times=False,
-    )
-    dataset.attrs.update(attributes)
+    write_large(group, name, values.reshape(grid.shape)).attrs.update(attributes)
 
 
 def _write_quantity(

@@ -131,8 +131,11 @@ def mean_reference(readings: Readings, seconds: np.ndarray | None, valid: np.nda
     return total / (float(used.sum()) if seconds is None else float(np.sum(seconds[used])))
 
 
-def open_beam(runs: Sequence[tuple[Readings, Readings, np.ndarray]]) -> OpenBeam:
-    """R of background runs, each (incident, transmitted, frames used (frames,) bool)."""
+def open_beam(runs: Sequence[tuple[Readings, Readings, np.ndarray]], where: str) -> OpenBeam:
+    """R of background runs, each (incident, transmitted, frames used (frames,) bool).
+
+    where: the run that is corrected, for messages. Raises UserError if no frame has both readings.
+    """
     sums = np.zeros(4)
     for incident, transmitted, used in runs:
         both = used & np.isfinite(incident.values) & np.isfinite(transmitted.values)
@@ -140,6 +143,12 @@ def open_beam(runs: Sequence[tuple[Readings, Readings, np.ndarray]]) -> OpenBeam
             values = readings.values[both]
             sums[index] += np.sum(values)
             sums[index + 2] += np.sum(values**2 * readings.relative_variance[both])
+    if not sums[0] > 0:
+        raise UserError(
+            "no frame of the background has readings of both monitors: the transmission is relative to it",
+            where,
+            "check the monitors of the background run, or give corrections.absorption.reference a number",
+        )
     return OpenBeam(
         float(sums[1] / sums[0]), float(sums[2] / sums[0] ** 2), float(sums[3] / sums[1] ** 2)
     )

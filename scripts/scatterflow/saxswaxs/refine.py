@@ -24,8 +24,12 @@ import numpy as np
 from scatterflow.detectors.quiet import quiet
 from scatterflow.files.atomic import write_text
 from scatterflow.files.json import write_json
-from scatterflow.saxswaxs.calibrant import WIDEST_WINDOW, calibrant_d_spacings, ring_positions
 from scatterflow.saxswaxs.ring_fit import fit_ring
+from scatterflow.saxswaxs.ring_positions import (
+    calibrant_d_spacings,
+    ring_positions,
+    ring_window,
+)
 
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
@@ -108,9 +112,7 @@ def find_control_points(
     for number, position in enumerate(two_theta):
         if not np.isfinite(position):
             continue
-        others = np.delete(two_theta, number)
-        distance = np.nanmin(np.abs(others - position), initial=np.inf)
-        half = min(distance / 2, WIDEST_WINDOW * position)
+        _, half = ring_window(two_theta, number)
         near = good & (np.abs(angle - position) <= half)
         rows, columns = np.nonzero(near)
         sectors = np.floor(np.degrees(azimuth[near]) / SECTOR_DEG).astype(np.int64)
@@ -153,7 +155,7 @@ def _control_point(
     # Start at the pixel nearest to the ring in the middle of the sector, then go along the gradient.
     middle = np.array([rows.mean(), columns.mean()])
     away = np.hypot(rows - middle[0], columns - middle[1])
-    on_ring = np.abs(x - peak.centre) <= max(np.partition(np.abs(x - peak.centre), 4)[4], 0)
+    on_ring = np.abs(x - peak.centre) <= np.partition(np.abs(x - peak.centre), 4)[4]
     place = np.flatnonzero(on_ring)[np.argmin(away[on_ring])]
     point = np.array([rows[place], columns[place]], dtype=np.float64)
     for _ in range(3):

@@ -30,6 +30,7 @@ import h5py
 import numpy as np
 
 from scatterflow.files.hdf5 import write_array, writing
+from scatterflow.files.hdf5_fields import write_large
 from scatterflow.files.nexus import add_fields, add_group, add_note, add_process
 from scatterflow.files.provenance import now, software
 from scatterflow.progress import progress
@@ -198,14 +199,14 @@ def _write_detector(
         },
     )
     total, count, there = frame_sums(container, name)
-    options = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "track_times": False}
-    group.create_dataset("frame_sum", data=total, **options).attrs["units"] = "counts"
-    group.create_dataset("valid_count", data=count, **options).attrs["units"] = "frames"
+    write_large(group, "frame_sum", total).attrs["units"] = "counts"
+    write_large(group, "valid_count", count).attrs["units"] = "frames"
     write_array(group, "frame_valid", there)
     mean = add_group(group, "mean_frame", "NXdata", signal="data", interpretation="image")
     with np.errstate(invalid="ignore", divide="ignore"):
         image = np.where(detector.pixel_mask == 0, total / count, np.nan)
-    dataset = mean.create_dataset("data", data=image.astype(np.float32), **options)
+    # For viewers: the exact sums stand beside it.
+    dataset = write_large(mean, "data", image.astype(np.float32))
     dataset.attrs.update({"units": "counts", "long_name": "mean counts per frame"})
     mean.attrs["SILX_style"] = '{"signal_scale_type": "log"}'
 

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from scatterflow.files.hdf5 import write_array
+from scatterflow.files.hdf5_fields import write_large
 from scatterflow.files.nexus import add_group
 from scatterflow.saxswaxs.scale import UNITS
 from scatterflow.saxswaxs.task_sums import (
@@ -71,14 +72,7 @@ def write_rejected(subentry: h5py.Group, container: Any, task: ResultTask) -> No
             signal="frames",
             interpretation="image",
         )
-        dataset = group.create_dataset(
-            "frames",
-            data=image,
-            compression="gzip",
-            compression_opts=4,
-            shuffle=True,
-            track_times=False,
-        )
+        dataset = write_large(group, "frames", image)
         dataset.attrs.update(
             {"units": "frames", "long_name": "frames in which the pixel was left out as an outlier"}
         )

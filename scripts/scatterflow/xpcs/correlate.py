@@ -70,14 +70,14 @@ def correlate_block(
     factors of the frames, None: 1, and all sums are integers. windows: (start, stop) frames each, with
     static_of_position: (P,), static bin of every position of the q-map, ascending within a dynamic bin.
     """
-    sums = _correlated(block, schedule(lags, valid), scale, threads)
-    pairs = schedule(lags, valid).pairs()
+    plan = schedule(lags, valid)
+    sums = _correlated(block, plan, scale, threads)
     own = None
     if windows:
         assert static_of_position is not None
         static = np.asarray(static_of_position[block.first : block.last], np.int64)
         own = _window_sums(block, valid, scale, lags, threads, windows, static)
-    return PixelSums(block.first, block.last, lags, pairs, *sums, own)
+    return PixelSums(block.first, block.last, lags, plan.pairs(), *sums, own)
 
 
 def time_windows(frames: int, number: int) -> list[Window]:

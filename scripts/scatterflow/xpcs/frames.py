@@ -78,16 +78,20 @@ class Frames:
 
 
 def summarise_frames(
-    paths: Sequence[str | Path], settings: dict[str, Any], qmap: QMap, where: str = ""
+    paths: Sequence[str | Path],
+    settings: dict[str, Any],
+    qmap: QMap,
+    where: str = "",
+    identity: str = "",
 ) -> Frames:
     """The frames of a run from all its sorted chunks.
 
     settings: bad (text, frames as they are correlated), automatic_bad ({low, high}: fractions of the
-    median total, or None), normalise (none | frame_sum). where: for messages.
+    median total, or None), normalise (none | frame_sum). where: for messages; identity: see `sorted_heads`.
     Raises UserError for chunks that are not a whole run, a listed frame beyond it, if none is left, and for
     pixels of the q-map that measured nothing in any.
     """
-    chunks = sorted_heads(paths)
+    chunks = sorted_heads(paths, identity)
     run = _added_up(chunks)
     total, reason = run.total, run.reason
     reason[_listed(settings.get("bad"), len(total), where)] |= np.uint8(FrameReason.LISTED)
@@ -155,26 +159,6 @@ def profile_means(
         scatter = ((share * (segments[used] - mean)) ** 2).sum(axis=0)
         error = np.sqrt(scatter * used.sum() / (used.sum() - 1))
     return mean, error, segments
-
-
-def dynamic_means(frames: Frames, qmap: QMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `profile_means` for the dynamic bins: their static bins added up."""
-    sums = np.zeros((len(frames.total), qmap.dynamic_bins), frames.static_sums.dtype)
-    np.add.at(sums.T, qmap.parent, frames.static_sums.T)
-    pixels = np.bincount(qmap.parent, frames.static_pixels, qmap.dynamic_bins)
-    if frames.invalid.size:
-        of_pixels = frames.invalid.reshape(-1)[qmap.pixels]
-        unmeasured = np.bincount(qmap.dynamic_of_position, of_pixels, qmap.dynamic_bins)
-        pixels = pixels - unmeasured / frames.valid.sum()
-    return profile_means(sums, pixels, frames.valid)
-
-
-def poisson_variance(frames: Frames) -> np.ndarray:
-    """Variance of `Frames.mean` (rows, columns) by counting statistics alone: mean / values measured."""
-    measured = np.full(frames.mean.shape, float(frames.valid.sum()))
-    if frames.invalid.size:
-        measured -= frames.invalid
-    return _divided(frames.mean, measured)
 
 
 def write_frames(path: str | Path, frames: Frames, provenance: dict[str, Any]) -> None:

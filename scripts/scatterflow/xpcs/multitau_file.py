@@ -44,22 +44,6 @@ def write_block_sums(path: str | Path, sums: PixelSums, provenance: dict[str, An
         write_array(file, "provenance", to_json(provenance))
 
 
-def read_block_sums(path: str | Path) -> PixelSums:
-    """All sums of a block. Raises UserError if the file is none."""
-    with reading(path) as file:
-        _check(file, path)
-        return PixelSums(
-            int(file.attrs["first"]),
-            int(file.attrs["last"]),
-            _lags(file),
-            file["pairs"][()],
-            file["G2"][()],
-            file["IP"][()],
-            file["IF"][()],
-            _windows(file),
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class BlockFiles:
     """Correlated blocks of all pixels.

@@ -24,6 +24,8 @@ from scatterflow.xpcs.blocks import Block
 MOST_PHOTONS = 63
 """Photons from which on all share the last class, if nothing else is asked for."""
 SEGMENTS = 10
+MOST_PAIRS = 2.0**61
+"""Of photons in a block of pixels: sums that int64 holds."""
 SUMS_PER_SEGMENT = 8
 """Of the longest exposure, if none are asked for."""
 
@@ -121,8 +123,8 @@ def _check_photons(block: Block, longest: int) -> None:
             "preprocessing, speckle_statistics",
             "leave out the flatfield and the dark, or the speckle statistics",
         )
-    # pairs adds up K^2, which must stay within 63 bits.
-    if float(counts.max()) * longest > 2**31:
+    # A sum of K (K - 1) is at most the largest K times all photons; a static bin may lie in several blocks.
+    if float(counts.max()) * longest * float(counts.sum(dtype=np.float64)) > MOST_PAIRS:
         raise UserError(
             f"a pixel counts {counts.max():g} photons in a frame",
             "speckle_statistics",

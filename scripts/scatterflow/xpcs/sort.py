@@ -60,12 +60,14 @@ def sort_chunk(
     skip_missing: bool = False,
     label: str = "sort",
     where: str = "",
+    identity: str = "",
 ) -> None:
     """Sort processed frames start..stop-1 into `path`, see `sorted_chunk`.
 
     good: (rows, columns) bool, True = good: pixels that the detector's total is of;
     None: those of the q-map. crop: see `pixel_order`. skip_missing: a frame that is missing or corrupt is
-    flagged and empty, instead of raising FrameError. where: for messages. Raises UserError.
+    flagged and empty, instead of raising FrameError. where: for messages; identity: see
+    `blocks.sorted_heads`. Raises UserError.
     """
     info = source.detectors[detector]
     order = pixel_order(qmap, info.shape, good, crop, where)
@@ -97,6 +99,7 @@ def sort_chunk(
             blocks,
             chunk.dtype,
             _provenance(chunk, source, detector, frames, start, stop),
+            identity,
         )
 
 

@@ -3,7 +3,7 @@
 HDF5, uncompressed, each block in datasets of its own, so that who correlates a block reads nothing else:
 
     attributes              format, start, stop (processed frames), form (events | frames), positions,
-                            blocks, dtype of the counts
+                            blocks, dtype of the counts, identity: digest of what it was made from
     provenance              JSON
     frames/total            (n,) sum over the pixels of the q-map; detector_total: over all good pixels
     frames/static_sums      (n, static bins) sums over the pixels of each static bin
@@ -84,11 +84,12 @@ def write_sorted_chunk(
     blocks: int,
     dtype: np.dtype,
     provenance: dict[str, Any],
+    identity: str = "",
 ) -> None:
     """Write a chunk whole.
 
     contents: pixel blocks 0, 1, ..., of this form, with counts of `dtype` and frames counted from the
-    chunk's start.
+    chunk's start. identity: see `blocks.sorted_heads`.
     """
     with writing(path) as file:
         file.attrs.update(
@@ -99,6 +100,7 @@ def write_sorted_chunk(
             positions=positions,
             blocks=blocks,
             dtype=np.dtype(dtype).name,
+            identity=identity,
         )
         write_array(file, "provenance", to_json(provenance))
         frames, image = file.create_group("frames"), file.create_group("image")

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
-from scatterflow.files.hdf5 import reading
+from scatterflow.files.hdf5 import reading, text_of
 from scatterflow.files.nexus import read_note
 
 BLOCK_BYTES = 32_000_000
@@ -230,10 +230,3 @@ def plain_fields(group: h5py.Group) -> dict[str, Any]:
         value = item[()]
         values[name] = value.decode() if isinstance(value, bytes) else value.item()
     return values
-
-
-def text_of(value: Any) -> str:
-    """Text as HDF5 gives it, bytes or str; empty for None."""
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    return "" if value is None else str(value)

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError
-from scatterflow.files.hdf5 import write_array, writing
+from scatterflow.files.hdf5 import text_of, write_array, writing
 from scatterflow.files.nexus import add_fields, add_group
 from scatterflow.saxswaxs.exports.curves import (
     Curve,
@@ -31,7 +31,6 @@ from scatterflow.saxswaxs.exports.curves import (
     opened_curves,
     plain_fields,
     steps,
-    text_of,
 )
 from scatterflow.units import Q_UNITS
 

@@ -20,8 +20,8 @@ import h5py
 import numpy as np
 
 from scatterflow.files.atomic import whole_file
-from scatterflow.files.hdf5 import reading
-from scatterflow.saxswaxs.exports.curves import Scalar, read_scalars, steps, text_of
+from scatterflow.files.hdf5 import reading, text_of
+from scatterflow.saxswaxs.exports.curves import Scalar, read_scalars, steps
 
 # Per-frame numbers that stand beside the intensities of an integration.
 COUNTS = ("total_signal", "rejected_pixels")
