@@ -365,7 +365,9 @@ def test_cube_recovers_the_delay_curve(cubes, truth):
     )
     pulls = (change - wanted) / errors
     assert np.abs(pulls).max() < 4
-    assert np.mean(pulls**2) < 2.5
+    # Errors are right (tests/shots/test_cubes.py): of ten pulls of one run the mean square is 0.3 to 2.05 in 90 %
+    # of runs, from a study of 400; the seed is fixed.
+    assert 0.1 < np.mean(pulls**2) < 2.05
     # Before time zero nothing, just after it most.
     assert abs(wanted[0]) < 0.01
     assert change[3] > 5 * errors[3]
