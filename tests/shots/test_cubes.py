@@ -206,7 +206,7 @@ def test_a_pump_probe_scan_gives_back_its_signal():
 
 @pytest.mark.parametrize("pooled_off", [False, True])
 def test_errors_of_a_delay_curve_over_many_runs(pooled_off):
-    """The simulated run of the demo 150 times: 22 pumped shots in a bin, so pulls are Student's, a little wider.
+    """The simulated run of the demo 150 times: 22 pumped shots in a bin, so pulls are a little wide.
 
     The bin around time zero is left out: there the delays of its own shots make them scatter, which is in
     its error, and not in what is expected for these very delays.
@@ -227,7 +227,7 @@ def test_errors_of_a_delay_curve_over_many_runs(pooled_off):
         chosen = [laser & (cube.axes[0].places(delay) == k) for k in range(10)]
         truth = [np.average(expected[k], weights=energy[k]) / whole - 1 for k in chosen]
         pulls.append(np.delete((found.relative - truth) / found.relative_error, 2))
-    # 1350 pulls: their mean square is known to 0.05 (0.1 where bins share a reference), their mean to 0.03 (0.06).
+    # 1350 pulls: their mean square is known to 0.05, their mean to 0.03, less so if bins share a reference.
     assert np.mean(np.square(pulls)) == pytest.approx(1.08, abs=0.2)
     assert abs(np.mean(pulls)) < 0.2
 

@@ -15,6 +15,7 @@ from scatterflow.errors import FrameError, UserError
 from scatterflow.files.nexus import read_note
 from scatterflow.shots.calibrated import CalibratedDetector
 from scatterflow.shots.merge import merge_shots
+from scatterflow.shots.result import photon_energy_kev, q_range
 from scatterflow.shots.small_data import SmallData, open_small_data
 from scatterflow.shots.table import read_table
 
@@ -272,6 +273,35 @@ def test_opened_as_lcls_users_do(run, done):
         (raw,) = read_note(file["provenance/raw_files"])
         assert raw["path"].endswith("9.h5")
         assert read_note(file["provenance/notes"])
+
+
+def test_energy_and_q_are_told_as_far_as_they_are_known(tmp_path, done):
+    with h5py.File(done[1]) as file:
+        assert "monochromator" not in file["entry/instrument"]
+        assert "q_range" not in file["entry"]
+    path = tmp_path / "1.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["creator"] = "scatterflow"
+        file["tag"] = np.arange(4)
+        file["ebeam/photon_energy"] = [8999.0, np.nan, 9003.0, 0.0]
+        file["ebeam/photon_energy"].attrs["units"] = "eV"
+        # The outermost bins and one between have no pixel; `counts_q` is no average.
+        file["UserDataCfg/ccd/inner_ring_q"] = [0.5, 1.0, 1.5, 2.0]
+        file["UserDataCfg/ccd/inner_ring_pixels"] = [[0, 3, 0, 0], [0, 0, 0, 0]]
+        file["UserDataCfg/pnccd/ring_q"] = [0.8, 1.1, 1.4]
+        file["UserDataCfg/pnccd/ring_pixels"] = [[2, 0, 1]]
+        file["UserDataCfg/ccd/counts_q"] = [99.0]
+    small = open_small_data(path)
+    assert q_range(small) == (0.8, 1.4)
+
+    def azimuthal(energy):
+        return {"kind": "azimuthal", "photon_energy_ev": energy}
+
+    inside = {"part": {"kind": "region", "functions": {"ring": azimuthal(9500.0)}}}
+    assert photon_energy_kev(small, {"ccd": {"functions": inside}}) == pytest.approx(9.5)
+    both = {"ccd": {"functions": inside}, "pnccd": {"functions": {"ring": azimuthal(400.0)}}}
+    for own in (both, {"ccd": {"functions": {"sum": {"kind": "region"}}}}, {}):
+        assert photon_energy_kev(small, own) == pytest.approx(9.001)
 
 
 def test_pandas(run, small):

@@ -171,10 +171,10 @@ class DelayVariable(Model):
     correction: Variable | None = None
     """What is added, `tt/ttCorr`; left out: nothing."""
     valid: Variable | None = None
-    """Above 0 where the correction is good; left out: `tt/valid` of `tt/ttCorr`, else wherever there is one."""
+    """Above 0 where the correction is good; left out: `tt/valid` for `tt/ttCorr`, else everywhere."""
     laser: Variable | None = None
-    """Above 0 where the laser was on; shots without (0) keep the nominal delay, those of which nobody knows (NaN,
-    below 0) have none. Left out: all had it."""
+    """Above 0 where the laser was on; shots without keep the nominal delay, those of which nobody knows (NaN, -1)
+    have none. Left out: all had it."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> DelayVariable:

@@ -127,20 +127,12 @@ def _timing(data: SmallData, limit: float) -> Finding:
     )
 
 
-def _monitor(data: SmallData) -> str | None:
-    """The first intensity monitor: the sum of a group that is no detector."""
-    own = {name.removeprefix(DAMAGE) for name in data.scalars if name.startswith(DAMAGE)}
-    names = (name for name in data.scalars if name.endswith("/sum"))
-    # One that is put together out of several diodes comes before each of them.
-    ranked = sorted(names, key=lambda name: (f"{name[:-3]}xpos" not in data.scalars, name))
-    return next((name for name in ranked if name.split("/")[0] not in own), None)
-
-
 def _beam(data: SmallData, limit: float) -> Finding:
     """Largest deviation of the median of a tenth of the run: single shots of a laser differ by nature."""
-    name = _monitor(data)
-    if name is None:
+    monitors = data.monitors()
+    if not monitors:
         return unknown("There is no intensity monitor.")
+    name = monitors[0]
     values = np.where(_lit(data, "xray"), data.scalars[name].astype(np.float64), np.nan)
     known = np.isfinite(values)
     median = float(np.median(values[known])) if known.any() else 0.0

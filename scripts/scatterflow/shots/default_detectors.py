@@ -95,7 +95,7 @@ def corrected_time(
 
 
 def has_edge(position: np.ndarray) -> np.ndarray:
-    """(n,) bool, where the time tool found an edge: at a place that is neither NaN nor 0, the mark of LCLS."""
+    """(n,) bool, where the time tool found an edge: neither NaN nor at 0, the mark of LCLS."""
     return np.isfinite(position) & (position != 0)
 
 
