@@ -371,8 +371,8 @@ def test_cube_recovers_the_delay_curve(cubes, truth):
     )
     pulls = (change - wanted) / errors
     assert np.abs(pulls).max() < 4
-    # Errors are right (tests/shots/test_cubes.py): the mean square of a run's ten pulls is 0.34 to 2.05 in 90 %
-    # of 400 runs that were studied; the seed is fixed.
+    # Errors are right (tests/shots/test_cubes.py): the mean square of a run's ten pulls is 0.34 to 2.05 in
+    # 90 % of 400 runs that were studied; the seed is fixed.
     assert 0.1 < np.mean(pulls**2) < 2.05
     # Before time zero nothing, just after it most.
     assert abs(wanted[0]) < 0.01

@@ -173,8 +173,8 @@ class DelayVariable(Model):
     valid: Variable | None = None
     """Above 0 where the correction is good; left out: `tt/valid` for `tt/ttCorr`, else everywhere."""
     laser: Variable | None = None
-    """Above 0 where the laser was on; shots without keep the nominal delay, those of which nobody knows (NaN, -1)
-    have none. Left out: all had it."""
+    """Above 0 where the laser was on; shots without keep the nominal delay, those of which nobody knows (NaN,
+    -1) have none. Left out: all had it."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> DelayVariable:

@@ -38,13 +38,14 @@ def measures(
             return {"structure": lambda _: structure(faults, fields)}
         pixels = [item for name in _detectors(file) if (item := _pixels(file, name)) is not None]
         intensity = _intensities(file)
+        missing = _shots_of(data, _detectors(file))
     earlier = []
     for path in history:
         with reading(path) as file:
             earlier.append(_intensities(file))
     return {
         "structure": lambda _: structure(faults, fields),
-        "frames_missing": frame_measures(_shots_of(data))["frames_missing"],
+        "frames_missing": frame_measures(missing)["frames_missing"],
         "shots_passing": partial(_passing, data),
         "time_tool": partial(_timing, data),
         "beam_intensity": partial(_beam, data),
@@ -82,12 +83,13 @@ def _structure(file: h5py.File, data: SmallData) -> tuple[list[str], int]:
     return found, len(needs) + len(names)
 
 
-def _shots_of(data: SmallData) -> list[FrameCounts]:
-    """Which shots lack each detector."""
+def _shots_of(data: SmallData, detectors: Sequence[str]) -> list[FrameCounts]:
+    """Which shots lack each detector of the reduction; what else the run holds may come and go."""
+    present = {name: data.scalars[f"{DAMAGE}{name}"] for name in detectors}
     return [
-        FrameCounts(name.removeprefix(DAMAGE), np.zeros(0), np.zeros(0), values == 0)
-        for name, values in data.scalars.items()
-        if name.startswith(DAMAGE) and values.size
+        FrameCounts(name, np.zeros(0), np.zeros(0), values == 0)
+        for name, values in present.items()
+        if values.size
     ]
 
 

@@ -87,26 +87,38 @@ class CalibratedDetector:
             # Nothing is read before the first and behind the last of them.
             inside = np.flatnonzero(kept)
             begin, end = int(inside[0]), int(inside[-1]) + 1
-            stored, present = self._read(first + begin, first + end)
+            stored, present = read_frames(
+                self.source, self.name, first + begin, first + end, skip_missing=self.skip_missing
+            )
             kept[begin:end] &= present
             found = calibrate(stored[kept[begin:end]], self.calibration, threads=threads)
             yield first, kept, found.frames, found.invalid
 
-    def _read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Stored frames, and which are there."""
-        try:
-            return self.source.read(self.name, start, stop)
-        except FrameError:
-            if not self.skip_missing:
-                raise
-            if stop - start == 1:
-                return absent_frames(1, self.info.shape, self.info.dtype), np.zeros(1, bool)
-        parts = [self._read(shot, shot + 1) for shot in range(start, stop)]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
-
     def frames(self, values: np.ndarray) -> Frames:
         """Frames (n, *shape) with what functions need to know of them."""
         return Frames(values, self.good, self.noise, self.positions)
+
+
+def read_frames(
+    source: ShotSource, detector: str, start: int, stop: int, *, skip_missing: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Stored frames of shots start..stop-1, (n, *shape), and which are there, (n,) bool.
+
+    skip_missing: take frames that cannot be read for absent; else they raise FrameError.
+    """
+    try:
+        return source.read(detector, start, stop)
+    except FrameError:
+        if not skip_missing:
+            raise
+        if stop - start == 1:
+            info = source.detectors[detector]
+            return absent_frames(1, info.shape, info.dtype), np.zeros(1, bool)
+    parts = [
+        read_frames(source, detector, shot, shot + 1, skip_missing=True)
+        for shot in range(start, stop)
+    ]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
 
 
 def calibrated_detector(
