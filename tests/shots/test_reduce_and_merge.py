@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -15,6 +16,7 @@ from scatterflow.errors import FrameError, UserError
 from scatterflow.files.nexus import read_note
 from scatterflow.shots.calibrated import CalibratedDetector
 from scatterflow.shots.merge import merge_shots
+from scatterflow.shots.reduce import result_units, unit_of
 from scatterflow.shots.result import photon_energy_kev, q_range
 from scatterflow.shots.small_data import SmallData, open_small_data
 from scatterflow.shots.table import read_table
@@ -234,6 +236,8 @@ def test_units(small):
         "tiles/drops_nDroplets": "",
         "camera/whole_mean": "ADU",
         "trace/pulse_sum": "ADU",
+        "trace/pulse_sum_error": "ADU",
+        "trace/pulse_background": "ADU",
         "ratio": "",
     }
     assert {name: small.unit(name) for name in expected} == expected
@@ -241,6 +245,34 @@ def test_units(small):
         assert file["Sums/tiles_calib"].attrs["units"] == "photons"
         assert file["Sums/tiles_calib_thresADU2_square"].attrs["units"] == "photons^2"
         assert file["UserDataCfg/tiles/ped"].attrs["units"] == "ADU"
+
+
+@pytest.mark.parametrize(("positions", "length"), [(None, "pixel"), ("known", "mm")])
+def test_units_of_what_functions_fit(positions, length):
+    detector = SimpleNamespace(positions=positions, unit="photons")
+    functions = {
+        "acf": {"kind": "autocorrelation"},
+        "ring": {"kind": "fit_centre"},
+        "pulses": {"kind": "fit_pulses"},
+        "azimuthal": {},
+        "map": {"kind": "photon_map", "functions": {"line": {"kind": "projection"}}},
+    }
+    expected = {
+        "acf_speckle_size": "pixel",
+        "acf_speckle_size_error": "pixel",
+        "acf_contrast_error": "",
+        "ring_xCen": length,
+        "ring_R_error": length,
+        "ring_residu": f"{length}^2",
+        "ring_ier": "",
+        "pulses_intensities": "ADU",
+        "pulses_norms": "ADU",
+        "pulses_score": "",
+        "azimuthal_azav_error": "ADU",
+        "map_line_data": "photons",
+    }
+    units = result_units(functions, "ADU")
+    assert {key: unit_of(key, detector, units) for key in expected} == expected
 
 
 def test_opened_as_lcls_users_do(run, done):
