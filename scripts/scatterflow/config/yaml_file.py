@@ -96,7 +96,7 @@ def _check(root: yaml.Node) -> None:
             children = [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             children = node.value
-        else:
+        elif isinstance(node, yaml.ScalarNode):
             _refuse_surprising_number(node)
         total = 1 + sum(map(count, children))
         if total > _MOST_NODES:

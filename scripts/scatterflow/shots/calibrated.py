@@ -18,16 +18,16 @@ import numpy as np
 
 from scatterflow.detectors.masks import read_mask
 from scatterflow.detectors.positions import load_positions, marked_good
-from scatterflow.errors import FrameError, UserError, suggestion
+from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading
 from scatterflow.geometry_kind import has_plane
 from scatterflow.shots.calibrate import CONSTANTS, Calibration, calibrate, prepare_calibration
 from scatterflow.shots.dark_file import read_dark
+from scatterflow.shots.frames import read_frames
 from scatterflow.shots.regions import Frames
 from scatterflow.sources.shots import (
     ShotDetectorInfo,
     ShotSource,
-    absent_frames,
     detector_of,
 )
 
@@ -97,28 +97,6 @@ class CalibratedDetector:
     def frames(self, values: np.ndarray) -> Frames:
         """Frames (n, *shape) with what functions need to know of them."""
         return Frames(values, self.good, self.noise, self.positions)
-
-
-def read_frames(
-    source: ShotSource, detector: str, start: int, stop: int, *, skip_missing: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Stored frames of shots start..stop-1, (n, *shape), and which are there, (n,) bool.
-
-    skip_missing: take frames that cannot be read for absent; else they raise FrameError.
-    """
-    try:
-        return source.read(detector, start, stop)
-    except FrameError:
-        if not skip_missing:
-            raise
-        if stop - start == 1:
-            info = source.detectors[detector]
-            return absent_frames(1, info.shape, info.dtype), np.zeros(1, bool)
-    parts = [
-        read_frames(source, detector, shot, shot + 1, skip_missing=True)
-        for shot in range(start, stop)
-    ]
-    return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
 
 
 def calibrated_detector(

@@ -9,9 +9,9 @@ from typing import Any
 
 from scatterflow.errors import UserError
 from scatterflow.progress import progress
-from scatterflow.shots.calibrated import read_frames
 from scatterflow.shots.dark_file import write_dark
 from scatterflow.shots.darks import Dark, DarkSums
+from scatterflow.shots.frames import read_frames
 from scatterflow.sources.shots import ShotSource, detector_of
 
 BLOCK_BYTES = 200_000_000
