@@ -10,7 +10,15 @@ def main(location: dict, detector: str, settings: dict, threads: int, dark: str)
     from scatterflow.sources.shots import open_shots
 
     place = RunLocation.from_fields(location)
-    make_dark(dark, open_shots(place), detector, settings, place.run, threads=threads)
+    make_dark(
+        dark,
+        open_shots(place),
+        detector,
+        settings,
+        place.run,
+        skip_missing=place.recipe.get("missing") == "nan",
+        threads=threads,
+    )
 
 
 if "snakemake" in globals():

@@ -165,6 +165,19 @@ def test_everything_is_in_the_record(folder) -> None:
     }
 
 
+def test_what_results_of_shots_say(folder) -> None:
+    with h5py.File(folder / "result.nxs", "r+") as file:
+        for name in ("saxs_a", "waxs_b"):
+            del file[f"entry/{name}"]
+        file["entry/q_range"] = [0.25, 1.5]
+        file["entry/q_range"].attrs["units"] = "1/angstrom"
+        note(file["entry/provenance"], "slow", {"laser/delay": 2.5, "user": "of the slow ones"})
+    record = describe(folder)
+    assert record["q_range"] == {"low": 0.25, "high": 1.5, "unit": "1/angstrom"}
+    assert record["metadata"]["raw"]["laser.delay"] == {"value": 2.5, "unit": None}
+    assert record["metadata"]["raw"]["user"]["value"] == "<b>x</b>"
+
+
 def test_null_is_not_zero_and_zero_is_not_null(folder) -> None:
     record = describe(folder)
     assert record["metadata"]["raw"] == {

@@ -1,4 +1,7 @@
-"""Every mistake ends in one clear message, a non-zero exit code and no partial output."""
+"""Every mistake ends in one clear message, a non-zero exit code and no partial output.
+
+One of each kind goes through snakemake; their variants are in the tests of what reads these files.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,10 @@ import fabio
 import h5py
 import numpy as np
 import pytest
+
+from scatterflow.config.load import read_yaml
+from scatterflow.errors import UserError
+from scatterflow.plan.build import build_plan
 
 from .conftest import Project
 
@@ -44,22 +51,19 @@ def test_missing_hdf5_file(project):
     refused(project, TWO, "two.h5", "two")
 
 
-@pytest.mark.parametrize("keep", [40, 3000, -10])
-def test_truncated_tiff(project, keep):
+def test_truncated_tiff(project):
     path = project.path("raw/one_003.tif")
-    path.write_bytes(path.read_bytes()[:keep])
+    path.write_bytes(path.read_bytes()[:3000])
     refused(project, ONE, "one_003.tif", "3")
 
 
-@pytest.mark.parametrize("keep", [0.02, 0.5, 0.99])
-def test_truncated_hdf5(project, keep):
+def test_truncated_hdf5(project):
     path = project.path("raw/two.h5")
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * keep)])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     refused(project, TWO, "two.h5")
 
 
-@pytest.mark.parametrize(("frames", "target"), [("5", TWO), ("7", TWO), ("9", ONE), ("4", ONE)])
+@pytest.mark.parametrize(("frames", "target"), [("5", TWO), ("9", ONE)])
 def test_wrong_number_of_frames(project, frames, target):
     row = project.rows[0 if target == ONE else 1]
     row["frames"] = frames
@@ -84,55 +88,77 @@ def configured(project: Project, change) -> None:
     project.write()
 
 
+WRONG = [
+    (
+        lambda c, r: c["reductions"]["x"].update(integration=1),
+        ["'integration'", "'integrations'"],
+    ),
+    (lambda c, r: c.update(detctors={}), ["'detctors'", "'detectors'"]),
+    (
+        lambda c, r: c["reductions"]["x"]["integrations"]["azimuthal"].update(bins="many"),
+        ["bins", "many"],
+    ),
+    (
+        lambda c, r: c["reductions"]["x"]["integrations"]["azimuthal"].update(unit="q_mm^-1"),
+        ["q_mm^-1", "q_nm^-1"],
+    ),
+    (lambda c, r: c["sources"]["nexus"]["scalars"]["i0"].update(unit="conuts"), ["conuts"]),
+    (
+        lambda c, r: c["sources"]["nexus"]["scalars"].update(
+            t={"type": "expression", "name": "i0.__class__"}
+        ),
+        ["i0.__class__"],
+    ),
+    (
+        lambda c, r: c["sources"]["nexus"]["scalars"].update(
+            t={"type": "expression", "name": "i1 / 2"}
+        ),
+        ["'i1'", "i0"],
+    ),
+    (lambda c, r: r.append(dict(r[0])), ["'one'", "twice"]),
+    (lambda c, r: r[1].update(run="../x"), ["../x", "name"]),
+    (lambda c, r: r[1].update(run="/abs"), ["/abs", "name"]),
+    (lambda c, r: r[1].update(run="y" * 300), ["yyy", "name"]),
+    (lambda c, r: c["reductions"].update({"a\nb": c["reductions"]["x"]}), ["a\\nb", "name"]),
+    (lambda c, r: r[1].update(reduction="y"), ["'y'", "x"]),
+    (lambda c, r: r[1].update(source="nxs"), ["'nxs'", "nexus"]),
+    (lambda c, r: r[0].update(raw="../../etc/passwd"), [".."]),
+    (lambda c, r: r[1].update(raw="/etc/passwd"), ["/etc/passwd"]),
+    (
+        lambda c, r: c["reductions"]["x"]["corrections"]["flux"].update(monitor="ic9"),
+        ["'ic9'", "i0"],
+    ),
+]
+
+
 @pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (
-            lambda c, r: c["reductions"]["x"].update(integration=1),
-            ["'integration'", "'integrations'"],
-        ),
-        (lambda c, r: c.update(detctors={}), ["'detctors'", "'detectors'"]),
-        (
-            lambda c, r: c["reductions"]["x"]["integrations"]["azimuthal"].update(bins="many"),
-            ["bins", "many"],
-        ),
-        (
-            lambda c, r: c["reductions"]["x"]["integrations"]["azimuthal"].update(unit="q_mm^-1"),
-            ["q_mm^-1", "q_nm^-1"],
-        ),
-        (lambda c, r: c["sources"]["nexus"]["scalars"]["i0"].update(unit="conuts"), ["conuts"]),
-        (
-            lambda c, r: c["sources"]["nexus"]["scalars"].update(
-                t={"type": "expression", "name": "i0.__class__"}
-            ),
-            ["i0.__class__"],
-        ),
-        (
-            lambda c, r: c["sources"]["nexus"]["scalars"].update(
-                t={"type": "expression", "name": "i1 / 2"}
-            ),
-            ["'i1'", "i0"],
-        ),
-        (lambda c, r: r.append(dict(r[0])), ["'one'", "twice"]),
-        (lambda c, r: r[1].update(run="../x"), ["../x", "name"]),
-        (lambda c, r: r[1].update(run="/abs"), ["/abs", "name"]),
-        (lambda c, r: r[1].update(run="y" * 300), ["yyy", "name"]),
-        (lambda c, r: c["reductions"].update({"a\nb": c["reductions"]["x"]}), ["a\\nb", "name"]),
-        (lambda c, r: r[1].update(reduction="y"), ["'y'", "x"]),
-        (lambda c, r: r[1].update(source="nxs"), ["'nxs'", "nexus"]),
-        (lambda c, r: r[0].update(raw="../../etc/passwd"), [".."]),
-        (lambda c, r: r[1].update(raw="/etc/passwd"), ["/etc/passwd"]),
-        (
-            lambda c, r: c["reductions"]["x"]["corrections"]["flux"].update(monitor="ic9"),
-            ["'ic9'", "i0"],
-        ),
-        (lambda c, r: c["detectors"]["waxs"].update(geometry="nowhere.poni"), ["nowhere.poni"]),
-    ],
-    ids=lambda value: "-".join(value)[:30].replace("/", "_") if isinstance(value, list) else "",
+    ("change", "words"), WRONG, ids=["-".join(words)[:30].replace("/", "_") for _, words in WRONG]
 )
-def test_wrong_configuration(project, change, words):
+def test_wrong_configuration(project, monkeypatch, change, words):
+    """As the Snakefile makes its plan; `test_a_wrong_configuration_ends_the_call` goes through snakemake."""
     configured(project, change)
-    refused(project, TWO if "/etc" in words[0] or words[0] != ".." else ONE, *words)
+    monkeypatch.chdir(project.folder)
+    with pytest.raises(UserError) as caught:
+        build_plan(read_yaml("config/config.yaml"), "config/config.yaml")
+    message = str(caught.value)
+    assert "where: " in message
+    assert "mend:  " in message
+    for word in words:
+        assert word in message, (word, message)
+
+
+@pytest.mark.parametrize(
+    ("change", "target", "word"),
+    [
+        (lambda c, r: c.update(detctors={}), TWO, "'detectors'"),
+        (lambda c, r: r[0].update(raw="../../etc/passwd"), ONE, ".."),
+        (lambda c, r: c["detectors"]["waxs"].update(geometry="nowhere.poni"), TWO, "nowhere.poni"),
+    ],
+    ids=["key", "table", "file"],
+)
+def test_a_wrong_configuration_ends_the_call(project, change, target, word):
+    configured(project, change)
+    refused(project, target, word)
     assert not project.path("work").exists()
     assert not project.path("results").exists()
 
@@ -153,9 +179,8 @@ def test_mask_that_looks_inverted(project):
     refused(project, ONE, "inverted")
 
 
-@pytest.mark.parametrize("text", ["not a poni\n", "", "Distance: nan\n", "\x00\x01\x02"])
-def test_poni_that_is_not_one(project, text):
-    project.path("saxs.poni").write_text(text)
+def test_poni_that_is_not_one(project):
+    project.path("saxs.poni").write_text("Distance: nan\n")
     refused(project, ONE, "saxs.poni")
 
 

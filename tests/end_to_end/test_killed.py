@@ -99,6 +99,8 @@ def test_killed_ten_times(project, tmp_path):
             run = random.choice(["one", "two"])
             shutil.rmtree(project.path(f"work/{run}"), ignore_errors=True)
             shutil.rmtree(project.path(f"results/{run}"), ignore_errors=True)
+        if kill % 2:  # the workflow lives on and knows what has ended
+            continue
         there = receipts(project)
         again = {
             job.outputs[0]

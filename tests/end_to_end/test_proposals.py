@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import h5py
 import numpy as np
 import pytest
 
+from scatterflow.config.load import read_yaml
+from scatterflow.errors import UserError
+from scatterflow.plan.build import build_plan
 from scatterflow.registry import accept, find, get_record, load_mask
 
 from .conftest import SHAPES, make_project
@@ -63,11 +68,25 @@ def test_a_proposal_is_found_drawn_accepted_and_used(project):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"run": "drak"}, "did you mean 'dark'?"),
-        ({"detector": "saxs"}, "has no frames of detector 'saxs'"),
         ({"detector": "wax"}, "is not in `detectors`"),
         ({"threshold": -1}, "must be above 0"),
         ({"type": "hott"}, "did you mean 'hot'?"),
+    ],
+    ids=str,
+)
+def test_a_proposal_that_cannot_be_planned(project, monkeypatch, change, message):
+    project.config["proposals"]["hot"].update(change)
+    project.write()
+    monkeypatch.chdir(project.folder)
+    with pytest.raises(UserError, match=re.escape(message)):
+        build_plan(read_yaml("config/config.yaml"), "config/config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"run": "drak"}, "did you mean 'dark'?"),
+        ({"detector": "saxs"}, "has no frames of detector 'saxs'"),
     ],
     ids=str,
 )

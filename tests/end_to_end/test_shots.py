@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from scatterflow.catalogue.result_facts import read_facts
 from scatterflow.shots.small_data import open_small_data
 from scatterflow.sources.simulated_pump_probe import PUMP_PROBE, expected_photons, simulate_shots
 from scatterflow.sources.simulated_shots import simulate_shot_run
@@ -132,6 +133,21 @@ def test_the_python_of_the_guide_reads_it(finished, truth, monkeypatch):
     assert 0 < len(found["chosen"]) < len(found["signal"]) == PUMP_PROBE.shots
     assert len(found["table"]) == found["photons"].lengths.size == PUMP_PROBE.shots
     assert found["largest"].shape == PUMP_PROBE.shape
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_record_would_know_energy_q_and_metadata(finished, run):
+    notes: list[str] = []
+    with h5py.File(finished.path(f"results/{run}/pumpprobe/result.nxs")) as file:
+        facts = read_facts(file, None, notes)
+        x, y = (file[f"entry/instrument/ccd/{axis}_pixel_offset"][()] for axis in "xy")
+    assert facts.energy == pytest.approx(1e-3 * PUMP_PROBE.photon_energy_eV)
+    angle = np.arctan(np.hypot(x, y) / 100)  # mm, at 100 mm
+    q = 4 * np.pi * facts.energy / 12.398419843 * np.sin(angle / 2)
+    # Centres of bins of 0.0025.
+    assert facts.q_range == pytest.approx((q.min(), q.max()), abs=0.00126)
+    assert {"facility", "tag"} <= facts.raw.keys()
+    assert notes == []
 
 
 def test_tags_are_those_of_the_facility(finished, truth):
@@ -293,19 +309,11 @@ MISTAKES = {
         lambda c: c["detectors"]["ccd"].update(shape=[96, 60]),
         ["frames have shape (2, 48, 64), the configuration says (2, 48, 60)"],
     ),
-    "all shots filtered": (
-        lambda c: c["reductions"]["pumpprobe"]["filters"]["light"].update(minimum=1e9),
-        ["no shot of 360 passes the filters: light removes 360"],
-    ),
     "a variable that is not there": (
         lambda c: c["reductions"]["pumpprobe"]["variables"]["signal"].update(
             expression="ccd_whole_summ / ipm2_sum"
         ),
         ["the run has no value 'ccd_whole_summ'", "did you mean"],
-    ),
-    "constants of another shape": (
-        lambda c: c["reductions"]["pumpprobe"]["detectors"]["ccd"].update(constants="gain.h5"),
-        ["the constant gain is 5 x 7, a frame 2 x 48 x 64"],
     ),
 }
 
@@ -313,8 +321,6 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistakes_are_told_and_leave_nothing(done, mistake):
     change, told = MISTAKES[mistake]
-    with h5py.File(done.path("gain.h5"), "w") as file:
-        file["gain"] = np.ones((5, 7))
     change(done.config)
     done.write()
     found = done.snakemake(*targets("pump_sacla"))
@@ -365,7 +371,9 @@ def test_cube_recovers_the_delay_curve(cubes, truth):
     )
     pulls = (change - wanted) / errors
     assert np.abs(pulls).max() < 4
-    assert np.mean(pulls**2) < 2.5
+    # Errors are right (tests/shots/test_cubes.py): the mean square of a run's ten pulls is 0.34 to 2.05 in
+    # 90 % of 400 runs that were studied; the seed is fixed.
+    assert 0.1 < np.mean(pulls**2) < 2.05
     # Before time zero nothing, just after it most.
     assert abs(wanted[0]) < 0.01
     assert change[3] > 5 * errors[3]

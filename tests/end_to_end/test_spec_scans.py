@@ -47,6 +47,10 @@ def row(number: int) -> dict[str, str]:
     }
 
 
+def results(project: Project) -> list[str]:
+    return [f"results/{row['run']}/x/result.nxs" for row in project.rows]
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     project = make_project(tmp_path_factory.mktemp("spec") / "project")
@@ -65,17 +69,19 @@ def project(tmp_path_factory) -> Project:
     for number in (1, 2):
         add_scan(project, number)
     project.write()
-    project.run()
+    project.run(*results(project))
     return project
 
 
 def test_an_appended_scan_plans_nothing_and_then_only_itself(project):
-    assert project.plan().jobs == []
+    assert project.plan(*results(project)).jobs == []
     add_scan(project, 3)
-    assert project.plan().jobs == []
+    assert project.plan(*results(project)).jobs == []
     project.rows.append(row(3))
     project.write()
-    assert {job.run for job in project.plan().jobs if job.rule != "all"} == {"scan3"}
+    assert {job.run for job in project.plan(*results(project)).jobs if job.rule != "all"} == {
+        "scan3"
+    }
     project.rows.pop()
     project.write()
 
@@ -85,9 +91,9 @@ def test_a_changed_scan_outdates_its_own_result(project):
     before = spec.read_text()
     first = before.index("1000")
     spec.write_text(before[:first] + "1009" + before[first + 4 :])
-    plan = project.plan()
+    plan = project.plan(*results(project))
     assert {job.run for job in plan.jobs if job.rule != "all"} == {"scan1"}
     assert "assemble_result" in plan.rules("scan1")
     assert "integrate_chunk" not in plan.rules("scan1")
     spec.write_text(before)
-    assert project.plan().jobs == []
+    assert project.plan(*results(project)).jobs == []

@@ -15,16 +15,17 @@ from scatterflow.plan.memory_cubes import (
     cube_file_memory_mb,
     cube_memory_mb,
 )
-from scatterflow.shots.cube_axes import axis_from_edges, laser_label
+from scatterflow.shots.cube_axes import Label, axis_from_edges
 from scatterflow.shots.cubes import Cube
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+LASER = Label("laser", (0.0, 1.0), ("off", "on"))
 
 
 @pytest.mark.parametrize("normalised", [False, True])
 def test_sums_take_what_was_estimated(normalised):
     axes = [axis_from_edges("x", np.arange(8.0)), axis_from_edges("y", np.arange(5.0))]
-    cube = Cube(axes, [laser_label()], {"image": "m"} if normalised else {})
+    cube = Cube(axes, [LASER], {"image": "m"} if normalised else {})
     place = {"x": np.array([0.5]), "y": np.array([1.5]), "laser": np.array([1])}
     cube.update(place, {"image": np.ones((1, 50, 60))}, monitors={"m": np.ones(1)})
     held = sum(array.nbytes for array in cube.state().values()) / 1e6

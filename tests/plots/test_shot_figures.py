@@ -34,7 +34,6 @@ from scatterflow.plots.shot_file import (
     block_quantiles,
     histogram_edges,
     mean_and_error,
-    monitor_names,
 )
 from scatterflow.plots.shot_monitors import running_block, shot_monitors_figure
 from scatterflow.plots.shot_profiles import shot_profiles_figure
@@ -90,7 +89,7 @@ def test_edges_of_histograms_keep_whole_numbers_whole():
 
 
 def test_monitors_show_medians_of_shots_with_xrays(small, run, lit):
-    assert monitor_names(small)[0] == "ipm2/sum"
+    assert small.monitors()[0] == "ipm2/sum"
     figure = shot_monitors_figure(small)
     light, counts, history, histogram = figure.axes[:4]
     told = [text.get_text() for text in counts.texts]
@@ -203,6 +202,12 @@ def test_summary_tells_what_was_simulated(small, run, lit, tmp_path):
     assert float(found["time tool valid"]) > 90
     photons = float(found["mean of ccd/droplets_nPhotons"])
     assert photons == pytest.approx(run.photons[lit].sum(axis=(1, 2, 3)).mean(), rel=0.2)
+    # Shots without the detector hold 0 in the file, and count nowhere.
+    there = lit & (small.read("damage/ccd") == 1)
+    assert there.sum() < lit.sum()
+    assert photons == pytest.approx(small.read("ccd/droplets_nPhotons")[there].mean(), rel=1e-5)
+    hits = 100 * (small.read("ccd/droplets_nDroplets")[there] > 0).mean()
+    assert float(found["shots with ccd/droplets_nDroplets > 0"]) == pytest.approx(hits, rel=1e-5)
     assert found["start"] < found["end"]
 
 

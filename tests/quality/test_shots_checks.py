@@ -151,6 +151,17 @@ def test_each_check_fires_on_its_fault(assess, name):
     assert found["document"]["verdict"] == "warn"
 
 
+def test_what_is_not_reduced_may_be_missing(assess):
+    def absent(file):
+        shots = file["damage/ccd"].shape
+        file["damage/ipm2"] = file["damage/other_camera"] = np.zeros(shots, np.int8)
+
+    found = assess(absent)
+    assert found["frames_missing"]["verdict"] == "pass"
+    # A monitor is one, whether or not the facility tells if shots have it.
+    assert found["beam_intensity"]["details"]["monitor"] == "ipm2/sum"
+
+
 def test_every_check_has_its_fault():
     assert set(FAULTS) == set(CHECKS) - {"structure"}
 

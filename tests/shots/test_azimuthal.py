@@ -128,6 +128,18 @@ def test_masked_pixels_dilute_no_bin():
     assert np.diff(bins.q_edges) == pytest.approx(0.1)
 
 
+def test_the_outermost_pixel_is_in_a_bin():
+    # A single q: by rounding the last of the edges q - step, q, ... can be q itself.
+    x = np.full((1, 2), 10.0)
+    y = z = np.zeros((1, 2))
+    options = SETTINGS | {"centre_mm": [0.0, 0.0], "geometry": False}
+    (q,) = set(pixel_angles(x, y, z, options).q.ravel().tolist())
+    for step in (0.1, q, q / 2, q / 3, 0.01, 0.3):
+        bins = prepare_azimuthal(x, y, z, np.ones((1, 2), bool), options | {"q_step": step})
+        assert bins.pixels.sum() == 2
+        assert bins.q_edges[-1] > q
+
+
 def test_errors_against_monte_carlo():
     rng = np.random.default_rng(7)
     x, y, z = positions()

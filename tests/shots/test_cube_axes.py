@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scatterflow.errors import UserError
-from scatterflow.shots.cube_axes import Label, axis_from_edges, laser_label, make_axis
-from scatterflow.shots.delay import corrected_delay, stage_delay, time_tool_correction
+from scatterflow.shots.cube_axes import Label, axis_from_edges, make_axis
 from scatterflow.shots.steps import find_steps
 
 NAN = np.nan
@@ -145,32 +144,8 @@ def test_a_variable_without_values():
 
 
 def test_labels():
-    assert laser_label().places(np.array([1, 0, -1, NAN])).tolist() == [1, 0, -1, -1]
-    assert laser_label().places(np.array([True, False])).tolist() == [1, 0]
+    laser = Label("laser", (0.0, 1.0), ("off", "on"))
+    assert laser.places(np.array([1, 0, -1, NAN])).tolist() == [1, 0, -1, -1]
+    assert laser.places(np.array([True, False])).tolist() == [1, 0]
     kinds = Label("polarisation", (90.0, 0.0), ("vertical", "horizontal"))
     assert kinds.places(np.array([0, 90, 45])).tolist() == [1, 0, -1]
-
-
-# Delay ----------------------------------------------------------------------------------------------
-
-
-def test_delay_of_stage_and_time_tool():
-    nominal = stage_delay(np.array([1.0, 1.0, 2.0, 2.0]), zero=1.0)
-    np.testing.assert_allclose(nominal, [0, 0, 6.671281904, 6.671281904], rtol=1e-9)
-    edge = np.array([100.0, 0.0, 300.0, 200.0])
-    good = np.array([True, True, True, False])
-    correction, found = time_tool_correction(edge, [0.5, 2e-3, 1e-6], good)
-    assert found.tolist() == [True, False, True, False]
-    np.testing.assert_allclose(correction[[0, 2]], [0.5 + 0.2 + 0.01, 0.5 + 0.6 + 0.09])
-    assert np.isnan(correction[[1, 3]]).all()
-    delay = corrected_delay(nominal, correction)
-    assert np.array_equal(np.isnan(delay), ~found)
-    laser = np.array([True, False, True, True])
-    delay = corrected_delay(nominal, correction, laser)
-    assert delay[1] == nominal[1]
-    assert np.isnan(delay).tolist() == [False, False, False, True]
-
-
-def test_a_time_tool_without_calibration():
-    with pytest.raises(UserError, match="time tool is calibrated"):
-        time_tool_correction(np.ones(3), [])

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from scatterflow.errors import UserError
+from scatterflow.errors import FrameError, UserError
 from scatterflow.files.nexus import read_note
 from scatterflow.shots.dark_file import read_dark
 from scatterflow.shots.dark_register import register_dark
@@ -53,6 +53,23 @@ def test_of_any_blocks(source, tmp_path, monkeypatch, shots):
     assert told["run"] == "1"
     assert len(told["sha256"]) == 64
     assert told["raw_files"][0]["path"].endswith("1.h5")
+
+
+def test_frames_that_cannot_be_read_stop_or_are_left_out(source, tmp_path, monkeypatch):
+    read = type(source).read
+
+    def damaged(self, detector, start, stop):
+        if start <= 7 < stop:
+            raise FrameError("shot 7 is corrupt", "1.h5")
+        return read(self, detector, start, stop)
+
+    monkeypatch.setattr(type(source), "read", damaged)
+    with pytest.raises(FrameError, match="shot 7 is corrupt"):
+        make_dark(tmp_path / "d.h5", source, "ccd", SETTINGS, "1")
+    dark = make_dark(tmp_path / "d.h5", source, "ccd", SETTINGS, "1", skip_missing=True)
+    own = FRAMES[THERE & (np.arange(SHOTS) != 7)].astype(np.float64)
+    np.testing.assert_allclose(dark.pedestal, own.mean(axis=0)[None], rtol=1e-12)
+    assert (dark.frames == SHOTS - 2).all()
 
 
 def test_what_leaves_nothing_is_refused(source, tmp_path):

@@ -135,6 +135,23 @@ def test_light_that_the_file_states(tmp_path):
     assert table["lightStatus/laser"].tolist() == [1, 1, 0, 0, -1, 1, -1, -1]
 
 
+@pytest.mark.parametrize("names", [["shutter", "ipm2/sum"], ["ipm2/sum", "shutter"]])
+def test_a_beam_that_is_off_is_not_unknown(tmp_path, names):
+    shutter = np.array([0.0, np.nan, 1.0, np.nan, 1.0, 1.0, 1.0, 1.0])
+    other = np.array([np.nan, 0.0, 1.0, 1.0, np.nan, 0.0, 1.0, 1.0])
+    source = smalldata(tmp_path, **{"shutter": shutter, "ipm2/sum": other})
+    light = {"laser": {"required": names}}
+    found = find_default_detectors(source, {"facility": "lcls", "light": light})
+    table = read_default_detectors(source, found)
+    assert table["lightStatus/laser"].tolist() == [0, 0, 1, -1, -1, 0, 1, 1]
+
+
+def test_a_time_tool_that_the_file_has_corrected(tmp_path):
+    source = smalldata(tmp_path, **{"tt/ttCorr": np.linspace(-0.2, 0.3, SHOTS)})
+    table = read_default_detectors(source, find_default_detectors(source, {"facility": "lcls"}))
+    assert table["tt/valid"].tolist() == [0, 1, 1, 0, 1, 1, 1, 1]
+
+
 def test_codes_of_ones_own(tmp_path):
     source = smalldata(tmp_path)
     light = {"laser": {"codes": [91, -137]}, "xray": {"required": ["ipm2/sum"]}}

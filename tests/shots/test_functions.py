@@ -87,6 +87,33 @@ def test_a_photon_map_feeds_a_projection():
     assert found["droplet_nDroplets"].tolist() == [2, 1]
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("droplets", {"threshold": 0.5, "in_noise": False}),
+        ("photon_map", {"adu_per_photon": 1.0}),
+        ("autocorrelation", {}),
+    ],
+)
+def test_a_waveform_is_no_image(kind, settings):
+    trace = Frames(np.ones((2, 60), np.float32), np.ones(60, bool))
+    with pytest.raises(UserError, match="an image is needed, not 1 dimension"):
+        apply_functions({kind: settings}, trace, detector_functions())
+
+
+@pytest.mark.parametrize("largest_error", [0.5, 0.01, 1e-4])
+def test_the_error_of_quantised_values_is_bounded_whatever_their_size(largest_error):
+    values = np.geomspace(1e-3, 3e6, 4000).astype(np.float32).reshape(1, 40, 100)
+    values[0, 0, 0] = np.nan
+    frames = Frames(values, np.ones((40, 100), bool))
+    found = apply_functions(
+        {"quantise": {"largest_error": largest_error}}, frames, detector_functions()
+    )["quantise_data"]
+    error = np.abs(found.astype(np.float64) - values)
+    assert np.isnan(found[0, 0, 0])
+    assert np.nanmax(error) <= largest_error
+
+
 def test_no_geometry():
     frames = made()
     with pytest.raises(UserError, match="positions"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -15,6 +16,8 @@ from scatterflow.errors import FrameError, UserError
 from scatterflow.files.nexus import read_note
 from scatterflow.shots.calibrated import CalibratedDetector
 from scatterflow.shots.merge import merge_shots
+from scatterflow.shots.reduce import result_units, unit_of
+from scatterflow.shots.result import photon_energy_kev, q_range
 from scatterflow.shots.small_data import SmallData, open_small_data
 from scatterflow.shots.table import read_table
 
@@ -233,6 +236,8 @@ def test_units(small):
         "tiles/drops_nDroplets": "",
         "camera/whole_mean": "ADU",
         "trace/pulse_sum": "ADU",
+        "trace/pulse_sum_error": "ADU",
+        "trace/pulse_background": "ADU",
         "ratio": "",
     }
     assert {name: small.unit(name) for name in expected} == expected
@@ -240,6 +245,34 @@ def test_units(small):
         assert file["Sums/tiles_calib"].attrs["units"] == "photons"
         assert file["Sums/tiles_calib_thresADU2_square"].attrs["units"] == "photons^2"
         assert file["UserDataCfg/tiles/ped"].attrs["units"] == "ADU"
+
+
+@pytest.mark.parametrize(("positions", "length"), [(None, "pixel"), ("known", "mm")])
+def test_units_of_what_functions_fit(positions, length):
+    detector = SimpleNamespace(positions=positions, unit="photons")
+    functions = {
+        "acf": {"kind": "autocorrelation"},
+        "ring": {"kind": "fit_centre"},
+        "pulses": {"kind": "fit_pulses"},
+        "azimuthal": {},
+        "map": {"kind": "photon_map", "functions": {"line": {"kind": "projection"}}},
+    }
+    expected = {
+        "acf_speckle_size": "pixel",
+        "acf_speckle_size_error": "pixel",
+        "acf_contrast_error": "",
+        "ring_xCen": length,
+        "ring_R_error": length,
+        "ring_residu": f"{length}^2",
+        "ring_ier": "",
+        "pulses_intensities": "ADU",
+        "pulses_norms": "ADU",
+        "pulses_score": "",
+        "azimuthal_azav_error": "ADU",
+        "map_line_data": "photons",
+    }
+    units = result_units(functions, "ADU")
+    assert {key: unit_of(key, detector, units) for key in expected} == expected
 
 
 def test_opened_as_lcls_users_do(run, done):
@@ -272,6 +305,35 @@ def test_opened_as_lcls_users_do(run, done):
         (raw,) = read_note(file["provenance/raw_files"])
         assert raw["path"].endswith("9.h5")
         assert read_note(file["provenance/notes"])
+
+
+def test_energy_and_q_are_told_as_far_as_they_are_known(tmp_path, done):
+    with h5py.File(done[1]) as file:
+        assert "monochromator" not in file["entry/instrument"]
+        assert "q_range" not in file["entry"]
+    path = tmp_path / "1.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["creator"] = "scatterflow"
+        file["tag"] = np.arange(4)
+        file["ebeam/photon_energy"] = [8999.0, np.nan, 9003.0, 0.0]
+        file["ebeam/photon_energy"].attrs["units"] = "eV"
+        # The outermost bins and one between have no pixel; `counts_q` is no average.
+        file["UserDataCfg/ccd/inner_ring_q"] = [0.5, 1.0, 1.5, 2.0]
+        file["UserDataCfg/ccd/inner_ring_pixels"] = [[0, 3, 0, 0], [0, 0, 0, 0]]
+        file["UserDataCfg/pnccd/ring_q"] = [0.8, 1.1, 1.4]
+        file["UserDataCfg/pnccd/ring_pixels"] = [[2, 0, 1]]
+        file["UserDataCfg/ccd/counts_q"] = [99.0]
+    small = open_small_data(path)
+    assert q_range(small) == (0.8, 1.4)
+
+    def azimuthal(energy):
+        return {"kind": "azimuthal", "photon_energy_ev": energy}
+
+    inside = {"part": {"kind": "region", "functions": {"ring": azimuthal(9500.0)}}}
+    assert photon_energy_kev(small, {"ccd": {"functions": inside}}) == pytest.approx(9.5)
+    both = {"ccd": {"functions": inside}, "pnccd": {"functions": {"ring": azimuthal(400.0)}}}
+    for own in (both, {"ccd": {"functions": {"sum": {"kind": "region"}}}}, {}):
+        assert photon_energy_kev(small, own) == pytest.approx(9.001)
 
 
 def test_pandas(run, small):

@@ -209,6 +209,7 @@ def test_further_kinds():
         ({"spectrum": {"range": [0, 1], "step": -0.1}}, "step is -0.1"),
         ({"spectrum": {"range": [1, 0], "step": 0.1}}, "ascend"),
         ({"region": {"functions": {"p": {"kind": "projection", "axis": 7}}}}, "region, p"),
+        ({"projection": {"functions": {"region": {}}}}, "single number per shot"),
     ],
 )
 def test_what_cannot_be_is_told(functions, told):

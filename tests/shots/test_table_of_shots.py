@@ -49,7 +49,7 @@ def test_columns_are_those_of_the_run(source, tmp_path, monkeypatch, at_once):
     assert table.units["event_time"] == "ns"
     assert any("scan/none" in note and "did you mean 'delay'" in note for note in table.notes)
     assert table.provenance["raw_files"][0]["path"].endswith("a.h5")
-    assert {"metadata", "slow", "software"} <= set(table.provenance)
+    assert {"raw_metadata", "slow", "software"} <= set(table.provenance)
 
 
 def test_times_of_some_shots_only_are_left_out_and_told(source, tmp_path, monkeypatch):

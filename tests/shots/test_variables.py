@@ -51,18 +51,28 @@ def test_a_comparison_with_nan_is_not_known():
 
 
 @pytest.mark.parametrize("laser", [None, "lightStatus/laser"])
-@pytest.mark.parametrize("valid", [None, "tt/valid"])
-def test_the_delay_is_corrected_where_there_is_a_good_edge(laser, valid):
-    settings = {"type": "delay", "nominal": "scan/delay", "correction": "tt/ttCorr"}
+@pytest.mark.parametrize(
+    ("correction", "valid"), [("own", None), ("own", "tt/valid"), ("tt/ttCorr", None)]
+)
+def test_the_delay_is_corrected_where_there_is_a_good_edge(laser, correction, valid):
+    settings = {"type": "delay", "nominal": "scan/delay", "correction": correction}
     settings |= {key: name for key, name in (("valid", valid), ("laser", laser)) if name}
     expected = VALUES["scan/delay"] + VALUES["tt/ttCorr"]
-    if valid:
+    if valid or correction == "tt/ttCorr":
         expected[1] = NAN
-    if laser:  # shots without laser keep the nominal delay
-        expected[2:] = 1.0
-    values, unit = one(settings)
+    if laser:  # a shot without laser keeps the nominal delay, one that may have had it has none
+        expected[2:] = 1.0, NAN
+    known = {**VALUES, "own": VALUES["tt/ttCorr"]}
+    values, unit = compute_all({"v": settings}, known, "variables")["v"]
     np.testing.assert_allclose(values, expected)
     assert unit == "ps"
+
+
+def test_nobody_knows_the_delay_where_nobody_knows_the_laser():
+    settings = {"type": "delay", "nominal": "a", "correction": "b", "laser": "c"}
+    known = {"a": np.ones(4), "b": np.full(4, 0.5), "c": np.array([1, 0, -1, NAN])}
+    values, _ = compute_all({"v": settings}, known, "variables")["v"]
+    np.testing.assert_array_equal(values, [1.5, 1.0, NAN, NAN])
 
 
 def test_the_delay_of_a_stage():

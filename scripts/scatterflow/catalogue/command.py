@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from scatterflow.catalogue.facet_values import FACETS
@@ -76,11 +77,11 @@ def _search(options: argparse.Namespace) -> int:
     }
     text, path = " ".join(options.text), Path(options.results) / INDEX
     try:
-        index = open_index(path)
-        if options.facets:
-            print(facet_table(facets(index, text, filters)))
-            return 0
-        found = search(index, text, filters)
+        with closing(open_index(path)) as index:
+            if options.facets:
+                print(facet_table(facets(index, text, filters)))
+                return 0
+            found = search(index, text, filters)
     except sqlite3.DatabaseError as error:
         raise damaged(path) from error
     if options.json:

@@ -93,7 +93,7 @@ def _register_files(node: Any, files: dict[str, PublishedFile]) -> None:
         # The server keeps what it knows of a file: one that has changed is registered anew.
         if key not in files or metadata != _file_metadata(files[key]):
             node.delete_contents(key, recursive=True, external_only=True)
-            del metadata["sha256"]
+            metadata.pop("sha256", None)
     for key, file in files.items():
         if there.get(key) != _file_metadata(file):
             _register(node, key, file)

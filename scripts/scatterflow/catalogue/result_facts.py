@@ -25,6 +25,7 @@ ENERGIES = (
 WAVELENGTH = "/entry/instrument/monochromator/wavelength"
 EXPOSURES = ("/entry/instrument/detector_1/count_time",)
 RAW = "/entry/correlation/acquisition/raw"
+Q_RANGE = "/entry/q_range"
 PER_ANGSTROM = {
     **dict.fromkeys(("1/angstrom", "angstrom^-1", "q_A^-1", "Å⁻¹", "1/Å"), 1.0),
     **dict.fromkeys(("1/nm", "nm^-1", "q_nm^-1", "nm⁻¹"), 0.1),
@@ -97,10 +98,11 @@ def utc(time: str | None) -> str | None:
 
 
 def _raw_metadata(file: h5py.File, notes: list[str]) -> dict[str, dict[str, Any]]:
-    """Of saxswaxs results: nested values; of xpcs results: path -> [value, unit]."""
+    """Of saxswaxs and shots: nested values, of shots those of the whole run with them; of xpcs results:
+    path -> [value, unit]."""
     stated = note(file, "raw_metadata")
     if isinstance(stated, Mapping):
-        return flat_metadata(stated, {}, notes)
+        return flat_metadata({**(note(file, "slow") or {}), **stated}, {}, notes)
     found = text(file, RAW)
     pairs = json_value(file, RAW, found) if found else {}
     return flat_metadata(
@@ -177,6 +179,9 @@ def _axes(file: h5py.File) -> list[tuple[np.ndarray, str, float | None]]:
     """Values and unit of every axis that may be a scattering vector, and the wavelength in angstrom."""
     wavelength = number(file, WAVELENGTH)
     axes = []
+    stated = values(file, Q_RANGE)
+    if stated is not None:
+        axes.append((stated, unit_of(file, Q_RANGE), wavelength))
     entry = own(file, "/entry")
     for name in entry if isinstance(entry, h5py.Group) else ():
         path = f"/entry/{name}"

@@ -166,9 +166,10 @@ class DelayVariable(Model):
     correction: Variable | None = None
     """What is added, `tt/ttCorr`; left out: nothing."""
     valid: Variable | None = None
-    """Above 0 where the correction is good, `tt/valid`; left out: wherever there is one."""
+    """Above 0 where the correction is good; left out: `tt/valid` for `tt/ttCorr`, else everywhere."""
     laser: Variable | None = None
-    """Above 0 where the laser was on; shots without keep the nominal delay. Left out: all had it."""
+    """Above 0 where the laser was on; shots without keep the nominal delay, those of which nobody knows (NaN,
+    -1) have none. Left out: all had it."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> DelayVariable:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scatterflow.files.hdf5 import reading
 from scatterflow.plots.image_panels import draw_image, draw_regions, label_few, regions
 from scatterflow.plots.shot_file import frame_unit, good_pixels, heading, index_of, parameters
-from scatterflow.plots.style import WIDTH, house_style, no_data_note, save, title
+from scatterflow.plots.style import WIDTH, empty_figure, house_style, no_data_note, save, title
 from scatterflow.shots.small_data import SmallData, open_small_data
 from scatterflow.shots.sums import recipe
 
@@ -61,10 +61,9 @@ def mean_images_figure(data: SmallData, detector: str) -> Figure:
     """A panel a sum, regions on the first."""
     sums = dict(list(sums_of(data, detector).items())[:MOST_PANELS])
     if not sums:
-        figure = Figure(figsize=(WIDTH, 2.5))
-        title(figure, heading(data), f"detector {detector}")
-        no_data_note(figure.subplots(), "no sums of this detector: see key `sums`")
-        return figure
+        return empty_figure(
+            heading(data), f"detector {detector}", "no sums of this detector: see key `sums`"
+        )
     shape = next(iter(sums.values())).shape
     index, unit = index_of(data, detector, shape)
     rows, columns = index.shape

@@ -14,7 +14,6 @@ from scatterflow.plots.shot_file import (
     detector_names,
     heading,
     mean_and_error,
-    monitor_names,
     results_of,
     short_name,
     status,
@@ -89,7 +88,7 @@ def on_off_figure(data: SmallData) -> Figure:
         panels[0, 1].set_visible(False)
         return figure
     assert axis is not None
-    monitor = next(iter(monitor_names(data)), None)
+    monitor = next(iter(data.monitors()), None)
     chosen = status(data, "xray") != 0
     told = f", over {monitor}" if monitor else ""
     title(figure, heading(data), f"signal{told}: {int(chosen.sum())} shots with X-rays")

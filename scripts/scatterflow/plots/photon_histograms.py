@@ -99,8 +99,9 @@ def single_photon_figure(data: SmallData, detector: str) -> Figure:
 
 def _draw_spectrum(axes: Axes, data: SmallData, name: str) -> None:
     counts, lit = column(data, name), status(data, "xray") != 0
+    there = np.isfinite(counts[:, 0])
     edges = fixed_beside(data, name, "edges")
-    for chosen, colour, label in ((lit, BLUE, "X-rays on"), (~lit, GREY, "off")):
+    for chosen, colour, label in ((there & lit, BLUE, "X-rays on"), (there & ~lit, GREY, "off")):
         if chosen.any():
             mean = counts[chosen].sum(axis=0) / chosen.sum()
             axes.stairs(mean, edges, color=colour, label=f"{label}, {int(chosen.sum())} shots")

@@ -14,7 +14,6 @@ from scatterflow.plots.shot_file import (
     detector_names,
     heading,
     histogram_edges,
-    monitor_names,
     results_of,
     status,
     unit_of,
@@ -46,7 +45,7 @@ def plot_shot_correlations(
 
 def correlated_columns(data: SmallData) -> list[str]:
     """Monitors, then sums of detectors, at most `MOST`, of each kind some."""
-    monitors = monitor_names(data)
+    monitors = data.monitors()
     sums = [name for det in detector_names(data) for name in results_of(data, det, "sum")]
     sums = [name for name in sums if name in data.scalars]
     kept = 3 if sums else MOST

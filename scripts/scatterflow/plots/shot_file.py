@@ -14,6 +14,7 @@ import numpy as np
 from scatterflow.detectors.stored_positions import stored_positions
 from scatterflow.files.hdf5 import reading
 from scatterflow.shots.images import ImageIndex, image_index, stacked_index
+from scatterflow.shots.per_shot import measured
 from scatterflow.shots.small_data import FILTERS, SmallData
 from scatterflow.shots.variables import GROUP
 
@@ -46,20 +47,9 @@ def detector_names(data: SmallData) -> list[str]:
         return sorted(file.get(CONFIGURED, ()))
 
 
-def monitor_names(data: SmallData) -> list[str]:
-    """Intensity monitors: the sums of groups that are no detector, those with a position first."""
-    own = detector_names(data)
-    sums = [
-        name
-        for name in scalar_names(data)
-        if name.endswith("/sum") and name.split("/")[0] not in own
-    ]
-    return sorted(sums, key=lambda name: name.replace("/sum", "/xpos") not in data.scalars)
-
-
 def column(data: SmallData, name: str) -> np.ndarray:
-    """(n, ...) values as float64."""
-    return data.read(name).astype(np.float64)
+    """(n, ...) values as float64, NaN where they were not measured."""
+    return measured(data, name, 0, data.shots).astype(np.float64)
 
 
 def status(data: SmallData, beam: str) -> np.ndarray:

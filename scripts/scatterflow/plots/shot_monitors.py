@@ -16,7 +16,6 @@ from scatterflow.plots.shot_file import (
     column,
     heading,
     histogram_edges,
-    monitor_names,
     status,
     unit_of,
 )
@@ -45,7 +44,7 @@ def plot_shot_monitors(small_data: str | Path, png: str | Path, svg: str | Path)
 @house_style()
 def shot_monitors_figure(data: SmallData) -> Figure:
     """Light on top, then a monitor a row: history and histogram."""
-    names = monitor_names(data)[:MOST_PANELS]
+    names = data.monitors()[:MOST_PANELS]
     shots = data.shots
     rows = max(1, len(names))
     figure = Figure(figsize=(WIDTH, 1.9 + 1.8 * rows))

@@ -27,6 +27,7 @@ from scatterflow.plots.style import (
     WIDTH,
     axis_label,
     colour_norm,
+    empty_figure,
     house_style,
     intensity_colours,
     no_data_note,
@@ -51,10 +52,11 @@ def shot_profiles_figure(data: SmallData, detector: str) -> Figure:
     """Means with error bands and their difference; deviation of blocks of shots from the mean of the run."""
     names = results_of(data, detector, "azav")
     if not names:
-        figure = Figure(figsize=(WIDTH, 2.5))
-        title(figure, heading(data), f"detector {detector}: azimuthal averages")
-        no_data_note(figure.subplots(), "no function `azimuthal` of this detector")
-        return figure
+        return empty_figure(
+            heading(data),
+            f"detector {detector}: azimuthal averages",
+            "no function `azimuthal` of this detector",
+        )
     name = names[0]
     every = column(data, name)
     lit = status(data, "xray") != 0

@@ -21,7 +21,6 @@ from scatterflow.plots.shot_file import (
     column,
     detector_names,
     heading,
-    monitor_names,
     results_of,
     short_name,
     status,
@@ -68,7 +67,7 @@ def key_numbers(data: SmallData) -> list[Row]:
         if (known < 0).any():
             rows.append((f"shots with {name} not known", int((known < 0).sum()), ""))
     lit = status(data, "xray") != 0
-    for name in monitor_names(data):
+    for name in data.monitors():
         rows.append((f"median of {name}", _median(column(data, name)[lit]), unit_of(data, name)))
     valid = time_tool_validity(data)
     if valid is not None:
@@ -111,8 +110,9 @@ def _hits(data: SmallData, lit: np.ndarray) -> list[Row]:
                 values = column(data, name)[lit]
                 rows.append((f"mean of {name}", _mean(values), unit or unit_of(data, name)))
         for name in results_of(data, detector, "nDroplets"):
-            hit = column(data, name)[lit] > 0
-            rows.append((f"shots with {name} > 0", _percent(hit, np.ones_like(hit)), "%"))
+            counts = column(data, name)
+            there = lit & np.isfinite(counts)
+            rows.append((f"shots with {name} > 0", _percent(there & (counts > 0), there), "%"))
     return rows
 
 
@@ -167,7 +167,7 @@ def _write_table(axes: Axes, rows: list[Row]) -> None:
 
 
 def _draw_monitor(axes: Axes, data: SmallData) -> None:
-    names = monitor_names(data)
+    names = data.monitors()
     if not names:
         no_data_note(axes, "no intensity monitor")
         return

@@ -23,6 +23,7 @@ from scatterflow.plots.style import (
     ORANGE,
     RED,
     WIDTH,
+    empty_figure,
     house_style,
     intensity_colours,
     no_data_note,
@@ -51,10 +52,11 @@ def speckle_size_figure(data: SmallData, detector: str) -> Figure:
         name for name in autocorrelation_names(data, detector) if f"{name}_acf" in data.names()
     ]
     if not stems:
-        figure = Figure(figsize=(WIDTH, 2.5))
-        title(figure, heading(data), f"detector {detector}: speckles")
-        no_data_note(figure.subplots(), "no function `autocorrelation` of this detector")
-        return figure
+        return empty_figure(
+            heading(data),
+            f"detector {detector}: speckles",
+            "no function `autocorrelation` of this detector",
+        )
     stem, lit = stems[0], status(data, "xray") != 0
     figure = Figure(figsize=(WIDTH, 7.0))
     (map_axes, profile_axes), (size_axes, contrast_axes) = figure.subplots(2, 2)

@@ -225,3 +225,11 @@ def significant(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
 def no_data_note(axes: Axes, note: str) -> None:
     """Say in the middle of an empty panel why it is empty."""
     axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", color=GREY)
+
+
+def empty_figure(head: str, told: str, why: str) -> Figure:
+    """A figure without anything to draw. head, told: lines of the title; why: in its midst."""
+    figure = Figure(figsize=(WIDTH, 2.5))
+    title(figure, head, told)
+    no_data_note(figure.subplots(), why)
+    return figure

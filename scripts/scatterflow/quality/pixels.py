@@ -26,7 +26,7 @@ class PixelSums:
     """What is known of the pixels of one detector.
 
     total: (rows, columns) float64 counts of all frames. measured: (rows, columns) int64, frames with a valid
-    value. good: (rows, columns) bool, unmasked. frames: that are there. extent: what `good` is, for people.
+    value. good: (rows, columns) bool, unmasked. frames: that are there.
     """
 
     detector: str

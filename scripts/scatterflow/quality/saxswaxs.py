@@ -23,11 +23,12 @@ from scatterflow.quality.beam import (
 from scatterflow.quality.checks import Finding, Measure, listed, unknown, within
 from scatterflow.quality.frames import FrameCounts, frame_measures
 from scatterflow.quality.header import Stated, header_measures, stated_by_nexus
-from scatterflow.quality.history import against_history, too_short
 from scatterflow.quality.pixels import PixelSums, pixel_measures
+from scatterflow.quality.profile_history import profile_measures, read_profiles
 from scatterflow.quality.structure import (
     Need,
     analysis_problems,
+    integrations,
     needs_of,
     problems,
     structure,
@@ -35,8 +36,6 @@ from scatterflow.quality.structure import (
 )
 
 BLOCK_BYTES = 64_000_000
-SIGNIFICANT = 3.0
-"""Bins of a profile that are compared with history stand so many standard errors above 0."""
 AXES = {
     "azimuthal": ("radial_axis",),
     "cake": ("azimuthal_axis", "radial_axis"),
@@ -70,24 +69,12 @@ def measures(
             "beam_position": _position(file),
             "transmission": _transmission(file),
         }
-        profiles = _profiles(file)
+        profiles = read_profiles(file)
     found["calibrant_rings"] = partial(_rings, [read_json(path) for path in rings])
-    others = [other for path in history if (other := _other_profiles(path, profiles))]
-    found["history_intensity"] = partial(_intensity, profiles, others)
-    found["history_shape"] = partial(_shape, profiles, others)
-    return found
+    return {**found, **profile_measures(profiles, history)}
 
 
 # Structure -----------------------------------------------------------------------------------------
-
-
-def _tasks(file: h5py.File) -> list[str]:
-    """Names of the integrations."""
-    return [
-        name
-        for name, item in file["entry"].items()
-        if isinstance(item, h5py.Group) and "integration" in item.attrs
-    ]
 
 
 def _detectors(file: h5py.File) -> list[str]:
@@ -114,7 +101,7 @@ def _structure(file: h5py.File, analysis: str | Path | None) -> tuple[list[str],
             needs.append(Need(f"entry/instrument/{name}/{field}", image))
         needs.append(Need(f"entry/instrument/{name}/frame_valid", ("frames",)))
         needs.append(Need(f"entry/instrument/{name}/distance", (), "all"))
-    tasks = _tasks(file)
+    tasks = integrations(file)
     for task in tasks:
         kind = str(file[f"entry/{task}"].attrs.get("kind", ""))
         axes = AXES.get(kind, ())
@@ -153,7 +140,7 @@ def _frames(file: h5py.File) -> list[FrameCounts]:
     for detector in _detectors(file):
         there = _read(file, f"entry/instrument/{detector}/frame_valid").astype(bool)
         best = None
-        for task in _tasks(file):
+        for task in integrations(file):
             group = file[f"entry/{task}"]
             if str(group.attrs.get("detector")) != detector or "data/total_signal" not in group:
                 continue
@@ -275,7 +262,7 @@ def _transmission(file: h5py.File) -> Measure:
 def _position(file: h5py.File) -> Measure:
     """From the first cake whose detector stands upright in the beam."""
     geometries = read_note(file["entry/provenance/geometry"])
-    for task in _tasks(file):
+    for task in integrations(file):
         group = file[f"entry/{task}"]
         geometry = geometries.get(str(group.attrs.get("detector")), {})
         if str(group.attrs["kind"]) != "cake" or not geometry or tilted(geometry):
@@ -334,88 +321,4 @@ def _rings(checks: Sequence[Mapping[str, Any]], _: Any) -> Finding:
         check["sentence"],
         {"calibrant": check["calibrant"], "rings": sum(ring["used"] for ring in check["rings"])},
         check["tolerance"],
-    )
-
-
-# History -------------------------------------------------------------------------------------------
-
-Profile = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def _profiles(file: h5py.File) -> dict[str, Profile]:
-    """(axis, mean intensity, error) of each azimuthal integration."""
-    found = {}
-    for task in _tasks(file):
-        group = file[f"entry/{task}"]
-        if str(group.attrs.get("kind")) != "azimuthal" or "mean/I" not in group:
-            continue
-        intensity = group["mean/I"][()].astype(np.float64)
-        errors = (
-            group["mean/I_errors"][()] if "mean/I_errors" in group else np.zeros_like(intensity)
-        )
-        found[task] = group["mean/radial_axis"][()], intensity, errors
-    return found
-
-
-def _other_profiles(path: str | Path, own: Mapping[str, Profile]) -> dict[str, np.ndarray]:
-    """Mean intensities of another run on the same axes."""
-    with reading(path) as file:
-        found = _profiles(file)
-    return {
-        task: found[task][1]
-        for task, (axis, _, _) in own.items()
-        if task in found and np.array_equal(found[task][0], axis)
-    }
-
-
-def _ratios(
-    own: Mapping[str, Profile], others: Sequence[Mapping[str, np.ndarray]]
-) -> dict[str, tuple[np.ndarray, float]]:
-    """By integration: intensity over the median of history in bins that matter, and the ratio's noise."""
-    found = {}
-    for task, (_, intensity, errors) in own.items():
-        earlier = np.array([other[task] for other in others if task in other])
-        if too_short(len(earlier)) is not None:
-            continue
-        used = np.isfinite(earlier).all(axis=0) & np.isfinite(intensity) & (intensity > 0)
-        usual = np.zeros(intensity.shape)
-        usual[used] = np.median(earlier[:, used], axis=0)
-        used &= (usual > 0) & (intensity > SIGNIFICANT * np.nan_to_num(errors))
-        if used.sum() >= 10:
-            noise = float(np.median(errors[used] / intensity[used]))
-            found[task] = intensity[used] / usual[used], noise
-    return found
-
-
-def _intensity(
-    own: Mapping[str, Profile], others: Sequence[Mapping[str, np.ndarray]], limit: Sequence[float]
-) -> Finding:
-    if (short := too_short(len(others))) is not None:
-        return short
-    found = {task: float(np.median(ratio)) for task, (ratio, _) in _ratios(own, others).items()}
-    if not found:
-        return unknown("Earlier runs of the sample have no profile on the same axis.")
-    task = max(found, key=lambda name: abs(np.log(found[name])))
-    return against_history("intensity", found[task], [1.0] * len(others), limit)
-
-
-def _shape(
-    own: Mapping[str, Profile], others: Sequence[Mapping[str, np.ndarray]], limit: float
-) -> Finding:
-    """Robust spread of the ratio over the bins, relative to its median, without that of counting."""
-    if (short := too_short(len(others))) is not None:
-        return short
-    found = {}
-    for task, (ratio, noise) in _ratios(own, others).items():
-        spread = np.percentile(ratio / np.median(ratio), [15.865525393145707, 84.13447460685429])
-        found[task] = np.sqrt(max(0.0, float(np.ptp(spread) / 2) ** 2 - 2 * noise**2))
-    if not found:
-        return unknown("Earlier runs of the sample have no profile on the same axis.")
-    task = max(found, key=lambda name: found[name])
-    value = float(found[task])
-    return Finding(
-        value,
-        "bad" if value > limit else "fine",
-        f"The profile of {task} differs in shape from the median of {len(others)} earlier runs of the sample "
-        f"by {value:.2g}, relative.",
     )

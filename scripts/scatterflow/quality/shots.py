@@ -38,13 +38,14 @@ def measures(
             return {"structure": lambda _: structure(faults, fields)}
         pixels = [item for name in _detectors(file) if (item := _pixels(file, name)) is not None]
         intensity = _intensities(file)
+        missing = _shots_of(data, _detectors(file))
     earlier = []
     for path in history:
         with reading(path) as file:
             earlier.append(_intensities(file))
     return {
         "structure": lambda _: structure(faults, fields),
-        "frames_missing": frame_measures(_shots_of(data))["frames_missing"],
+        "frames_missing": frame_measures(missing)["frames_missing"],
         "shots_passing": partial(_passing, data),
         "time_tool": partial(_timing, data),
         "beam_intensity": partial(_beam, data),
@@ -82,12 +83,13 @@ def _structure(file: h5py.File, data: SmallData) -> tuple[list[str], int]:
     return found, len(needs) + len(names)
 
 
-def _shots_of(data: SmallData) -> list[FrameCounts]:
-    """Which shots lack each detector."""
+def _shots_of(data: SmallData, detectors: Sequence[str]) -> list[FrameCounts]:
+    """Which shots lack each detector of the reduction; what else the run holds may come and go."""
+    present = {name: data.scalars[f"{DAMAGE}{name}"] for name in detectors}
     return [
-        FrameCounts(name.removeprefix(DAMAGE), np.zeros(0), np.zeros(0), values == 0)
-        for name, values in data.scalars.items()
-        if name.startswith(DAMAGE) and values.size
+        FrameCounts(name, np.zeros(0), np.zeros(0), values == 0)
+        for name, values in present.items()
+        if values.size
     ]
 
 
@@ -127,20 +129,12 @@ def _timing(data: SmallData, limit: float) -> Finding:
     )
 
 
-def _monitor(data: SmallData) -> str | None:
-    """The first intensity monitor: the sum of a group that is no detector."""
-    own = {name.removeprefix(DAMAGE) for name in data.scalars if name.startswith(DAMAGE)}
-    names = (name for name in data.scalars if name.endswith("/sum"))
-    # One that is put together out of several diodes comes before each of them.
-    ranked = sorted(names, key=lambda name: (f"{name[:-3]}xpos" not in data.scalars, name))
-    return next((name for name in ranked if name.split("/")[0] not in own), None)
-
-
 def _beam(data: SmallData, limit: float) -> Finding:
     """Largest deviation of the median of a tenth of the run: single shots of a laser differ by nature."""
-    name = _monitor(data)
-    if name is None:
+    monitors = data.monitors()
+    if not monitors:
         return unknown("There is no intensity monitor.")
+    name = monitors[0]
     values = np.where(_lit(data, "xray"), data.scalars[name].astype(np.float64), np.nan)
     known = np.isfinite(values)
     median = float(np.median(values[known])) if known.any() else 0.0

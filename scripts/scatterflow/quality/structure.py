@@ -99,6 +99,15 @@ def analysis_problems(path: str | Path | None) -> tuple[list[str], int]:
         return [f"analysis.nxs: {fault}" for fault in problems(fits, needs)], len(needs)
 
 
+def integrations(file: h5py.File) -> list[str]:
+    """Names of the integrations in a result of saxswaxs."""
+    return [
+        name
+        for name, item in file["entry"].items()
+        if isinstance(item, h5py.Group) and "integration" in item.attrs
+    ]
+
+
 def text(file: h5py.File, path: str) -> str:
     """A text of a result file, '' where there is none."""
     item = file.get(path)

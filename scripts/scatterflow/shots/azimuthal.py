@@ -243,6 +243,8 @@ def _q_edges(q: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
     else:
         step = above_zero(settings, "q_step", "azimuthal")
         edges = np.arange(q.min() - step, q.max() + step, step)
+        if edges[-1] <= q.max():  # by rounding; bins are half open
+            edges = np.append(edges, edges[-1] + step)
     if edges.ndim != 1 or edges.size < 2 or not np.all(np.diff(edges) > 0):
         raise UserError(
             f"{edges.size} edges in q that do not ascend",

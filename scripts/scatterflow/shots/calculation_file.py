@@ -35,8 +35,12 @@ from scatterflow.files.nexus import add_group, add_process
 from scatterflow.files.provenance import now, software
 from scatterflow.shots.calculate import KeptImages
 from scatterflow.shots.calculators import BinnedResult, Histogram
+from scatterflow.shots.covariance import CovarianceStatistics
 from scatterflow.shots.entry import write_entry, write_provenance
+from scatterflow.shots.moments import Statistics
 from scatterflow.shots.per_shot import element_axes
+from scatterflow.shots.quantiles import Quantiles
+from scatterflow.shots.weighted import RunningStatistics, WeightedStatistics
 
 if TYPE_CHECKING:
     from scatterflow.shots.small_data import SmallData
@@ -64,7 +68,7 @@ def write_calculations(
         for index, (name, own) in enumerate(settings.items(), start=1):
             group = add_group(entry, name, "NXdata", type=own["type"])
             write_array(group, "title", f"{name}: {own['type']}")
-            _WRITERS[own["type"]](group, small, results[name], own)
+            _WRITERS[type(results[name])](group, small, results[name], own)
             if "variable" in own:
                 group.attrs["variable"] = own["variable"]
             add_process(entry, f"process_{index}_{name}", index, software(), date, dict(own))
@@ -105,6 +109,9 @@ def _element_axes(group: h5py.Group, small: SmallData, name: str) -> list[str]:
 
 
 def _histogram(group: h5py.Group, small: SmallData, found: Histogram, own: Any) -> None:
+    if len(found.edges) == 2:
+        _histogram2d(group, small, found, own)
+        return
     _bins(group, "value", found.edges[0], own["variable"], small)
     _field(group, "counts", found.counts, "", "counts")
     _field(group, "below", found.with_outside[0], "")
@@ -210,16 +217,15 @@ def _kept_shots(group: h5py.Group, small: SmallData, found: KeptImages, own: Any
         _plotted(own_group, "data", ["rank", *["."] * (images.ndim - 1)], image=images.ndim > 2)
 
 
-_WRITERS: dict[str, Any] = {
-    "histogram": _histogram,
-    "histogram2d": _histogram2d,
-    "binned_statistics": _binned,
-    "moments": _moments,
-    "extremes": _extremes,
-    "quantiles": _quantiles,
-    "weighted_mean": _weighted_mean,
-    "running_mean": _running_mean,
-    "covariance": _covariance,
-    "top_shots": _kept_shots,
-    "random_shots": _kept_shots,
+_WRITERS: dict[type, Any] = {
+    Histogram: _histogram,
+    BinnedResult: _binned,
+    Statistics: _moments,
+    tuple: _extremes,
+    Quantiles: _quantiles,
+    WeightedStatistics: _weighted_mean,
+    RunningStatistics: _running_mean,
+    CovarianceStatistics: _covariance,
+    KeptImages: _kept_shots,
 }
+"""By what a calculation gives; which one gives what is told in `calculate` alone. A tuple: both extremes."""

@@ -18,16 +18,16 @@ import numpy as np
 
 from scatterflow.detectors.masks import read_mask
 from scatterflow.detectors.positions import load_positions, marked_good
-from scatterflow.errors import FrameError, UserError, suggestion
+from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading
 from scatterflow.geometry_kind import has_plane
 from scatterflow.shots.calibrate import CONSTANTS, Calibration, calibrate, prepare_calibration
 from scatterflow.shots.dark_file import read_dark
+from scatterflow.shots.frames import read_frames
 from scatterflow.shots.regions import Frames
 from scatterflow.sources.shots import (
     ShotDetectorInfo,
     ShotSource,
-    absent_frames,
     detector_of,
 )
 
@@ -87,22 +87,12 @@ class CalibratedDetector:
             # Nothing is read before the first and behind the last of them.
             inside = np.flatnonzero(kept)
             begin, end = int(inside[0]), int(inside[-1]) + 1
-            stored, present = self._read(first + begin, first + end)
+            stored, present = read_frames(
+                self.source, self.name, first + begin, first + end, skip_missing=self.skip_missing
+            )
             kept[begin:end] &= present
             found = calibrate(stored[kept[begin:end]], self.calibration, threads=threads)
             yield first, kept, found.frames, found.invalid
-
-    def _read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Stored frames, and which are there."""
-        try:
-            return self.source.read(self.name, start, stop)
-        except FrameError:
-            if not self.skip_missing:
-                raise
-            if stop - start == 1:
-                return absent_frames(1, self.info.shape, self.info.dtype), np.zeros(1, bool)
-        parts = [self._read(shot, shot + 1) for shot in range(start, stop)]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
 
     def frames(self, values: np.ndarray) -> Frames:
         """Frames (n, *shape) with what functions need to know of them."""

@@ -63,11 +63,6 @@ class Label:
         return found
 
 
-def laser_label(name: str = "laser") -> Label:
-    """Laser off (0) and on (1)."""
-    return Label(name, (0.0, 1.0), ("off", "on"))
-
-
 def axis_from_edges(name: str, edges: np.ndarray) -> Axis:
     """Bins between edges. Raises UserError unless these ascend."""
     edges = checked_edges(edges, f"axis {name}")

@@ -89,9 +89,14 @@ def corrected_time(
     has it), and not valid.
     """
     position = np.asarray(position, np.float64)
-    valid = np.isfinite(position) & (position != 0)
+    valid = has_edge(position)
     corrected = np.polynomial.polynomial.polyval(np.where(valid, position, 0.0), coefficients)
     return np.where(valid, corrected, 0.0), valid
+
+
+def has_edge(position: np.ndarray) -> np.ndarray:
+    """(n,) bool, where the time tool found an edge: neither NaN nor at 0, the mark of LCLS."""
+    return np.isfinite(position) & (position != 0)
 
 
 def monitor_position(
@@ -161,6 +166,10 @@ def read_default_detectors(
         corrected, valid = corrected_time(position, found.time_tool["coefficients"])
         values["tt/ttCorr"], values["tt/valid"] = corrected, valid.astype(np.int8)
         units["tt/ttCorr"] = found.time_tool.get("unit", "ps")
+    elif "tt/ttCorr" in values and "tt/valid" not in values:
+        # LCLS marks by 0 that there is no edge, and does not write down where that is.
+        position = np.asarray(values.get("tt/FLTPOS", values["tt/ttCorr"]), np.float64)
+        values["tt/valid"] = has_edge(position).astype(np.int8)
     for name, info in source.detectors.items():
         values.setdefault(f"damage/{name}", info.present[start:stop].astype(np.int8))
     times = source.times(start, stop)
@@ -269,8 +278,10 @@ def _status(rule: LightRule, read: pd.DataFrame, code_names: Sequence[str]) -> n
     for names, off in ((rule.required, False), (rule.dropped, True)):
         for name in names:
             value = read[name].to_numpy(np.float64)
-            status[(value > 0) == off] = OFF
-            status[np.isnan(value)] = UNKNOWN
+            known = ~np.isnan(value)
+            status[known & ((value > 0) == off)] = OFF
+            # What one value says is off, no other makes unknown.
+            status[~known & (status == ON)] = UNKNOWN
     return status
 
 

@@ -9,11 +9,7 @@ keep the nominal one, and so stay beside the shots that they are compared with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-
-from scatterflow.errors import UserError
 
 LIGHT = 0.299792458
 """mm per ps."""
@@ -23,30 +19,6 @@ def stage_delay(position: np.ndarray, zero: float = 0.0, passes: int = 2) -> np.
     """Delay in ps, (n,). position, zero: mm; passes: of the beam along the stage, < 0: it shortens the
     path."""
     return passes * (np.asarray(position, dtype=np.float64) - zero) / LIGHT
-
-
-def time_tool_correction(
-    position: np.ndarray, coefficients: Sequence[float], good: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Correction in the unit of the coefficients, and whether there is one.
-
-    position: (n,) of the edge, NaN or exactly 0 (the mark of LCLS) where none was found; coefficients: c0,
-    c1, c2, ... ; good: (n,) bool, such as from filters on amplitude and width.
-    Returns (n,) float64, NaN without a good edge, and (n,) bool. Raises UserError without coefficients.
-    """
-    if not len(coefficients) or not np.isfinite(coefficients).all():
-        raise UserError(
-            f"the time tool is calibrated by {list(coefficients)}",
-            "time tool",
-            "give the coefficients c0, c1, c2, ... of its polynomial",
-        )
-    edge = np.asarray(position, dtype=np.float64)
-    found = np.isfinite(edge) & (edge != 0)
-    if good is not None:
-        found &= np.asarray(good, dtype=bool)
-    correction = np.full(edge.shape, np.nan)
-    correction[found] = np.polynomial.polynomial.polyval(edge[found], np.asarray(coefficients))
-    return correction, found
 
 
 def corrected_delay(

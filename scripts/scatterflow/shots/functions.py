@@ -66,6 +66,7 @@ def detector_functions(threads: int = 1) -> dict[str, Kind]:
         return found, frames
 
     def autocorrelation(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
+        _check_images(frames)
         mask = kept(
             "autocorrelation",
             frames,
@@ -76,12 +77,14 @@ def detector_functions(threads: int = 1) -> dict[str, Kind]:
         return found | {"radius": Fixed(mask.radius, "pixel")}, frames
 
     def photons(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
+        _check_images(frames)
         found = photon_map(
             frames.values, frames.good, settings, noise=frames.noise, threads=threads
         )
         return {"nPhot": found["nPhot"]}, replace(frames, values=found["map"], noise=None)
 
     def find_droplets(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
+        _check_images(frames)
         found = droplets(frames.values, frames.good, settings, noise=frames.noise, threads=threads)
         return found, frames
 
@@ -103,6 +106,15 @@ def detector_functions(threads: int = 1) -> dict[str, Kind]:
     }
 
 
+def _check_images(frames: Frames) -> None:
+    if frames.good.ndim not in (2, 3):
+        raise UserError(
+            f"an image is needed, not {frames.good.ndim} dimension{'s' * (frames.good.ndim != 1)}",
+            "the function's frames",
+            "use it on a camera, not on a waveform or a projection",
+        )
+
+
 def quantise(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Frames]:
     """Values rounded to multiples of twice `largest_error`, float32: few different ones, that compress well.
 
@@ -110,8 +122,11 @@ def quantise(frames: Frames, settings: Mapping[str, Any]) -> tuple[Results, Fram
     """
     refuse_unknown(settings, ("largest_error",), "settings")
     # Half a percent less than twice the error leaves room for the rounding of float32.
-    step = 1.99 * above_zero(settings, "largest_error", "quantise")
-    values = (np.round(frames.values.astype(np.float64) / step) * step).astype(np.float32)
+    largest = above_zero(settings, "largest_error", "quantise")
+    step, exact = 1.99 * largest, frames.values.astype(np.float64)
+    values = (np.round(exact / step) * step).astype(np.float32)
+    # That room is too small for values of more than some 10^5 steps: they stay as they are.
+    values = np.where(np.abs(values - exact) <= largest, values, frames.values.astype(np.float32))
     values = np.where(frames.good, values, np.float32(0))
     return {"data": values}, replace(frames, values=values)
 

@@ -11,6 +11,7 @@ from scatterflow.errors import UserError
 from scatterflow.progress import progress
 from scatterflow.shots.dark_file import write_dark
 from scatterflow.shots.darks import Dark, DarkSums
+from scatterflow.shots.frames import read_frames
 from scatterflow.sources.shots import ShotSource, detector_of
 
 BLOCK_BYTES = 200_000_000
@@ -23,11 +24,13 @@ def make_dark(
     settings: Mapping[str, Any],
     run: str,
     *,
+    skip_missing: bool = False,
     threads: int = 1,
 ) -> Dark:
     """Make the constants of a dark run and write them, whole.
 
-    settings: of `DarkSums`. Raises UserError: the run lacks the detector, or has fewer than two frames of it.
+    settings: of `DarkSums`; skip_missing: leave out frames that cannot be read. Raises UserError: the run
+    lacks the detector, or has fewer than two frames of it.
     """
     info = detector_of(source.detectors, detector, run)
     sums = DarkSums(info.shape, info.dtype, settings)
@@ -35,7 +38,7 @@ def make_dark(
     with progress(source.shots, f"dark of {detector}, run {run}", "shots") as bar:
         for start in range(0, source.shots, size):
             stop = min(start + size, source.shots)
-            frames, present = source.read(detector, start, stop)
+            frames, present = read_frames(source, detector, start, stop, skip_missing=skip_missing)
             sums.update(frames[present], threads=threads)
             bar.add(stop - start)
     dark = sums.finalize()

@@ -35,7 +35,7 @@ from scatterflow.progress import progress
 from scatterflow.shots.calibrated import CalibratedDetector
 from scatterflow.shots.entry import write_run_provenance
 from scatterflow.shots.filters import apply_filters
-from scatterflow.shots.small_data import FILTERS, LISTS, ONCE
+from scatterflow.shots.small_data import FILTERS, LISTS, read_scalars
 from scatterflow.shots.statistics import statistic_from_state
 from scatterflow.shots.sums import ShotSums
 from scatterflow.shots.table import ShotTable
@@ -80,7 +80,7 @@ def merge_shots(
         for detector in detectors:
             _write_configuration(file, detector, settings["detectors"][detector.name])
         where = f"run {description['run']}, key reductions.{description['reduction']}"
-        scalars = _scalars(file, len(table.tags))
+        scalars = read_scalars(file, len(table.tags))
         scalars |= _write_variables(file, settings["variables"], scalars, f"{where}.variables")
         _write_filters(file, settings["filters"], scalars, len(table.tags), f"{where}.filters")
         write_run_provenance(file, table, description)
@@ -262,28 +262,6 @@ def _parameters(functions: Mapping[str, Mapping[str, Any]], before: str = "") ->
             else:
                 found[f"{before}{name}__{key}"] = to_json(value, indent=None)
     return found
-
-
-def _scalars(file: h5py.File, shots: int) -> dict[str, np.ndarray]:
-    """All numbers per shot, before variables are computed from them."""
-    found: dict[str, np.ndarray] = {}
-    for name in dataset_names(file):
-        dataset = file[name]
-        if name.split("/")[0] in ONCE or dataset.shape != (shots,) or f"/{LISTS}" in name:
-            continue
-        if dataset.dtype.kind in "biuf" and name != "tag":
-            found[name] = _measured(file, name)
-    return found
-
-
-def _measured(file: h5py.File, name: str) -> np.ndarray:
-    """Values of all shots; integers of a detector, 0 in shots without it, are NaN there."""
-    values: np.ndarray = file[name][()]
-    presence = f"damage/{name.partition('/')[0]}"
-    if values.dtype.kind == "f" or presence not in file:
-        return values
-    present = file[presence][()] > 0
-    return values if present.all() else np.where(present, values.astype(np.float64), np.nan)
 
 
 def _write_variables(

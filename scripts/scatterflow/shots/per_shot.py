@@ -14,6 +14,7 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.files.hdf5 import reading
+from scatterflow.shots.small_data import read_measured
 
 if TYPE_CHECKING:
     from scatterflow.shots.small_data import SmallData
@@ -74,20 +75,9 @@ def scalar(small: SmallData, name: str, where: str) -> np.ndarray:
 
 
 def measured(small: SmallData, name: str, start: int, stop: int) -> np.ndarray:
-    """(stop - start, ...) values of shots; those of a detector that was absent from a shot are NaN.
-
-    The small data has NaN there already, but 0 among integers: these come as float64 if any is absent.
-    """
-    values = small.read(name, start, stop)
-    presence = f"damage/{name.split('/')[0]}"
-    if values.dtype.kind == "f" or presence not in small.names():
-        return values
-    absent = small.read(presence, start, stop) <= 0
-    if not absent.any():
-        return values
-    known = values.astype(np.float64)
-    known[absent] = np.nan
-    return known
+    """(stop - start, ...) values of shots, as `small_data.read_measured` gives them."""
+    with reading(small.path) as file:
+        return read_measured(file, small.path_of(name), start, stop)
 
 
 def shot_blocks(small: SmallData, names: Sequence[str]) -> Iterator[tuple[int, int]]:

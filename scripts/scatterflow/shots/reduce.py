@@ -33,7 +33,10 @@ from scatterflow.shots.statistics import new_statistic, update_statistic
 from scatterflow.shots.sums import ShotSums
 
 XRAY = "lightStatus/xray"
-INTENSITIES = ("sum", "mean", "max", "area", "data", "azav", "height", "background")
+INTENSITIES = (
+    *("sum", "mean", "max", "area", "data", "azav", "height", "background"),
+    *("intensities", "coefficients", "norms"),
+)
 CENTRES = ("xCen", "yCen", "R")
 
 
@@ -95,7 +98,7 @@ def reduce_chunk(
                         threads,
                     )
                 bar.add(len(kept))
-            units = _units(own["functions"], detector.unit)
+            units = result_units(own["functions"], detector.unit)
             _write_detector(file, detector, nothing, parts, stop - start, units)
             shots = file.require_group("shots")
             write_array(shots, f"damage/{detector.name}", present.astype(np.int8))
@@ -155,10 +158,10 @@ def _write_detector(
         for rows, own in found:
             values[rows] = own
         dataset = write_large(file.require_group(f"shots/{detector.name}"), key, values)
-        dataset.attrs["units"] = _unit(key, detector, units)
+        dataset.attrs["units"] = unit_of(key, detector, units)
 
 
-def _units(
+def result_units(
     functions: Mapping[str, Mapping[str, Any]], unit: str, before: str = ""
 ) -> dict[str, str]:
     """Unit of the intensities that functions give, by the beginning of their results' names."""
@@ -168,17 +171,20 @@ def _units(
         counts = kind == "spectrum" or bool(settings.get("single_photon"))
         found[start] = "" if counts else unit
         inner = "photons" if kind == "photon_map" else found[start]
-        found |= _units(settings.get("functions", {}), inner, start)
+        found |= result_units(settings.get("functions", {}), inner, start)
     return found
 
 
-def _unit(key: str, detector: CalibratedDetector, units: Mapping[str, str]) -> str:
-    """Unit of a result by the last word of its name."""
-    word = key.rpartition("_")[2]
-    if key.endswith("azav_error") or word in INTENSITIES:
+def unit_of(key: str, detector: CalibratedDetector, units: Mapping[str, str]) -> str:
+    """Unit of a result by the last word of its name; its error has the same."""
+    word = key.removesuffix("_error").rpartition("_")[2]
+    if word in INTENSITIES:
         return units[max((start for start in units if key.startswith(start)), key=len)]
-    if word in CENTRES or key.endswith(tuple(f"{name}_error" for name in CENTRES)):
-        return "pixel" if detector.positions is None else "mm"
+    length = "pixel" if detector.positions is None else "mm"
+    if word in CENTRES:
+        return length
+    if word == "residu":
+        return f"{length}^2"
     return "pixel" if word in ("com", "size") else ""
 
 

@@ -81,6 +81,12 @@ def apply_functions(
     """
     known = {**KINDS, **(kinds or {})}
     results: Results = {}
+    if functions and not frames.good.ndim:
+        raise UserError(
+            "a function of a single number per shot",
+            next(iter(functions)),
+            "it may stand inside of what hands on frames or profiles; numbers go into expressions",
+        )
     for name, settings in functions.items():
         kind = str(settings.get("kind", name))
         if kind not in known:

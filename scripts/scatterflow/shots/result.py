@@ -7,6 +7,8 @@
         shots                       NXdata: the first monitor over the shots, its tags and times
         filters                     NXcollection: shots that each filter removes
         instrument/<detector>       NXdetector: constants, mask, positions
+        instrument/monochromator    energy: of the azimuthal averages, else the median of the shots
+        q_range                     lowest and highest q of the azimuthal averages, 1/angstrom
         user_N, sample, process_N_* NXprocess: calibration, reduction
         provenance                  NXcollection of NXnote
 
@@ -22,7 +24,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scatterflow.files.hdf5 import write_array, writing
+from scatterflow.files.hdf5 import reading, write_array, writing
 from scatterflow.files.hdf5_fields import write_large
 from scatterflow.files.nexus import add_fields, add_group, add_process
 from scatterflow.files.provenance import now, software
@@ -47,7 +49,6 @@ SIGNALS = {
 """Of each kind of statistic, the array that is shown, and its error."""
 FIRST_AXES = {"quantiles": ["fractions"], "reservoir": ["tags"]}
 """What the first dimension of a statistic is, where it is no pixel's."""
-MONITORS = ("sum", "pulse")
 
 
 def write_result(
@@ -69,6 +70,7 @@ def write_result(
         file.attrs["file_time"] = date
         entry = add_group(file, "entry", "NXentry")
         _write_entry(entry, small, table, description, date)
+        _write_beam(entry, small, settings["detectors"])
         _write_shots(entry, small)
         for detector in detectors:
             _write_detector(entry, detector)
@@ -102,6 +104,56 @@ def _write_entry(
     )
 
 
+def _write_beam(entry: h5py.Group, small: SmallData, settings: Mapping[str, Any]) -> None:
+    """Photon energy and range of q, as far as they are known."""
+    energy = photon_energy_kev(small, settings)
+    if energy is not None:
+        group = add_group(entry["instrument"], "monochromator", "NXmonochromator")
+        add_fields(group, {"energy": (np.float64(energy), "keV")})
+    found = q_range(small)
+    if found is not None:
+        add_fields(entry, {"q_range": (np.array(found), "1/angstrom")})
+
+
+def photon_energy_kev(small: SmallData, settings: Mapping[str, Any]) -> float | None:
+    """The energy that q was computed with; where nothing was (or with several), the median of the shots.
+
+    settings: of the detectors. None: not known.
+    """
+    used = {energy for own in settings.values() for energy in _energies_ev(own["functions"])}
+    if len(used) == 1:
+        return 1e-3 * used.pop()
+    for name, values in small.scalars.items():
+        scale = {"eV": 1e-3, "keV": 1.0}.get(small.unit(name))
+        known = values[np.isfinite(values) & (values > 0)]
+        if name.endswith("/photon_energy") and scale is not None and known.size:
+            return scale * float(np.median(known))
+    return None
+
+
+def _energies_ev(functions: Mapping[str, Mapping[str, Any]]) -> list[float]:
+    """Photon energies of azimuthal averages, at any depth."""
+    found = []
+    for name, own in functions.items():
+        if own.get("kind", name) == "azimuthal":
+            found.append(float(own["photon_energy_ev"]))
+        found += _energies_ev(own.get("functions", {}))
+    return found
+
+
+def q_range(small: SmallData) -> tuple[float, float] | None:
+    """Lowest and highest q of bins with pixels, of all azimuthal averages, 1/angstrom; None: without."""
+    found: list[np.ndarray] = []
+    with reading(small.path) as file:
+        for group in file.get("UserDataCfg", {}).values():
+            for name in group:
+                pixels = group.get(f"{name.removesuffix('_q')}_pixels")
+                if name.endswith("_q") and pixels is not None:
+                    found.append(group[name][()][pixels[()].any(axis=0)])
+    q = np.concatenate([np.empty(0), *found])
+    return (float(q.min()), float(q.max())) if q.size else None
+
+
 def _times(table: ShotTable) -> tuple[str | None, str | None]:
     """Time of the first and of the last shot, UTC; None: not known."""
     times = table.columns.get("event_time")
@@ -114,13 +166,13 @@ def _times(table: ShotTable) -> tuple[str | None, str | None]:
 
 def _write_shots(entry: h5py.Group, small: SmallData) -> None:
     """The first monitor, shot by shot."""
-    name = next((n for n in small.scalars if n.rpartition("/")[2] in MONITORS), None)
-    name = name or next((n for n in small.scalars if n.startswith("damage/")), None)
+    shown = [*small.monitors(), *(name for name in small.scalars if name.startswith("damage/"))]
     group = add_group(entry, "shots", "NXdata", axes=["shot"])
     write_array(group, "shot", np.arange(small.shots), long_name="shot")
     write_array(group, "tag", small.tags)
-    if name is None:
+    if not shown:
         return
+    name = shown[0]
     group.attrs["signal"] = "value"
     unit = small.unit(name)
     text = f"{name} ({unit})" if unit else name
@@ -227,8 +279,6 @@ def _mean_of(
 
 
 def _write_filters(entry: h5py.Group, small: SmallData) -> None:
-    from scatterflow.files.hdf5 import reading
-
     with reading(small.path) as file:
         if FILTERS not in file:
             return

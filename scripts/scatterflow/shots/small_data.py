@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FILTERS = "filters"
 LISTS = "var_"
 ONCE = ("Sums", "UserDataCfg", "provenance")
+MONITORS = ("/sum", "/pulse")
 
 
 class SmallData:
@@ -123,17 +124,27 @@ class SmallData:
 
     @cached_property
     def scalars(self) -> dict[str, np.ndarray]:
-        """All numbers per shot, (n,) by path; computed variables by their bare name as well."""
-        found: dict[str, np.ndarray] = {}
+        """All numbers per shot, (n,) by path, as `read_measured` gives them; computed variables by their bare
+        name as well."""
         with reading(self.path) as file:
-            for name in self.names():
-                dataset = file[name]
-                if dataset.shape == (self.shots,) and dataset.dtype.kind in "biuf":
-                    found[name] = dataset[()]
+            found = read_scalars(file, self.shots)
         for name in list(found):
             if name.startswith(f"{GROUP}/"):
                 found.setdefault(name.removeprefix(f"{GROUP}/"), found[name])
         return found
+
+    def monitors(self) -> list[str]:
+        """Intensity monitors: sums, then values per pulse, of groups that are no detector; those that are put
+        together out of several diodes, and so have a position, come before each of these."""
+        with reading(self.path) as file:
+            detectors = set(file.get("UserDataCfg", ()))
+        found = [name for name in self.scalars if name.split("/")[0] not in detectors]
+
+        def rank(name: str) -> tuple[bool, bool, str]:
+            position = f"{name.rpartition('/')[0]}/xpos"
+            return not name.endswith("/sum"), position not in self.scalars, name
+
+        return sorted((name for name in found if name.endswith(MONITORS)), key=rank)
 
     def passed(self, filters: Sequence[str]) -> np.ndarray:
         """(n,) bool, shots that pass all of these filters. Raises UserError for one that is not known."""
@@ -174,6 +185,37 @@ class SmallData:
             inner = [f"{name}_{axis}" for axis in range(values.ndim - 1)]
             arrays[name] = (["tag", *inner], values, {"units": self._units[name]})
         return xarray.Dataset(arrays, coords={"tag": self.tags})
+
+
+def read_scalars(file: h5py.File, shots: int) -> dict[str, np.ndarray]:
+    """All numbers per shot of an open file, (shots,) by path."""
+    found: dict[str, np.ndarray] = {}
+    for name in dataset_names(file):
+        dataset = file[name]
+        if name == "tag" or name.split("/")[0] in ONCE or f"/{LISTS}" in name:
+            continue
+        if dataset.shape == (shots,) and dataset.dtype.kind in "biuf":
+            found[name] = read_measured(file, name)
+    return found
+
+
+def read_measured(
+    file: h5py.File, path: str, start: int = 0, stop: int | None = None
+) -> np.ndarray:
+    """(n, ...) values of shots start..stop-1 of an open file; those of a detector that was absent are NaN.
+
+    Stored they are so among floats, but 0 among integers: these become float64 if any is absent.
+    """
+    values: np.ndarray = file[path][start:stop]
+    presence = f"damage/{path.partition('/')[0]}"
+    if values.dtype.kind == "f" or presence not in file:
+        return values
+    absent = file[presence][start:stop] <= 0
+    if not absent.any():
+        return values
+    known = values.astype(np.float64)
+    known[absent] = np.nan
+    return known
 
 
 def open_small_data(path: str | Path) -> SmallData:

@@ -63,5 +63,6 @@ def find_steps(
         )
     lower = np.array([group[0] for group in steps]) - apart / 2
     upper = np.array([group[-1] for group in steps]) + apart / 2
-    inside = (values[:, None] >= lower) & (values[:, None] <= upper)
-    return Steps(np.array([group.mean() for group in steps]), lower, upper, inside.sum(axis=0))
+    ordered = np.sort(values)
+    shots = np.searchsorted(ordered, upper, "right") - np.searchsorted(ordered, lower, "left")
+    return Steps(np.array([group.mean() for group in steps]), lower, upper, shots)

@@ -66,7 +66,7 @@ def tabulate_shots(
         notes = add_group(file, "provenance", "NXcollection")
         told = [*source.notes, *found.notes, *left_out]
         add_note(notes, "notes", told, "what was odd, or left out")
-        add_note(notes, "metadata", source.metadata(), "what the raw files say")
+        add_note(notes, "raw_metadata", source.metadata(), "what the raw files say")
         add_note(notes, "slow", _short(source.slow()), "values of the whole run")
         records = [raw_file_record(file) for file in source.files()]
         add_note(notes, "raw_files", records, "raw files")

@@ -2,7 +2,8 @@
 
 A variable is a dict with a `type`:
 
-    delay       nominal, or stage {variable, zero, passes}; correction, valid, laser: see `delay`
+    delay       nominal, or stage {variable, zero, passes}; correction, valid, laser: see `delay`; without
+                valid, tt/ttCorr is taken where tt/valid is above 0
     expression  expression of `config.expressions`; unit
 
 Variables may use one another. Names with / in them are written with _ in expressions. What uses values that
@@ -21,6 +22,7 @@ from scatterflow.shots.delay import corrected_delay, stage_delay
 from scatterflow.shots.filters import identifier
 
 GROUP = "variables"
+TIME_TOOL, EDGE_FOUND = "tt/ttCorr", "tt/valid"
 Values = Mapping[str, np.ndarray]
 
 
@@ -120,11 +122,18 @@ def _compute(settings: Mapping[str, Any], known: Values, where: str) -> tuple[np
         position = known[identifier(stage["variable"])]
         nominal = stage_delay(position, stage.get("zero", 0.0), stage.get("passes", 2))
     correction, valid, laser = value("correction"), value("valid"), value("laser")
+    if valid is None and settings.get("correction") == TIME_TOOL:
+        # 0 where there is no edge, which is no delay.
+        valid = known.get(identifier(EDGE_FOUND))
     if correction is None:
         return nominal, "ps"
     if valid is not None:
         correction = np.where(valid > 0, correction, np.nan)
-    return corrected_delay(nominal, correction, None if laser is None else laser > 0), "ps"
+    if laser is None:
+        return corrected_delay(nominal, correction), "ps"
+    # NaN, and the -1 of LCLS: nobody knows whether the laser was on, so not what the delay is.
+    correction = np.where(laser >= 0, correction, np.nan)
+    return corrected_delay(nominal, correction, laser != 0), "ps"
 
 
 def _expression(settings: Mapping[str, Any], known: Values, where: str) -> np.ndarray:
