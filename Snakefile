@@ -67,7 +67,10 @@ onstart:
 
 onsuccess:
     print_verdicts()
+    if WATCHED:
+        make_overviews()
 
 
 onerror:
     print_verdicts()
+    make_overviews()

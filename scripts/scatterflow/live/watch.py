@@ -17,7 +17,7 @@ from typing import Any
 from scatterflow.config.load import RunConfigurations, read_yaml
 from scatterflow.config.model import Configuration
 from scatterflow.errors import UserError
-from scatterflow.live.call import Call, renew_index, start_call
+from scatterflow.live.call import Call, start_call
 from scatterflow.live.decide import Key, left_undone, next_wanted
 from scatterflow.live.found import BROKEN, Found, write_seen
 from scatterflow.live.look import Look, Sight
@@ -167,9 +167,6 @@ class Watcher:
     def _after_call(self, ended: Call, states: Sequence[ResultState]) -> None:
         if ended.locked_out:  # by a workflow that was started at the same moment: it is waited for
             return
-        made = {(state.run, state.reduction) for state in states if state.state == "done"}
-        if made & set(ended.wanted.results) and not renew_index(ended.log):
-            self.teller.tell("index", f"the catalogue's index was not renewed: see {ended.log}")
         why = ended.error or f"see {ended.log}"
         for key in left_undone(ended.wanted, states):
             self._given_up[key] = (time.time(), why)
