@@ -68,7 +68,10 @@ onstart:
 
 onsuccess:
     print_verdicts()
+    if WATCHED:
+        make_overviews()
 
 
 onerror:
     print_verdicts()
+    make_overviews()

@@ -1,12 +1,16 @@
 # Runs that cannot be read, and what `scatterflow watch` asks for. No rules here.
 from functools import cache
 
+from snakemake.io import IOFile
+
 from scatterflow.live.wanted import read_wanted
 from scatterflow.plan.raw import check_raw
 
 DELIVERED = delivered(PLAN)
 # (run, reduction) that were asked for and are not done, and why.
 LEFT_OUT = {}
+# What the watcher has asked for, if it has called.
+WATCHED = []
 
 
 @cache
@@ -85,6 +89,7 @@ def refused_for(wildcards):
 def watched_files(wildcards):
     """Results of finished runs, and receipts of those chunks of growing runs that are complete."""
     wanted = read_wanted()
+    WATCHED.append(wanted)
     known = [key for key in wanted.results if key in DELIVERED]
     return results_of(known) + [
         f"work/{run}/{name}/chunks/{chunk_name(start, stop)}.json"
@@ -92,3 +97,15 @@ def watched_files(wildcards):
         if (run, name) in PLAN.reductions
         and (start, stop) in PLAN.reductions[run, name].chunks
     ]
+
+
+def make_overviews():
+    """The table of verdicts and the index, of what there is: their jobs wait for all results."""
+    from scatterflow.live.overviews import renew_overviews
+
+    made, messages = renew_overviews(PLAN)
+    for message in messages:
+        print(f"warning: {message}", file=sys.stderr)
+    for path in made:
+        # No job has made them like this: what is recorded of the last one must not count.
+        workflow.persistence.cleanup_metadata(IOFile(path))

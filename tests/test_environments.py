@@ -34,6 +34,7 @@ PYPI_NAME = {
     "pyfai-base": "pyfai",  # without graphical toolkits
     "matplotlib-base": "matplotlib",
     "python-isal": "isal",
+    "python-tzdata": "tzdata",
     "dask-core": "dask",  # without what spreads arrays over computers
 }
 IMPORTED_FROM = {

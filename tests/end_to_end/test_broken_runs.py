@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
+
+from scatterflow.quality.checks import document, write_quality
 
 REFUSAL = "work/two/x/raw_data_is_usable"
 
@@ -21,12 +25,25 @@ def test_a_broken_run_is_left_out_and_told(broken):
     assert planned.rules("two") == {"refuse_run"}
     assert "assemble_result" in planned.rules("one")
 
+    result = broken.path("results/one/x/result.nxs")
+    result.parent.mkdir(parents=True)
+    result.touch()
+    write_quality(result.with_name("quality.json"), document("one", "x", "saxswaxs", [], None))
     found = broken.snakemake(REFUSAL)
     assert found.code == 1
     assert "Traceback" not in found.text
     log = broken.path("logs/refuse_run/two/x.log").read_text()
     assert "error: " in log
     assert "two.h5" in log
+
+    # The jobs that make them wait for run `two` as well: they hold what there is.
+    table, page = (broken.path(f"results/quality.{kind}") for kind in ("csv", "html"))
+    assert "<td>one</td>" in page.read_text()
+    with sqlite3.connect(broken.path("results/catalogue/index.sqlite")) as index:
+        assert index.execute("SELECT count(*) FROM records").fetchone() == (0,)
+    # The next call that can makes the table anew, whatever else it does.
+    for path in (table, page):
+        assert path.stat().st_mtime < result.stat().st_mtime
 
 
 def test_policy_stop(broken):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import h5py
 import pytest
 
-from scatterflow.live.growing import ready_chunks, receipt
+from scatterflow.live.found import Found
+from scatterflow.live.growing import keep_chunks, ready_chunks, receipt, with_reasons
 from scatterflow.live.stillness import Stillness
+from scatterflow.live.wanted import Wanted
 
+from .appending import Detector
 from .conftest import SHAPE
 
 
@@ -88,6 +94,89 @@ def test_data_files_of_a_master(project, clock, ready):
     ready()
     clock.now = 5
     assert ready() == [(0, 2)]
+
+
+@pytest.fixture
+def detector(project):
+    """Writes raw/a.h5."""
+    with Detector(project.path("raw/a.h5"), "entry/data", SHAPE) as made:
+        yield made
+
+
+def test_chunks_of_one_file_that_is_appended_to(project, ready, detector):
+    """Without settle time: later frames say that the chunk is complete."""
+    project.write(("a", "nexus", 7))
+    assert ready() == []
+    detector.append(0, 1)
+    assert ready() == []  # frame 1 may be half written
+    detector.append(2)
+    assert ready() == [(0, 2)]
+    detector.append(3, 4, 5)
+    assert ready() == [(0, 2), (2, 4)]
+    detector.make_room(7)  # the shape is ahead of the frames
+    assert ready() == [(0, 2), (2, 4)]
+    detector.append(6)
+    detector.close()
+    assert ready() == []  # closed: the run is reduced as a whole when it is finished
+
+
+def test_frames_that_share_their_place_in_the_file_wait_for_its_end(project, ready):
+    project.write(("a", "nexus", 7))
+    with Detector(project.path("raw/a.h5"), "entry/data", SHAPE, frames_of_a_chunk=4) as detector:
+        detector.append(0, 1, 2, 3, 4)
+        assert ready() == []
+
+
+@pytest.mark.parametrize("change", ["none", "frames", "file", "receipt"])
+def test_a_chunk_that_was_integrated_early_is_confirmed_unless_its_frames_changed(
+    project, detector, change
+):
+    project.write(("a", "nexus", 7))
+    detector.append(0, 1, 2)
+    plan = project.plan()
+    planned = plan.reductions["a", "x"]
+    keep_chunks(plan, Wanted([], [("a", "x", 0, 2)]))
+    made = receipt(planned, 0, 2)
+    made.parent.mkdir(parents=True)
+    made.touch()
+    os.utime(made, (1000, 1000))
+    other = receipt(planned, 2, 4)  # one that nobody knows of
+    other.touch()
+    os.utime(other, (1000, 1000))
+    detector.append(3, 4, 5, 6)
+    if change == "frames":
+        detector.replace(1, 99)
+    detector.close()
+    if change == "file":
+        copy = project.path("raw/copy")
+        copy.write_bytes(Path("raw/a.h5").read_bytes())
+        copy.replace("raw/a.h5")
+    if change == "receipt":
+        made.unlink()
+    keep_chunks(plan, Wanted([("a", "x")], []))
+    assert other.stat().st_mtime == 1000
+    if change == "receipt":
+        assert not made.exists()
+    else:
+        assert (made.stat().st_mtime > 1000) == (change == "none")
+    assert not list(Path(".live/parts").rglob("*.json"))
+
+
+def test_what_is_not_reduced_before_the_end_is_told(project):
+    project.config["reductions"]["g2"] = {
+        "technique": "xpcs",
+        "detector": "saxs",
+        "frame_time_s": 0.1,
+        "qmap": {"coordinates": [{"name": "q", "dynamic": {"bins": 2}}]},
+    }
+    project.write(("a", "tiffs", 7), ("b", "tiffs", 7))
+    table = project.path("config/runs.tsv")
+    table.write_text(table.read_text().replace("a\tx", "a\tx,g2"))
+    found = [Found("a", "tiffs", "a", "growing"), Found("b", "tiffs", "b", "growing")]
+    assert [item.reason for item in with_reasons(found, project.plan())] == [
+        "g2 (xpcs) begins when the run is complete",
+        "",
+    ]
 
 
 def test_files_that_cannot_be_read_yet(project, clock, ready):

@@ -13,6 +13,7 @@ from scatterflow.config.runs import read_run_table
 from scatterflow.live.look import Look
 from scatterflow.live.stillness import Stillness
 
+from .appending import Detector
 from .conftest import SHAPE
 
 
@@ -197,3 +198,23 @@ def test_a_file_that_no_source_reads(project, see, clock):
     seen = see()[0]
     assert seen["notes.h5"].state == "corrupt"
     assert "readme.txt" not in seen
+
+
+def test_a_file_that_its_writer_has_not_closed(project, see, clock):
+    """Frames can be read, and more of them may come: how many, only `expected_frames` says."""
+    with Detector(project.path("raw/a.h5"), "entry/data", SHAPE) as detector:
+        detector.append(1, 1, 1)
+        see()
+        clock.now = 5
+        seen, new = see()
+        assert (seen["a"].state, seen["a"].frames, new) == ("incomplete", 3, {})
+        assert "still open for writing" in seen["a"].reason
+        project.config["live"]["expected_frames"] = {"nexus": 4}
+        seen, new = see()
+        assert (seen["a"].state, seen["a"].expected) == ("incomplete", 4)
+        detector.append(1)
+        assert (see()[0]["a"].state, see()[1]) == ("growing", {"a": 4})
+        detector.close()
+    see()
+    clock.now = 10
+    assert see()[0]["a"].state == "finished"

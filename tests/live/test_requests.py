@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scatterflow.errors import UserError
-from scatterflow.live.answer import answers
+from scatterflow.live.answer import Answer, answers
 from scatterflow.live.found import Found, Seen, read_seen, write_seen
 from scatterflow.live.requests import (
     Request,
@@ -17,7 +17,9 @@ from scatterflow.live.requests import (
     read_request,
     read_requests,
 )
+from scatterflow.live.retired import retire, retired_answers
 from scatterflow.live.states import result_states
+from scatterflow.live.waiting import wait_for
 from scatterflow.plan.targets import delivered_files
 
 from .conftest import job
@@ -121,3 +123,22 @@ def test_answers_of_runs_that_are_not_in_the_table(project):
     assert answer(project, new, Seen(6.0, seen, {})) == [("n.h5", "failed")]
     seen = [Found("n", "nexus", "n.h5", "arriving", 2)]
     assert answer(project, new, Seen(99.0, seen, {})) == [("n.h5", "pending")]
+
+
+def test_requests_that_were_answered_are_removed_and_still_known(project, capsys):
+    project.write(("a", "tiffs", 4))
+    first, second, third = (add_request([path], "") for path in ("a", "b", "c"))
+    done, failed = Answer("a/x", "done"), Answer("b", "failed", 'corrupt "x"\ncut off')
+    retire({first: [done], third: [done, Answer("c/x", "pending", "waiting")]})
+    assert read_requests() == sorted([second, third], key=lambda request: request.handle)
+    retire({second: [done, failed], third: []})
+    retire({})
+    assert read_requests() == []
+    assert retired_answers(first.handle) == [done]
+    assert retired_answers(second.handle) == [done, failed]
+    assert retired_answers(first.handle[:-1]) is None
+    assert wait_for(first.handle, "config/config.yaml", None) == 0
+    assert wait_for(second.handle, "config/config.yaml", None) == 1
+    assert "b failed: corrupt" in capsys.readouterr().err
+    with pytest.raises(UserError, match="no request"):
+        wait_for("none", "config/config.yaml", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,17 @@ import yaml
 from scatterflow.config.load import validate
 from scatterflow.config.runs import read_run_table
 from scatterflow.errors import UserError
+from scatterflow.files.json import write_json
 from scatterflow.live.completeness import CompletenessTest
 from scatterflow.live.found import Found
 from scatterflow.live.lock import holder, only_watcher, watcher_lives
 from scatterflow.live.new_runs import default_reductions, enter_new_runs
-from scatterflow.live.requests import Request
+from scatterflow.live.requests import Request, add_request, read_requests
 from scatterflow.live.start import runs_below
 from scatterflow.live.stillness import Stillness
 from scatterflow.live.telling import Teller
+from scatterflow.live.waiting import wait_for
+from scatterflow.live.watch import Watcher
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.shot_writers import write_smalldata
 
@@ -124,6 +128,18 @@ def test_runs_of_shots(project, clock):
     assert verdict(5) == "arriving"
     clock.now = 10
     assert verdict(5) in ("corrupt", "incomplete")
+
+
+def test_the_watcher_removes_requests_that_are_answered_and_old(project):
+    """Asked for two days ago, and there is no such run; a new one is left."""
+    project.config["live"] = {"settle_s": 0}
+    project.write(("a", "tiffs", 4))
+    new = add_request(["gone"], "")
+    content = {"paths": ["gone"], "reduction": "", "time": time.time() - 2 * 86400}
+    write_json(Path(".live/requests/old.json"), content)
+    Watcher("config/config.yaml", requests_only=True)._round()
+    assert [request.handle for request in read_requests()] == [new.handle]
+    assert wait_for("old", "config/config.yaml", None) == 1
 
 
 def test_the_guide():

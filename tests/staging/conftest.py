@@ -1,4 +1,5 @@
-"""A real OpenSSH server on the loopback address, with keys of its own; a proxy that cuts connections."""
+"""A real OpenSSH server and a real S3 server on the loopback address, with keys of their own; a proxy that
+cuts connections."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -80,22 +82,24 @@ def server(tmp_path_factory) -> Iterator[Server]:
 
 
 def wait_for_port(port: int, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         if process.poll() is not None or time.monotonic() > deadline:
-            pytest.skip(f"sshd does not start here: {log.read_text()[-300:]}")
+            pytest.skip(f"the server does not start here: {log.read_text()[-300:]}")
         time.sleep(0.05)
 
 
 class CuttingProxy:
     """Passes connections on to a server, and cuts each after so many bytes in both directions: the first one
-    after `limits[0]`, and so on; None and later ones never. passed: bytes of all connections."""
+    after `limits[0]`, and so on; None and later ones never. total: nothing passes after so many bytes of all
+    together. passed: bytes of all connections."""
 
-    def __init__(self, target: int, limits: list[int | None]) -> None:
+    def __init__(self, target: int, limits: list[int | None], total: int = 1 << 60) -> None:
         self.cuts = 0
         self.passed = 0
+        self._total = total
         self._limits = list(limits)
         self._target = target
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -127,6 +131,7 @@ class CuttingProxy:
         with suppress(OSError):
             while block := source.recv(1 << 15):
                 with lock:
+                    left[0] = min(left[0], self._total - self.passed)
                     block = block[: left[0]]
                     left[0] -= len(block)
                     self.passed += len(block)
@@ -147,14 +152,57 @@ class CuttingProxy:
 
 
 @pytest.fixture
-def cutting(server):
-    """Makes a proxy before the server: cutting([bytes, bytes, ...])."""
+def cutting(request):
+    """Makes a proxy before the server of the test: cutting([bytes, bytes, ...])."""
     made: list[CuttingProxy] = []
+    name = "s3_port" if "s3_port" in request.fixturenames else "server"
+    server = request.getfixturevalue(name)
 
-    def make(limits: list[int | None]) -> CuttingProxy:
-        made.append(CuttingProxy(server.port, limits))
+    def make(limits: list[int | None], **total: int) -> CuttingProxy:
+        made.append(CuttingProxy(getattr(server, "port", server), limits, **total))
         return made[-1]
 
     yield make
     for proxy in made:
         proxy.close()
+
+
+@pytest.fixture(scope="session")
+def s3_port(tmp_path_factory) -> Iterator[int]:
+    """Port of the S3 server of `moto`."""
+    port, log = free_port(), tmp_path_factory.mktemp("s3") / "log"
+    with open(log, "w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        wait_for_port(port, process, log)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def bucket(s3_port, tmp_path, monkeypatch):
+    """A client of an empty bucket `data`, as an independent way to look into it."""
+    import boto3
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "user")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    address = f"http://127.0.0.1:{s3_port}"
+    found = boto3.resource("s3", endpoint_url=address, region_name="us-east-1").Bucket("data")
+    found.create()
+    yield found
+    for upload in found.multipart_uploads.all():
+        upload.abort()
+    found.objects.all().delete()
+    found.delete()

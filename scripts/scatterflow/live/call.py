@@ -75,14 +75,3 @@ def start_call(wanted: Wanted, configfile: str, options: Sequence[str]) -> Call:
             start_new_session=True,
         )
     return Call(wanted, process, log, now)
-
-
-def renew_index(log: Path) -> bool:
-    """Take new results into the catalogue's index; returns whether that has worked. What it says goes to the
-    end of the log."""
-    command = [sys.executable, str(REPOSITORY / "scripts" / "scatterflow"), "index"]
-    with open(log, "ab") as stream:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False
-        )
-    return done.returncode == 0

@@ -133,10 +133,9 @@ def _crawl(options: argparse.Namespace) -> int:
 
 
 def _wait(options: argparse.Namespace) -> int:
-    from scatterflow.live.requests import read_request
     from scatterflow.live.waiting import wait_for
 
-    return wait_for(read_request(options.handle), options.configfile, options.timeout)
+    return wait_for(options.handle, options.configfile, options.timeout)
 
 
 def _status(options: argparse.Namespace) -> int:

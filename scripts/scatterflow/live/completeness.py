@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,12 @@ from scatterflow.live.found import FoundState
 from scatterflow.live.stillness import Stillness, file_signature
 from scatterflow.plan.raw_shots import located_shot_files
 from scatterflow.sources.base import RunLocation
+from scatterflow.sources.hdf5_links import is_appended_to, open_hdf5
 from scatterflow.sources.open import new_source, open_source
 from scatterflow.sources.patterns import metadata_path
 from scatterflow.sources.shots import open_shots
+
+HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs", ".cxi")
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,18 @@ class CompletenessTest:
         value = (location.frames, tuple((path, file_signature(path)) for path in files))
         kept = self._kept.get(key)
         if kept is None or kept[0] != value:
-            self._kept[key] = kept = (value, _tested(location))
+            verdict = _tested(location) if growing else _still_written(files) or _tested(location)
+            self._kept[key] = kept = (value, verdict)
         return kept[1]
+
+
+def _still_written(files: list[Path]) -> Verdict | None:
+    """Not finished where a writer has not closed a file, and nobody knows how many frames it will have."""
+    for path in files:
+        if path.suffix in HDF5_SUFFIXES and is_appended_to(path):
+            reason = "still open for writing; if its writer has died: h5clear -s"
+            return Verdict("incomplete", f"{path}: {reason}")
+    return None
 
 
 def run_files(location: RunLocation) -> list[Path]:
@@ -129,11 +141,9 @@ def expected_frames(wanted: int | str | None, location: RunLocation) -> int | No
     nobody knows, or the file cannot tell yet."""
     if wanted is None or isinstance(wanted, int):
         return wanted
-    import h5py
-
     product = 1
     try:
-        with h5py.File(os.path.join(location.root, location.raw), "r", locking=False) as file:  # noqa: PTH118
+        with open_hdf5(Path(location.root, location.raw)) as file:
             for name in wanted.split("*"):
                 product *= int(file[name.strip()][()])
     except (OSError, RuntimeError, KeyError, TypeError, ValueError):

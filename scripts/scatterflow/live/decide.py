@@ -53,7 +53,7 @@ def next_wanted(
         item = planned[key]
         if now == "finished":
             wanted.results.append(key)
-        elif isinstance(item, PlannedReduction):
+        else:
             chunks = ready_chunks(item, stillness, live.settle_s)
             # A chunk that has failed is tried again with the whole run, not with every new frame.
             logs = {job.log for job in state.failures}

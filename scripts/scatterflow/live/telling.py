@@ -61,7 +61,7 @@ class Teller:
 
 def _found_text(item: Found) -> str:
     if item.state == "growing":
-        return f"is growing to {item.expected} frames"
+        return f"is growing to {item.expected} frames" + (f"; {item.reason}" if item.reason else "")
     if item.state == "arriving":
         return "is arriving" + (f" ({item.reason})" if item.reason else "")
     if item.state == "unread":

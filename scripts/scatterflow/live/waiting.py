@@ -11,7 +11,8 @@ from scatterflow.errors import UserError
 from scatterflow.live.answer import DONE, FAILED, PENDING, Answer, answers
 from scatterflow.live.found import read_seen
 from scatterflow.live.lock import watcher_lives
-from scatterflow.live.requests import Request
+from scatterflow.live.requests import Request, read_request
+from scatterflow.live.retired import retired_answers
 from scatterflow.live.states import result_states
 from scatterflow.plan.build import build_plan
 
@@ -21,11 +22,19 @@ WATCHER_STARTS_S = 60.0
 TIME_IS_UP = 3
 
 
-def wait_for(request: Request, configfile: str, timeout: float | None) -> int:
+def wait_for(handle: str, configfile: str, timeout: float | None) -> int:
     """Wait until every run of a request is done or has failed, and print what became of each.
 
-    Returns 0: all done, 1: some failed, 3: the time (s) is up. Raises UserError if nobody works on it.
+    Returns 0: all done, 1: some failed, 3: the time (s) is up. Raises UserError if there is no such request
+    or nobody works on it.
     """
+    try:
+        request = read_request(handle)
+    except UserError:
+        retired = retired_answers(handle)
+        if retired is None:
+            raise
+        return _tell(retired)
     started = without_watcher = time.monotonic()
     while True:
         found = request_answers(request, configfile)
@@ -41,7 +50,7 @@ def wait_for(request: Request, configfile: str, timeout: float | None) -> int:
             _tell(found)
             raise UserError(
                 "no watcher is at work, so that this will not be done",
-                f"request {request.handle}",
+                f"request {handle}",
                 "start `scatterflow watch`; logs/live/watch.log says why one has ended",
             )
         time.sleep(SECONDS_BETWEEN_LOOKS)

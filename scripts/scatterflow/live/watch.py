@@ -17,12 +17,15 @@ from typing import Any
 from scatterflow.config.load import RunConfigurations, read_yaml
 from scatterflow.config.model import Configuration
 from scatterflow.errors import UserError
-from scatterflow.live.call import Call, renew_index, start_call
+from scatterflow.live.answer import Answer, answers
+from scatterflow.live.call import Call, start_call
 from scatterflow.live.decide import Key, left_undone, next_wanted
-from scatterflow.live.found import BROKEN, Found, write_seen
+from scatterflow.live.found import BROKEN, Found, Seen, write_seen
+from scatterflow.live.growing import keep_chunks, with_reasons
 from scatterflow.live.look import Look, Sight
 from scatterflow.live.new_runs import default_reductions, enter_new_runs
 from scatterflow.live.requests import Request, latest_request, read_requests
+from scatterflow.live.retired import KEPT_S, retire
 from scatterflow.live.states import ResultState, result_states
 from scatterflow.live.stillness import Stillness
 from scatterflow.live.telling import Teller
@@ -104,6 +107,7 @@ class Watcher:
             self._call = None
         undone = {key: why for key, (_, why) in self._given_up.items()}
         write_seen(began, situation.sight.runs, undone)
+        retire(situation.old_answers(Seen(began, situation.sight.runs, undone)))
         self.teller.tell_found(situation.found)
         self.teller.tell_states(situation.states)
         if not busy:
@@ -124,6 +128,8 @@ class Watcher:
         sight = self._look(
             configurations, rows, lambda raw: any(item.means(raw) for item in requests), done
         )
+        if plan:
+            sight = Sight(with_reasons(sight.runs, plan), sight.new)
         situation = Situation(configurations.base, plan, requests, sight, sight.runs, states)
         if self.requests_only:
             situation.found = [item for item in sight.runs if situation.asked(item.raw)]
@@ -159,6 +165,7 @@ class Watcher:
             return False
         for key in wanted.results:
             self._given_up.pop(key, None)
+        keep_chunks(situation.plan, wanted)
         options = [*situation.configuration.live.snakemake, *self.options]
         self._call = start_call(wanted, self.configfile, options)
         self.teller.tell_call(self._call)
@@ -167,9 +174,6 @@ class Watcher:
     def _after_call(self, ended: Call, states: Sequence[ResultState]) -> None:
         if ended.locked_out:  # by a workflow that was started at the same moment: it is waited for
             return
-        made = {(state.run, state.reduction) for state in states if state.state == "done"}
-        if made & set(ended.wanted.results) and not renew_index(ended.log):
-            self.teller.tell("index", f"the catalogue's index was not renewed: see {ended.log}")
         why = ended.error or f"see {ended.log}"
         for key in left_undone(ended.wanted, states):
             self._given_up[key] = (time.time(), why)
@@ -193,6 +197,15 @@ class Situation:
         """When a run was last asked for, s since 1970; 0: never."""
         request = latest_request(self.requests, raw)
         return request.time if request else 0.0
+
+    def old_answers(self, seen: Seen) -> dict[Request, list[Answer]]:
+        """What has become of the requests that are old."""
+        before, settle_s = time.time() - KEPT_S, self.configuration.live.settle_s
+        return {
+            request: answers(request, self.plan, self.states, seen, settle_s)
+            for request in self.requests
+            if request.time < before
+        }
 
     @property
     def over(self) -> bool:

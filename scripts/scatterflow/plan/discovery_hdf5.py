@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scatterflow.errors import FrameError, UserError
 from scatterflow.sources.hdf5_layout import frame_datasets
-from scatterflow.sources.hdf5_links import LinkedFiles
+from scatterflow.sources.hdf5_links import LinkedFiles, open_hdf5
 
 MOST_OBJECTS = 10_000
 
@@ -49,7 +49,7 @@ def image_stacks(path: Path) -> dict[str, int]:
             stacks["/" + name] = item.shape[0]
 
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with open_hdf5(path) as file:
             file.visititems(look)
     except (OSError, RuntimeError):
         return {}
@@ -87,7 +87,7 @@ def _targets(path: Path) -> set[str]:
         return True if seen >= MOST_OBJECTS else None
 
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with open_hdf5(path) as file:
             file.visititems_links(look)
     except (OSError, RuntimeError, KeyError):
         return targets

@@ -109,13 +109,11 @@ class OpenFiles:
         Raises MissingFile if it is missing, cut off or no HDF5 file; UserError if the computer cannot
         give it.
         """
-        import h5py
-
         key = os.path.realpath(path)
         if key not in self._files:
             self._close_oldest()
             try:
-                self._files[key] = h5py.File(path, "r", locking=False)
+                self._files[key] = open_hdf5(path)
             except OSError as error:
                 raise _why_not_opened(error, path) from error
         self._files[key] = self._files.pop(key)
@@ -130,6 +128,29 @@ class OpenFiles:
                 return
             if h5py.h5f.get_obj_count(file.id, inner) == 0:
                 self._files.pop(key).close()
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """An HDF5 file for reading, as it is now if somebody appends to it; raises OSError."""
+    import h5py
+
+    return h5py.File(path, "r", locking=False, swmr=is_appended_to(path))
+
+
+def is_appended_to(path: Path) -> bool:
+    """Whether a writer whose readers see whole chunks only (SWMR: single writer, multiple readers) has not
+    closed a file: its superblock says so.
+
+    HDF5 File Format Specification 4.0, II.A: signature, version, sizes of offsets and of lengths, file
+    consistency flags (bit 0: open for writing, bit 2: by such a writer).
+    """
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(12)
+    except OSError:
+        return False
+    known = start[:8] == b"\x89HDF\r\n\x1a\n" and len(start) == 12 and start[8] >= 3
+    return known and start[11] & 0b101 == 0b101
 
 
 def _why_not_opened(error: OSError, path: Path) -> UserError:

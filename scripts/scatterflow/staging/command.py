@@ -84,10 +84,10 @@ def _place(options: argparse.Namespace, key: str) -> tuple[Any, Any, dict[str, A
         raise UserError(
             f"the configuration does not say where {'from' if key == 'raw' else 'to'}",
             f"{options.configfile}, key staging.{key}",
-            "name a folder there, as sftp://user@host/data",
+            "name a folder there, as sftp://user@host/data or s3://bucket/data",
         )
     tries = {"attempts": staging.attempts, "pause_seconds": staging.pause_seconds}
-    return configuration, open_place(address, staging.ssh_config), tries
+    return configuration, open_place(address, staging.ssh_config, staging.s3_endpoint), tries
 
 
 def _tell(text: str) -> None:

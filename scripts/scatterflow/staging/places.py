@@ -1,14 +1,15 @@
-"""Distant places that files are fetched from and stored in: a folder, or a folder behind SFTP."""
+"""Distant places that files are fetched from and stored in: a folder, one behind SFTP, a bucket of S3."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlparse
 
 from scatterflow.errors import UserError
 
-SCHEMES = "a folder, file:///folder or sftp://[user@]host[:port]/folder"
+SCHEMES = "a folder, file:///folder, sftp://[user@]host[:port]/folder or s3://bucket/prefix"
 
 
 class ConnectionCutError(Exception):
@@ -39,12 +40,20 @@ class Place(Protocol):
         """Files there, if they are there."""
 
 
-def open_place(address: str, ssh_config: str | None = None) -> Place:
-    """The place of an address; nothing is touched yet. ssh_config: instead of the user's own.
+def open_place(
+    address: str, ssh_config: str | None = None, s3_endpoint: str | None = None
+) -> Place:
+    """The place of an address; nothing is touched yet. ssh_config: instead of the user's own; s3_endpoint:
+    URL of an S3 server that is not Amazon's.
 
     Raises UserError for an address that is none.
     """
     parsed = urlparse(address)
+    if parsed.scheme == "s3" and re.fullmatch(r"[A-Za-z0-9][\w.-]+", parsed.netloc, re.ASCII):
+        from scatterflow.staging.s3 import S3Place
+
+        if not parsed.query and not parsed.fragment:
+            return S3Place(address, parsed.netloc, parsed.path, s3_endpoint)
     if parsed.scheme == "sftp" and parsed.hostname and parsed.path:
         from scatterflow.staging.sftp import SftpPlace
 
@@ -62,7 +71,7 @@ def open_place(address: str, ssh_config: str | None = None) -> Place:
     raise UserError(
         f"not an address that data can be staged from or to: {_without_password(address)}",
         "key staging",
-        f"use {SCHEMES}; passwords are no part of it, use an ssh key",
+        f"use {SCHEMES}; passwords and keys are no part of it, use an ssh key or `aws configure`",
     )
 
 

@@ -1,0 +1,65 @@
+"""A run in one HDF5 file that is still being written: the watcher has its first chunk integrated, once, by a
+cluster that is given after `--`."""
+
+from __future__ import annotations
+
+import signal
+
+from scatterflow.live.growing import keep_chunks
+from scatterflow.live.wanted import Wanted
+from scatterflow.live.workflow_life import workflow_lives
+from scatterflow.plan.build import build_plan
+
+from ..live.appending import Detector
+from .conftest import SHAPES
+from .test_watch import command, kill_everything, until
+
+CHUNK = "work/two/x/chunks/000000-000003.json"
+PROFILE = """
+executor: cluster-generic
+cluster-generic-submit-cmd: sh toy/submit
+jobs: 2
+seconds-between-status-checks: 1
+"""
+SUBMIT = """
+echo "$1" >> toy/submitted
+sh "$1" > /dev/null 2>&1 &
+echo $!
+"""
+
+
+def test_a_chunk_of_a_growing_file_is_integrated_once(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    project.config["chunks"] = {"frames": 3}
+    project.config["reductions"]["x"]["integrations"].pop("cake")
+    project.config["live"] = {"settle_s": 1000, "look_every_s": 0.5}
+    project.rows = project.rows[1:]
+    project.write()
+    for path in project.path("raw").iterdir():
+        path.unlink()
+    project.path("toy").mkdir()
+    project.path("toy/config.yaml").write_text(PROFILE)
+    project.path("toy/submit").write_text(SUBMIT)
+    chunk = project.path(CHUNK)
+    with Detector(project.path("raw/two.h5"), "entry/data/data", SHAPES["waxs"]) as detector:
+        detector.append(3, 4, 5, 6, 7)
+        watcher = command(project, "watch", "--", "--profile", "toy")
+        try:
+            until(lambda: chunk.exists() and not workflow_lives(), "the first chunk")
+            watcher.send_signal(signal.SIGTERM)
+            assert watcher.wait() == 0, watcher.communicate()[0]
+        finally:
+            kill_everything(project)
+        receipt = chunk.read_bytes()
+        detector.append(8)
+        detector.close()
+    # Jobs were submitted: the mask, weights of two integrations, the chunk; the container is made here.
+    assert len(project.path("toy/submitted").read_text().split()) == 4
+    assert "integrate_chunk" in project.plan(CHUNK).rules()  # the file is newer than the receipt
+    plan = build_plan(project.config, "config.yaml")
+    keep_chunks(plan, Wanted([("two", "x")], []))
+    assert not project.plan(CHUNK).jobs
+    # The same numbers as of the whole file.
+    chunk.unlink()
+    project.run(CHUNK)
+    assert chunk.read_bytes() == receipt
