@@ -120,3 +120,26 @@ def braces(glob: str) -> list[str]:
     if found is None:
         return [glob]
     return [glob.replace(found[0], part) for part in found[1].split(",")]
+
+
+def documented_json() -> dict[str, set[str]]:
+    """Names of the fields of JSON files, as their paragraphs list them."""
+    text = GUIDE.read_text(encoding="utf-8")
+    found = {}
+    for name in ("quality.json", "record.json"):
+        section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        listed = section[section.index("`schema`") :].split(", each with")[0]
+        words = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", listed))
+        found[name] = set(words)
+    return found
+
+
+def documented_columns() -> dict[str, list[str]]:
+    """Columns of the tables of the index."""
+    section = GUIDE.read_text(encoding="utf-8").split("\n## The catalogue\n")[1].split("\n## ")[0]
+    found = {}
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            table, *columns = re.findall(r"`(\w+)`", line.split(" (")[0])
+            found[table] = columns
+    return found

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -20,6 +21,14 @@ from scatterflow.sources.simulate import known_answers
 from scatterflow.sources.simulate_xpcs import known_xpcs_answers
 
 from .conftest import REPOSITORY, Project, copy_workflow, numbers, same_numbers
+from .documented import (
+    EVERY_FILE,
+    GUIDE,
+    compare,
+    documented_columns,
+    documented_json,
+    tables,
+)
 
 
 @pytest.fixture(scope="module")
@@ -343,3 +352,30 @@ def test_the_plan_report_counts_what_snakemake_plans(demo):
     }
     assert all(cost["done"] == cost["jobs"] for cost in costs.values())
     assert costs["integrate_chunk"]["rate"]["jobs"] == 9  # measured, not assumed
+
+
+@pytest.mark.parametrize("files", sorted(tables().keys() - {EVERY_FILE}))
+def test_fields_are_as_documented(demo, files):
+    assert compare(demo.path("results"), files, tables()[files]) == []
+
+
+def test_files_are_as_documented(demo):
+    told = GUIDE.read_text(encoding="utf-8")
+    for path in sorted(demo.path("results").glob("*/*/*.*")):
+        run = path.parts[-3]
+        name = path.name.replace(f"{run}.", "R.").replace(f"{run}_", "R_")
+        name = re.sub(r"^cube_\w+", "cube_NAME", name)
+        name = re.sub(r"^\w+_rings", "DETECTOR_INTEGRATION_rings", name)
+        assert f"`{name}" in told or f"`{path.suffix}`" in told, path
+    for name, keys in documented_json().items():
+        for path in demo.path("results").glob(f"*/*/{name}"):
+            assert read_json(path).keys() == keys, path
+    index = sqlite3.connect(demo.path("results/catalogue/index.sqlite"))
+    for table, columns in documented_columns().items():
+        found = index.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall()
+        assert [name for (name,) in found] == columns, table
+    index.close()
+    modules = re.findall(r"`(scatterflow\.[\w.]+)`", told)
+    for module in modules:
+        assert (REPOSITORY / "scripts" / f"{module.replace('.', '/')}.py").is_file(), module
+    assert len(modules) > 10
