@@ -37,7 +37,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 def layer(parts: tuple[str, ...]) -> str:
     """The layer of a module of the library, given by its path; modules of commands are the command line."""
-    if parts[0] == "__main__" or COMMANDS.match(parts[-1]) and parts[0] != "sources":
+    if parts[0] == "__main__" or (COMMANDS.match(parts[-1]) and parts[0] != "sources"):
         return "command line"
     return parts[0]
 
