@@ -1,4 +1,4 @@
-"""README, guides and what describes the repository: links, names, versions, the drawing agree with the code."""
+"""README, guides and what describes the repository: links, names, versions and the drawing are true."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import h5py
@@ -25,15 +26,17 @@ class Row:
     units: str
 
     def matches(self, path: str) -> bool:
-        return re.fullmatch(self.expression, path) is not None
+        return self.expression.fullmatch(path) is not None
 
-    @property
-    def expression(self) -> str:
+    @cached_property
+    def expression(self) -> re.Pattern[str]:
         parts = re.split(r"(\{\w+\}|\*\*)", self.pattern)
         wild = {"**": r".+"}
-        return "".join(
-            wild.get(part, r"[^/]+") if part.startswith(("{", "*")) else re.escape(part)
-            for part in parts
+        return re.compile(
+            "".join(
+                wild.get(part, r"[^/]+") if part.startswith(("{", "*")) else re.escape(part)
+                for part in parts
+            )
         )
 
     def faults(self, path: str, field: h5py.Dataset) -> Iterator[str]:
