@@ -31,5 +31,5 @@ def all_records(wildcards):
 
 def portal_pages(wildcards):
     """Templates, style and scripts of the portal: what its code digest does not see."""
-    catalogue = Path(workflow.basedir, "scripts/scatterflow/catalogue")
+    catalogue = SCATTERFLOW / "scripts/scatterflow/catalogue"
     return sorted(map(str, [*catalogue.glob("pages/*"), *catalogue.glob("assets/*")]))

@@ -3,7 +3,16 @@ import sys
 from functools import wraps
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+# Not `workflow.basedir`: that is the other workflow's folder where this one is used as a module.
+RULES_FOLDER = workflow.current_basedir.get_path_or_uri(secret_free=True)
+SCATTERFLOW = Path(RULES_FOLDER).parent
+if not SCATTERFLOW.joinpath("scripts/scatterflow").is_dir():
+    sys.exit(
+        f"error: there is no library beside {RULES_FOLDER}\n"
+        "where: the module `scatterflow`\n"
+        "mend:  clone the repository, and give `snakefile` the path of the clone's Snakefile"
+    )
+sys.path.insert(0, str(SCATTERFLOW / "scripts"))
 
 from scatterflow.config.load import read_yaml
 from scatterflow.errors import UserError

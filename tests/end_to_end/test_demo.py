@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -18,8 +19,18 @@ from scatterflow.catalogue.record_file import read_record
 from scatterflow.files.json import read_json
 from scatterflow.sources.simulate import known_answers
 from scatterflow.sources.simulate_xpcs import known_xpcs_answers
+from scatterflow.sources.simulated_pump_probe import known_shot_answers
 
 from .conftest import REPOSITORY, Project, copy_workflow, numbers, same_numbers
+from .documented import (
+    EVERY_FILE,
+    GUIDE,
+    compare,
+    documented_columns,
+    documented_json,
+    tables,
+)
+from .notebooks import executed_texts, number, read, texts
 
 
 @pytest.fixture(scope="module")
@@ -345,3 +356,60 @@ def test_the_plan_report_counts_what_snakemake_plans(demo):
     }
     assert all(cost["done"] == cost["jobs"] for cost in costs.values())
     assert costs["integrate_chunk"]["rate"]["jobs"] == 9  # measured, not assumed
+
+
+def test_the_notebook_finds_what_was_simulated(demo, tmp_path):
+    path = REPOSITORY / "docs/demo.ipynb"
+    found = executed_texts(path, demo.folder, tmp_path)
+    assert found == texts(read(path))
+    text = "\n".join(found)
+    answers, colloid, shots = known_answers(), known_xpcs_answers(), known_shot_answers()
+    listed = re.search(r"lamellar fraction: \[([^]]+)\]", text)
+    assert listed is not None
+    share = answers["phase_fraction"]
+    fractions = np.array(listed[1].split(), float)
+    np.testing.assert_allclose(fractions, share / share.max(), atol=0.02)
+    assert number(r"peak at ([\d.]+)", text) == pytest.approx(0.1, rel=3e-3)
+    assert number(r"radius of gyration: ([\d.]+)", text) == pytest.approx(20.0, abs=0.1)
+    # The variance of n variances of n - 1 degrees of freedom is known to a few percent here.
+    assert 0.85 < number(r"scatter over expected scatter, \d+ values: ([\d.]+)", text) < 1.05
+    for pattern, truth in (
+        (r"tau ~ q\^\(NUMBER \+- NUMBER\)", colloid["tau_exponent"]),
+        (r"D = \(NUMBER \+- NUMBER\)", colloid["diffusion_m2_per_s"]),
+        (r"radius = \(NUMBER \+- NUMBER\)", colloid["radius_m"] * 1e9),
+        (r"after the pulse: NUMBER \+- NUMBER", shots["ring_fraction"] * shots["amplitude"]),
+    ):
+        match = re.search(pattern.replace("NUMBER", r"(-?[\d.]+(?:e-?\d+)?)"), text)
+        assert match is not None, pattern
+        value, error = map(float, match.groups())
+        assert abs(value - truth) < 3 * error, pattern
+        assert error < 0.1 * abs(truth), pattern
+    assert "in two formats, equal g2: True" in text
+    assert "scan/swaxs" in text
+
+
+@pytest.mark.parametrize("files", sorted(tables().keys() - {EVERY_FILE}))
+def test_fields_are_as_documented(demo, files):
+    assert compare(demo.path("results"), files, tables()[files]) == []
+
+
+def test_files_are_as_documented(demo):
+    told = GUIDE.read_text(encoding="utf-8")
+    for path in sorted(demo.path("results").glob("*/*/*.*")):
+        run = path.parts[-3]
+        name = path.name.replace(f"{run}.", "R.").replace(f"{run}_", "R_")
+        name = re.sub(r"^cube_\w+", "cube_NAME", name)
+        name = re.sub(r"^\w+_rings", "DETECTOR_INTEGRATION_rings", name)
+        assert f"`{name}" in told or f"`{path.suffix}`" in told, path
+    for name, keys in documented_json().items():
+        for path in demo.path("results").glob(f"*/*/{name}"):
+            assert read_json(path).keys() == keys, path
+    index = sqlite3.connect(demo.path("results/catalogue/index.sqlite"))
+    for table, columns in documented_columns().items():
+        found = index.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall()
+        assert [name for (name,) in found] == columns, table
+    index.close()
+    modules = re.findall(r"`(scatterflow\.[\w.]+)`", told)
+    for module in modules:
+        assert (REPOSITORY / "scripts" / f"{module.replace('.', '/')}.py").is_file(), module
+    assert len(modules) > 10

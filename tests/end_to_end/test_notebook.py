@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
-from nbclient import NotebookClient
 
 from scatterflow.sources.simulated_pump_probe import (
     PUMP_PROBE,
@@ -17,54 +14,27 @@ from scatterflow.sources.simulated_pump_probe import (
 )
 
 from .conftest import REPOSITORY
+from .notebooks import executed_texts, number, read, texts
 
 pytestmark = pytest.mark.end_to_end
 
 NOTEBOOK = REPOSITORY / "docs/shots.ipynb"
 
 
-def read() -> nbformat.NotebookNode:
-    return nbformat.read(NOTEBOOK, as_version=4)
-
-
-def texts(notebook: nbformat.NotebookNode) -> list[str]:
-    """What each cell of code printed and returned; what is printed comes in pieces of any size."""
-    told = []
-    for cell in notebook.cells:
-        text = ""
-        for item in cell.get("outputs", []):
-            if item.output_type == "stream":
-                text += item["text"]
-            elif item.output_type != "error":
-                text += "\n" + item.data.get("text/plain", "") + "\n"
-        told.append("\n".join(line for line in text.splitlines() if line.strip()))
-    return told
-
-
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory) -> str:
     """The texts of today's run, in one."""
-    notebook = read()
-    committed = texts(notebook)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
-            patch.setenv(name, str(tmp_path_factory.mktemp("jupyter")))
-        patch.setenv("NUMBA_CACHE_DIR", str(REPOSITORY / ".numba_cache"))
-        patch.delenv("PYTHONPATH", raising=False)
-        place = {"metadata": {"path": str(NOTEBOOK.parent)}}
-        NotebookClient(notebook, timeout=1200, resources=place).execute()
-    assert texts(notebook) == committed
+    committed = texts(read(NOTEBOOK))
+    assert (
+        executed_texts(NOTEBOOK, NOTEBOOK.parent, tmp_path_factory.mktemp("jupyter")) == committed
+    )
     return "\n".join(committed)
 
 
-def number(pattern: str, text: str) -> float:
-    found = re.search(pattern, text)
-    assert found is not None, pattern
-    return float(found[1])
-
-
-def test_outputs_are_committed():
-    cells = [cell for cell in read().cells if cell.cell_type == "code"]
+@pytest.mark.parametrize("name", ["shots.ipynb", "demo.ipynb"])
+def test_outputs_are_committed(name):
+    path = REPOSITORY / "docs" / name
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in cells)
     kinds = [item.output_type for cell in cells for item in cell.outputs]
     assert "error" not in kinds
@@ -75,8 +45,8 @@ def test_outputs_are_committed():
         if "image/png" in item.get("data", {})
     ]
     assert len(images) == 3
-    assert NOTEBOOK.stat().st_size < 400_000
-    assert str(Path.home()) not in NOTEBOOK.read_text(encoding="utf-8")
+    assert path.stat().st_size < 400_000
+    assert str(Path.home()) not in path.read_text(encoding="utf-8")
 
 
 def test_numbers_are_those_that_were_simulated(executed):
