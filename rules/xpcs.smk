@@ -39,7 +39,7 @@ rule sort_chunk:
     benchmark:
         "logs/benchmarks/sort_chunk/{run}/{xpcs}/{start}-{stop}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: lambda wildcards: planned_xpcs(wildcards).configuration.chunks.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -71,7 +71,7 @@ rule summarise_frames:
     benchmark:
         "logs/benchmarks/summarise_frames/{run}/{xpcs}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -98,7 +98,7 @@ rule correlate_block:
     benchmark:
         "logs/benchmarks/correlate_block/{run}/{xpcs}/{block}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: lambda wildcards: planned_xpcs(wildcards).configuration.chunks.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -125,7 +125,7 @@ rule correlate_twotime:
     benchmark:
         "logs/benchmarks/correlate_twotime/{run}/{xpcs}/{part}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: lambda wildcards: planned_xpcs(wildcards).configuration.chunks.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -153,7 +153,7 @@ rule count_photons:
     benchmark:
         "logs/benchmarks/count_photons/{run}/{xpcs}/{block}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -185,7 +185,7 @@ rule merge_correlation:
     benchmark:
         "logs/benchmarks/merge_correlation/{run}/{xpcs}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: lambda wildcards: planned_xpcs(wildcards).configuration.chunks.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -212,7 +212,7 @@ rule fit_correlation:
     benchmark:
         "logs/benchmarks/fit_correlation/{run}/{xpcs}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: attempt
