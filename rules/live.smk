@@ -8,7 +8,7 @@ rule refuse_run:
         "logs/benchmarks/refuse_run/{run}/{result}.tsv"
     retries: 0
     conda:
-        "../envs/workflow.yaml"
+        "../envs/catalogue.yaml"
     threads: 1
     resources:
         mem_mb=each_attempt(500),

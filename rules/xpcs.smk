@@ -39,7 +39,7 @@ rule sort_chunk:
     benchmark:
         "logs/benchmarks/sort_chunk/{run}/{xpcs}/{start}-{stop}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: lambda wildcards: planned_xpcs(wildcards).configuration.chunks.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -72,7 +72,7 @@ rule summarise_frames:
     benchmark:
         "logs/benchmarks/summarise_frames/{run}/{xpcs}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -100,7 +100,7 @@ rule correlate_block:
     benchmark:
         "logs/benchmarks/correlate_block/{run}/{xpcs}/{block}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: lambda wildcards: planned_xpcs(wildcards).configuration.chunks.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -128,7 +128,7 @@ rule correlate_twotime:
     benchmark:
         "logs/benchmarks/correlate_twotime/{run}/{xpcs}/{part}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: lambda wildcards: planned_xpcs(wildcards).configuration.chunks.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -157,7 +157,7 @@ rule count_photons:
     benchmark:
         "logs/benchmarks/count_photons/{run}/{xpcs}/{block}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -190,7 +190,7 @@ rule merge_correlation:
     benchmark:
         "logs/benchmarks/merge_correlation/{run}/{xpcs}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: lambda wildcards: planned_xpcs(wildcards).configuration.chunks.threads
     resources:
         mem_mb=lambda wildcards, attempt: attempt
@@ -217,7 +217,7 @@ rule fit_correlation:
     benchmark:
         "logs/benchmarks/fit_correlation/{run}/{xpcs}.tsv"
     conda:
-        "../envs/integration.yaml"
+        "../envs/correlation.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: attempt

@@ -7,7 +7,8 @@ def main(detector: str, settings: dict, mask: str) -> None:
     """settings: the detector's configuration; mask: the file to write."""
     import logging
 
-    from scatterflow.detectors.masks import build_mask, write_mask
+    from scatterflow.detectors.good_mask import write_mask
+    from scatterflow.detectors.masks import build_mask
     from scatterflow.detectors.unusable import mask_unusable
     from scatterflow.registry.pinned import with_pinned_masks
 

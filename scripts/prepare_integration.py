@@ -6,8 +6,8 @@ from scatterflow.script import run
 def main(detector: str, settings: dict, mask: str, weights: str) -> None:
     """settings: the integration and the detector's configuration; mask: read; weights: written."""
     from scatterflow.detectors.geometry import load_geometry
+    from scatterflow.detectors.good_mask import read_mask
     from scatterflow.detectors.images import load_image
-    from scatterflow.detectors.masks import read_mask
     from scatterflow.detectors.unusable import image_sha256
     from scatterflow.saxswaxs.common_bins import common_bins
     from scatterflow.saxswaxs.weights import describe_weights, prepare_weights, write_weights

@@ -12,7 +12,7 @@ def main(
 
     from scatterflow.detectors.crop import cropped
     from scatterflow.detectors.geometry import load_geometry
-    from scatterflow.detectors.masks import read_mask
+    from scatterflow.detectors.good_mask import read_mask
     from scatterflow.detectors.qmap_files import write_qmap
     from scatterflow.detectors.qmap_partition import prepare_qmap
 

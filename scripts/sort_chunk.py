@@ -22,8 +22,8 @@ def main(
     """qmap, mask: files; location: of the raw data; calibration: valid range, dark and flat of the detector;
     frames, preprocessing, crop: of the reduction; start, stop: frames as they are correlated; identity: of
     all this, so that who reads the chunk can tell it from an older one."""
+    from scatterflow.detectors.good_mask import read_mask
     from scatterflow.detectors.images import load_image
-    from scatterflow.detectors.masks import read_mask
     from scatterflow.detectors.qmap_files import read_qmap
     from scatterflow.frame_range import frame_range
     from scatterflow.sources.base import RunLocation

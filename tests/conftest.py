@@ -7,10 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Kernels are compiled once for all tests, and for the copies of the workflow that they make.
 os.environ["NUMBA_CACHE_DIR"] = str(REPOSITORY / ".numba_cache")
+
+# A busy machine is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,14 @@ import ast
 import re
 import sys
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from scatterflow.plan.code import library_modules
 
@@ -18,6 +21,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 ENVS = REPOSITORY / "envs"
 RULES = REPOSITORY / "rules"
 CONDA_FILES = sorted(ENVS.glob("*.yaml"))
+# The environment `workflow` holds what runs Snakemake itself; no rule names it.
+RULE_ENVIRONMENTS = [path for path in CONDA_FILES if path.stem != "workflow"]
 
 PYTHON = "3.11"  # the Python of the conda environments; the locks are read as on this and Linux
 PYTHON_AND_PLATFORM = {
@@ -104,26 +109,37 @@ def test_development_lock_extends_the_runtime_lock() -> None:
 
 def conda_pins(path: Path) -> dict[str, str]:
     """PyPI name -> version of a conda environment file; every line must be an exact pin."""
-    pins = {}
-    lines = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
-    # What conda-forge lacks comes from PyPI, by conda's own section for it.
-    from_pypi = [name for line in lines if isinstance(line, dict) for name in line["pip"]]
-    for line in from_pypi:
-        name, _, version = line.partition("==")
-        assert version, f"{path.name}: {line!r} is not an exact pin"
-        pins[name] = version
-    for line in lines:
+    pins = pypi_pins(path)
+    for line in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]:
         if isinstance(line, dict):
             continue
         name, _, version = line.partition(" ")
         if name == "python":
             assert version == f"={PYTHON}", line
-            continue
-        if name == "pip" and from_pypi:
-            continue
-        assert version.startswith("=="), f"{path.name}: {line!r} is not an exact pin"
-        pins[PYPI_NAME.get(name, name)] = version.removeprefix("==")
+        elif name != "pip":
+            assert version.startswith("=="), f"{path.name}: {line!r} is not an exact pin"
+            pins[PYPI_NAME.get(name, name)] = version.removeprefix("==")
+        else:
+            assert pypi_pins(path), f"{path.name}: nothing comes from PyPI"
     return pins
+
+
+def pypi_pins(path: Path) -> dict[str, str]:
+    """What an environment takes from PyPI: name -> version. Snakemake's environments do so in a script that
+    it runs afterwards, which pin files do not leave out; one made by hand in conda's own section for it."""
+    script = path.with_suffix(".post-deploy.sh")
+    if script.is_file():
+        return dict(re.findall(r"^([a-z][\w-]*)==(\S+)", script.read_text(), re.MULTILINE))
+    lines = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
+    pinned = [line for item in lines if isinstance(item, dict) for line in item["pip"]]
+    return dict(line.split("==") for line in pinned)
+
+
+def needed_from_conda(path: Path) -> set[str]:
+    """Needs of what comes from PyPI, whose own needs pip is told to leave alone."""
+    texts = [text for name in pypi_pins(path) for text in requires(name) or []]
+    needs = {canonicalize_name(Requirement(text).name) for text in texts if "extra ==" not in text}
+    return needs - set(pypi_pins(path))
 
 
 @pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.stem)
@@ -141,7 +157,27 @@ def test_conda_channels(path: Path) -> None:
 
 def test_conda_workflow_environment_holds_all_of_the_runtime() -> None:
     asked = {requirement.name for requirement in asked_for("requirements.in")}
-    assert set(conda_pins(ENVS / "workflow.yaml")) == asked
+    workflow = ENVS / "workflow.yaml"
+    assert set(conda_pins(workflow)) == asked | needed_from_conda(workflow)
+
+
+@pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.stem)
+def test_packages_of_pypi_find_their_needs(path: Path) -> None:
+    assert needed_from_conda(path) <= set(conda_pins(path))
+
+
+def test_packages_of_pypi_have_the_hashes_of_the_lock() -> None:
+    """And are the only ones that conda-forge lacks; no script fetches anything else."""
+    text = (ENVS / "shots.post-deploy.sh").read_text(encoding="utf-8")
+    fetched = text.split("<<'LOCKED'\n")[1].removesuffix("LOCKED\n")
+    lock = (ENVS / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.findall(r"^\S+==\S+ \\\n(?: +--hash=\S+(?: \\)?\n)+", fetched, re.MULTILINE)
+    assert "".join(entries) == fetched
+    assert len(entries) == 3
+    assert all(entry in lock for entry in entries)
+    assert "--require-hashes" in text
+    assert "--no-deps" in text
+    assert sorted(ENVS.glob("*.post-deploy.sh")) == [ENVS / "shots.post-deploy.sh"]
 
 
 # --- what the rules' code imports ---------------------------------------------------------------
@@ -179,6 +215,17 @@ ALL_RULES = [rule for path in sorted(RULES.glob("*.smk")) for rule in scripted_r
 
 def imported_packages(tree: ast.AST) -> set[str]:
     """PyPI names of the third-party packages that code needs, nested imports included."""
+    return {package_of(module) for module in imported_modules(tree)}
+
+
+def package_of(module: str) -> str:
+    """The PyPI name of what a module belongs to."""
+    root = module.split(".")[0]
+    return IMPORTED_FROM.get(root, root)
+
+
+def imported_modules(tree: ast.AST) -> set[str]:
+    """Third-party modules that code needs, nested imports included."""
     modules: set[str] = set()
     waiting: list[ast.AST] = [tree]
     while waiting:
@@ -190,9 +237,8 @@ def imported_packages(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             modules.add(node.module)
         waiting.extend(ast.iter_child_nodes(node))
-    roots = {module.split(".")[0] for module in modules}
-    roots -= {"scatterflow", *sys.stdlib_module_names}
-    return {IMPORTED_FROM.get(root, root) for root in roots}
+    known = {"scatterflow", *sys.stdlib_module_names}
+    return {module for module in modules if module.split(".")[0] not in known}
 
 
 def _for_type_checkers(node: ast.AST) -> bool:
@@ -209,10 +255,39 @@ def _is_optional(node: ast.AST) -> bool:
 
 def needed_by(path: Path) -> set[str]:
     """Packages that a file and the library behind it import."""
-    needed: set[str] = set()
-    for file in {path, *library_modules(path)}:
-        needed |= imported_packages(ast.parse(file.read_text(encoding="utf-8")))
-    return needed
+    return {package_of(module) for module in modules_behind(path)}
+
+
+def modules_behind(path: Path) -> set[str]:
+    """Third-party modules that a script and the library behind it import."""
+    return {module for file in code_of(path) for module in modules_of_file(file)}
+
+
+@cache
+def code_of(path: Path) -> frozenset[Path]:
+    """A script and the library behind it. What `scatterflow.registry` hands out by name it imports late and
+    unseen, so that package itself is not to be used by scripts."""
+    found = frozenset({path, *library_modules(path)})
+    modules = {file.stem for file in found if file.parent.name == "registry"}
+    for file in found:
+        assert handed_out_by_registry(file) <= modules, f"{file}: a late import"
+    return found
+
+
+@cache
+def modules_of_file(path: Path) -> frozenset[str]:
+    return frozenset(imported_modules(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
+def handed_out_by_registry(path: Path) -> frozenset[str]:
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return frozenset(
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module == "scatterflow.registry"
+        for alias in node.names
+    )
 
 
 def test_rules_are_found() -> None:
@@ -227,6 +302,24 @@ def test_environment_covers_the_script(rule: Rule) -> None:
     assert rule.conda is not None, "a rule with a script names its conda environment"
     missing = needed_by(rule.script) - set(conda_pins(rule.conda))
     assert not missing, f"{rule.conda.name} lacks {sorted(missing)}"
+
+
+@pytest.mark.parametrize("path", RULE_ENVIRONMENTS, ids=lambda path: path.stem)
+def test_environment_holds_nothing_else(path: Path) -> None:
+    needed = {
+        package
+        for rule in ALL_RULES
+        if rule.conda is not None and rule.conda.name == path.name
+        for package in needed_by(rule.script)
+    }
+    assert set(conda_pins(path)) == needed | needed_from_conda(path)
+
+
+def test_registry_by_name_is_seen(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("from scatterflow.registry import register_mask\n")
+    with pytest.raises(AssertionError, match="late import"):
+        code_of(script)
 
 
 def test_environment_covers_the_workflow(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from scatterflow.catalogue.record import Described, describe_result
 from scatterflow.catalogue.record_file import read_record
 from scatterflow.catalogue.result_facts import utc
-from scatterflow.detectors.masks import GoodMask, write_mask
+from scatterflow.detectors.good_mask import GoodMask, write_mask
 from scatterflow.errors import UserError
 from scatterflow.files.json import write_json
 

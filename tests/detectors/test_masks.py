@@ -13,14 +13,8 @@ from matplotlib.path import Path as Outline
 
 from scatterflow.config.detectors import DetectorConfig
 from scatterflow.detectors.geometry import load_geometry
-from scatterflow.detectors.masks import (
-    GoodMask,
-    build_mask,
-    inside_circle,
-    inside_polygon,
-    read_mask,
-    write_mask,
-)
+from scatterflow.detectors.good_mask import GoodMask, read_mask, write_mask
+from scatterflow.detectors.masks import build_mask, inside_circle, inside_polygon
 from scatterflow.errors import UserError
 from scatterflow.files.checksums import mask_sha256
 

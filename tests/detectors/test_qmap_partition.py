@@ -19,7 +19,7 @@ from scatterflow import bin_spans
 from scatterflow.config.detectors import DetectorConfig
 from scatterflow.config.qmap import QMapSettings
 from scatterflow.detectors.geometry import load_geometry
-from scatterflow.detectors.masks import GoodMask, write_mask
+from scatterflow.detectors.good_mask import GoodMask, write_mask
 from scatterflow.detectors.qmap import with_mask
 from scatterflow.detectors.qmap_files import read_qmap, write_qmap
 from scatterflow.detectors.qmap_partition import (

@@ -21,7 +21,8 @@ from tests.saxswaxs.conftest import (
 )
 
 from scatterflow.detectors.geometry import load_geometry
-from scatterflow.detectors.masks import build_mask, write_mask
+from scatterflow.detectors.good_mask import write_mask
+from scatterflow.detectors.masks import build_mask
 from scatterflow.saxswaxs.assemble import assemble_result
 from scatterflow.saxswaxs.weights import describe_weights, prepare_weights, write_weights
 

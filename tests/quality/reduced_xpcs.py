@@ -14,7 +14,7 @@ from tests.xpcs.runs_in_memory import MemorySource
 
 from scatterflow.config.qmap import QMapSettings
 from scatterflow.detectors.geometry import load_geometry
-from scatterflow.detectors.masks import GoodMask, write_mask
+from scatterflow.detectors.good_mask import GoodMask, write_mask
 from scatterflow.detectors.qmap import QMap
 from scatterflow.detectors.qmap_files import write_qmap
 from scatterflow.detectors.qmap_partition import prepare_qmap

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from scatterflow.detectors.geometry import load_geometry
-from scatterflow.detectors.masks import build_mask, write_mask
+from scatterflow.detectors.good_mask import write_mask
+from scatterflow.detectors.masks import build_mask
 from scatterflow.files.json import write_json
 from scatterflow.saxswaxs.assemble import assemble_result
 from scatterflow.saxswaxs.container import setup_container

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scatterflow.detectors.masks import GoodMask, write_mask
+from scatterflow.detectors.good_mask import GoodMask, write_mask
 from scatterflow.errors import UserError
 from scatterflow.geometry_kind import has_plane
 from scatterflow.shots.calibrated import CalibratedDetector, calibrated_detector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,13 @@ def test_what_trying_again_would_not_mend_is_told_at_once(
 def test_a_server_that_is_not_there_ends_in_a_message(bucket, tmp_path):
     with pytest.raises(UserError, match="cut 2 times in a row"):
         stage(place(free_port()), tmp_path / "raw", attempts=2, pause_seconds=0)
+
+
+def test_without_boto3_staging_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3.session", None)
+    with pytest.raises(UserError, match="boto3 is not installed") as caught:
+        stage(place(1), tmp_path / "raw", attempts=1)
+    assert "pip install boto3" in caught.value.how
 
 
 @pytest.mark.parametrize("address", ["s3://", "s3:///x", "s3://user:key@data/x", "s3://data/x?a=b"])

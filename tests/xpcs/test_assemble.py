@@ -23,7 +23,7 @@ from tests.xpcs.made_results import (
     static_g2,
 )
 
-from scatterflow.detectors.masks import GoodMask, write_mask
+from scatterflow.detectors.good_mask import GoodMask, write_mask
 from scatterflow.detectors.qmap_files import write_qmap
 from scatterflow.errors import UserError
 from scatterflow.files.checksums import mask_sha256

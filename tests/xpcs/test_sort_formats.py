@@ -13,7 +13,7 @@ from tests.sources.event_runs import FORMATS, opened
 from tests.xpcs.runs_in_memory import random_qmap, small_qmap
 
 from scatterflow.config.sources import SourceConfig
-from scatterflow.detectors.masks import GoodMask, write_mask
+from scatterflow.detectors.good_mask import GoodMask, write_mask
 from scatterflow.detectors.qmap_files import write_qmap
 from scatterflow.errors import FrameError, UserError
 from scatterflow.frame_range import FrameRange

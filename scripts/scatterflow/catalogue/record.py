@@ -17,7 +17,7 @@ from scatterflow.catalogue.delivered import delivered_files
 from scatterflow.catalogue.record_file import write_record
 from scatterflow.catalogue.result_facts import Facts, read_facts
 from scatterflow.catalogue.steps import run_steps
-from scatterflow.detectors.masks import read_mask
+from scatterflow.detectors.good_mask import read_mask
 from scatterflow.errors import UserError
 from scatterflow.files.checksums import file_sha256, value_digest
 from scatterflow.files.hdf5 import reading

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from scatterflow.detectors.good_mask import GoodMask, masked_fraction
 from scatterflow.detectors.images import load_image
-from scatterflow.detectors.masks import GoodMask, masked_fraction
 from scatterflow.files.checksums import array_sha256, mask_sha256
 
 DEAD_BIT = np.uint32(1 << 1)

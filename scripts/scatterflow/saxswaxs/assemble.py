@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.detectors.masks import GoodMask, read_mask
+from scatterflow.detectors.good_mask import GoodMask, read_mask
 from scatterflow.detectors.unusable import image_sha256
 from scatterflow.saxswaxs.applied import prepare_corrections
 from scatterflow.saxswaxs.chain import RunData

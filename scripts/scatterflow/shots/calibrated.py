@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scatterflow.detectors.masks import read_mask
+from scatterflow.detectors.good_mask import read_mask
 from scatterflow.detectors.positions import load_positions, marked_good
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading

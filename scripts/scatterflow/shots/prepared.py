@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scatterflow.detectors.masks import read_mask
+from scatterflow.detectors.good_mask import read_mask
 from scatterflow.files.checksums import file_sha256
 from scatterflow.files.hdf5 import reading
 from scatterflow.files.nexus import read_note

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import h5py
 import numpy as np
 
 from scatterflow.errors import FrameError, UserError
+from scatterflow.sources.hdf5_inside import check_inside
 from scatterflow.sources.shots import ABSENT, aligned_rows, read_rows
 
 if TYPE_CHECKING:
@@ -151,7 +153,11 @@ def _opened_file(path: Path, run: str) -> FileAccess:
     from extra_data.reader import FileAccess
 
     try:
+        with h5py.File(path, "r", locking=False) as file:
+            check_inside(file, path)
         return FileAccess(str(path))
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(
             f"not a complete file of the European XFEL ({error})",

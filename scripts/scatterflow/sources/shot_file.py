@@ -11,6 +11,7 @@ import numpy as np
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import dataset_names
 from scatterflow.sources.base import RunLocation
+from scatterflow.sources.hdf5_inside import check_inside
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.raw_faults import missing_file_advice, system_error
 
@@ -26,10 +27,10 @@ class ShotFile:
         self._file: h5py.File | None = None
 
     def open(self) -> h5py.File:
-        """The open file; raises UserError if it is missing or no HDF5 file."""
+        """The open file; raises UserError if it is missing, no HDF5 file, or leads out of its folder."""
         if self._file is None:
             try:
-                self._file = h5py.File(self.path, "r", locking=False)
+                file = h5py.File(self.path, "r", locking=False)
             except FileNotFoundError:
                 how = missing_file_advice(self.path, "correct `raw` in the run table")
                 raise UserError("raw file is missing", self.place, how) from None
@@ -39,6 +40,8 @@ class ShotFile:
                     self.place,
                     "copy it again from the facility",
                 ) from error
+            check_inside(file, self.path)
+            self._file = file
         return self._file
 
     def close(self) -> None:

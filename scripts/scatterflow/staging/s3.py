@@ -46,6 +46,11 @@ CREDENTIALS = (
     "`aws configure`, and must allow to list, read and write here"
 )
 
+WITHOUT_BOTO3 = (
+    "staging from and to S3 needs it: `.venv/bin/python -m pip install boto3`, or with conda "
+    "`conda install boto3`"
+)
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -89,7 +94,10 @@ class S3Place:
 
     @cached_property
     def _client(self) -> Any:
-        from boto3.session import Session
+        try:
+            from boto3.session import Session
+        except ImportError:
+            raise UserError("boto3 is not installed", self.name, WITHOUT_BOTO3) from None
         from botocore.config import Config
 
         settings: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scatterflow.detectors.masks import read_mask
+from scatterflow.detectors.good_mask import read_mask
 from scatterflow.detectors.qmap import QMap
 from scatterflow.detectors.qmap_files import read_qmap
 from scatterflow.errors import UserError
