@@ -38,7 +38,7 @@ def example(page: Path, folder: Path) -> Project:
 
 def reduce(project: Project, *targets: str) -> None:
     """Run the workflow of this repository in the project's folder."""
-    project.run("-s", str(REPOSITORY / "Snakefile"), "-q", "all", *targets)
+    project.run("-q", "all", "-s", str(REPOSITORY / "Snakefile"), *targets)
 
 
 def check(page: Path, capsys) -> str:
@@ -291,6 +291,6 @@ def test_chx_masks(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert check(PAGES["chx_masks"], capsys).endswith(" 0 pixels differ\n")
     snakefile = str(REPOSITORY / "Snakefile")
-    planned = project.plan("-s", snakefile, "--configfile", "config/config.yaml", "-q", "rules")
+    planned = project.plan("-q", "rules", "-s", snakefile, "--configfile", "config/config.yaml")
     assert "correlate_block" in planned.text
     assert Path("resources/pins/eiger1m/beamstop.json").is_file()
