@@ -33,6 +33,11 @@ demo: runtime ## simulate raw data, reduce it and write a report
 test: dev ## run all tests
 	$(PYTHON) -m pytest -n $(CORES) --dist loadfile tests
 
+.PHONY: coverage
+coverage: dev ## run all tests and show which lines of the library none of them reaches
+	$(PYTHON) -m pytest -n $(CORES) --dist loadfile --cov --cov-report= tests
+	$(PYTHON) -m coverage report
+
 .PHONY: lint
 lint: dev ## check style, format, types and the workflow
 	.venv/bin/ruff check .
