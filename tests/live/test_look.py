@@ -8,10 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
-from scatterflow.config.load import RunConfigurations
+from scatterflow.config.load import RunConfigurations, validate
 from scatterflow.config.runs import read_run_table
 from scatterflow.live.look import Look
 from scatterflow.live.stillness import Stillness
+from scatterflow.plan.discovery import configured_recipes, discover
 
 from .appending import Detector
 from .conftest import SHAPE
@@ -209,6 +210,8 @@ def test_a_file_that_its_writer_has_not_closed(project, see, clock):
         seen, new = see()
         assert (seen["a"].state, seen["a"].frames, new) == ("incomplete", 3, {})
         assert "still open for writing" in seen["a"].reason
+        (row,) = discover("raw", configured_recipes(validate(project.config, "config.yaml")))
+        assert row["notes"] == ["its file is still open for writing: more frames may come"]
         project.config["live"]["expected_frames"] = {"nexus": 4}
         seen, new = see()
         assert (seen["a"].state, seen["a"].expected) == ("incomplete", 4)

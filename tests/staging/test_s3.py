@@ -143,7 +143,8 @@ def test_a_server_that_is_not_there_ends_in_a_message(bucket, tmp_path):
 
 
 def test_without_boto3_staging_says_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "boto3.session", None)
+    for name in ("boto3", "boto3.exceptions", "boto3.session"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match="boto3 is not installed") as caught:
         stage(place(1), tmp_path / "raw", attempts=1)
     assert "pip install boto3" in caught.value.how

@@ -19,6 +19,7 @@ from scatterflow.errors import UserError
 from scatterflow.files.json import read_json, write_json
 from scatterflow.live.folder import PARTS
 from scatterflow.live.found import Found
+from scatterflow.live.job_logs import BENCHMARKS, LOGS
 from scatterflow.live.stillness import Stillness
 from scatterflow.live.wanted import Wanted
 from scatterflow.plan.build import Plan, PlannedReduction
@@ -152,8 +153,16 @@ def confirm_chunks(planned: PlannedReduction) -> None:
     for chunk in planned.chunks:
         part, made = noted.get(chunk_name(*chunk)), receipt(planned, *chunk)
         if part is not None and made.exists() and _stored(planned, chunk) == part:
-            os.utime(made)
+            # A job is as old as the oldest of these for Snakemake.
+            for file in (made, _measured(planned, chunk)):
+                if file.exists():
+                    os.utime(file)
     path.unlink()
+
+
+def _measured(planned: Planned, chunk: Chunk) -> Path:
+    job = f"integrate_chunk/{planned.row.run}/{planned.name}/{chunk_name(*chunk)}.tsv"
+    return LOGS / BENCHMARKS / job
 
 
 def _notes(planned: Planned) -> Path:

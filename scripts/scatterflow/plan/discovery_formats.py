@@ -22,6 +22,7 @@ from scatterflow.plan.raw_folder import (
     without_suffix,
 )
 from scatterflow.sources.base import RunLocation
+from scatterflow.sources.hdf5_links import is_appended_to
 from scatterflow.sources.modules import configured_modules
 from scatterflow.sources.spec import SpecSource
 from scatterflow.sources.spec_command import parse_command
@@ -257,6 +258,8 @@ def _hdf5_run(
         return None
     names = run_names(without_suffix(raw).removesuffix("_master"))
     notes = counts_differ(counts)
+    if any(is_appended_to(root / path) for path in paths.values()):
+        notes += ("its file is still open for writing: more frames may come",)
     return Acquisition(recipe.name, raw, max(counts.values()), run, names, notes)
 
 

@@ -94,10 +94,7 @@ class S3Place:
 
     @cached_property
     def _client(self) -> Any:
-        try:
-            from boto3.session import Session
-        except ImportError:
-            raise UserError("boto3 is not installed", self.name, WITHOUT_BOTO3) from None
+        from boto3.session import Session
         from botocore.config import Config
 
         settings: dict[str, Any] = {}
@@ -211,9 +208,12 @@ class S3Place:
     @contextmanager
     def _connected(self) -> Iterator[None]:
         """What trying again may mend as ConnectionCutError, all else that the server says as UserError."""
-        from boto3.exceptions import Boto3Error
-        from botocore import exceptions
-        from urllib3.exceptions import HTTPError
+        try:
+            from boto3.exceptions import Boto3Error
+            from botocore import exceptions
+            from urllib3.exceptions import HTTPError
+        except ImportError:
+            raise UserError("boto3 is not installed", self.name, WITHOUT_BOTO3) from None
 
         try:
             _ = self._client  # made once, before threads share it
