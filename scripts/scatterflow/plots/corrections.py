@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +26,13 @@ from scatterflow.plots.style import (
     house_style,
     is_log,
     no_data_note,
-    plain_text,
     robust_limits,
     save,
     significant,
     title,
+    wrapped,
 )
 
-LABEL_WIDTH = 36
 COLOURS = {"uncorrected": ORANGE, "normalised": ORANGE, "background": GREY, "mean": BLUE}
 NAMES = {
     "uncorrected": "uncorrected",
@@ -112,7 +110,6 @@ def _draw_panel(
             )
     if not np.isfinite(steady).any():
         no_data_note(axes, "no valid data in any frame")
-    label = plain_text(next(iter(stages.values())).label, 90)
-    axes.set_ylabel("\n".join(textwrap.wrap(label, LABEL_WIDTH)))
+    axes.set_ylabel(wrapped(next(iter(stages.values())).label))
     axes.legend(loc="best")
     return drawn

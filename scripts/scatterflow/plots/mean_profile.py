@@ -19,11 +19,11 @@ from scatterflow.plots.style import (
     house_style,
     is_log,
     no_data_note,
-    plain_text,
     robust_limits,
     save,
     significant,
     title,
+    wrapped,
 )
 
 
@@ -90,7 +90,7 @@ def mean_profile_figure(
         )
     if not np.isfinite(intensity).any():
         no_data_note(axes, "no valid data in any frame")
-    axes.set_ylabel(plain_text(shown.intensity_label))
+    axes.set_ylabel(wrapped(shown.intensity_label))
     draw_x_axis(axes, x)
     if calibrant is not None and shown.kind == "azimuthal":
         draw_rings(axes, x, calibrant, wavelength_m)

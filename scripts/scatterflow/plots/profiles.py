@@ -30,6 +30,7 @@ from scatterflow.plots.style import (
     robust_limits,
     save,
     title,
+    wrapped,
 )
 
 MOST_LINES = 12
@@ -130,7 +131,7 @@ def lines_figure(
     names = position_texts(series.positions)
     for profile, colour, name in zip(drawn.profiles, colours, names, strict=True):
         panels[0].plot(drawn.x.values, profile, color=colour, label=name)
-    panels[0].set_ylabel(plain_text(shown.intensity_label))
+    panels[0].set_ylabel(wrapped(shown.intensity_label))
     limits = drawn.profiles[:, drawn.steady]
     logarithmic = is_log(limits)
     panels[0].set_yscale("log" if logarithmic else "linear")

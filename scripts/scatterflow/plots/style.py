@@ -115,6 +115,11 @@ def plain_text(text: str, longest: int = 70) -> str:
     return text.replace("$", r"\$")
 
 
+def wrapped(text: str, width: int = 36) -> str:
+    """A user's text as the label of an axis, in lines of no more than `width` characters."""
+    return textwrap.fill(plain_text(text, 90), width)
+
+
 def pretty_unit(unit: str) -> str:
     """A unit as people write it: `1/angstrom` -> `Å⁻¹`; unknown ones stay."""
     return _NEXUS_UNITS.get(unit) or plain_text(unit)
