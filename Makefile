@@ -59,6 +59,10 @@ lock: ## solve envs/*.in anew; needs uv; LOCK_FLAGS=--upgrade takes newer versio
 	cd envs && $(LOCK) requirements.in --output-file requirements.lock
 	cd envs && $(LOCK) --excludes excludes.txt requirements-dev.in --output-file requirements-dev.lock
 
+.PHONY: pins
+pins: ## write the exact packages of each conda environment; needs conda
+	envs/pins.sh
+
 PORT ?= 8765
 .PHONY: portal
 portal: runtime ## make the web site of all results and serve it to this computer; PORT=n

@@ -31,16 +31,26 @@ class UserError(Exception):
         self.how = how
 
     def __str__(self) -> str:
-        lines = [f"error: {self.what}"]
+        lines = [f"error: {_shown(self.what)}"]
         if self.where:
-            lines.append(f"where: {self.where}")
+            lines.append(f"where: {_shown(self.where)}")
         if self.how:
-            lines.append(f"mend:  {self.how}")
+            lines.append(f"mend:  {_shown(self.how)}")
         return "\n".join(lines)
 
     def inside(self, where: str) -> UserError:
         """The same error with an outer place put before `where`."""
         return type(self)(self.what, f"{where}, {self.where}" if self.where else where, self.how)
+
+
+def _shown(text: str) -> str:
+    """Text of a message, which may hold names out of files: control characters, which terminals obey, are
+    escaped, and lines go on indented, so that none looks like a message of its own."""
+    lines = [line.strip() for line in text.split("\n")]
+    return "\n       ".join(
+        "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        for line in lines
+    )
 
 
 class FrameError(UserError):

@@ -46,7 +46,7 @@ class Conda:
 
 @pytest.fixture(scope="session")
 def conda(tmp_path_factory: pytest.TempPathFactory) -> Conda:
-    if PYTHON != f"{sys.version_info[0]}.{sys.version_info[1]}":
+    if sys.version_info[:2] != tuple(map(int, PYTHON.split("."))):
         pytest.skip(f"the channel is made of what is installed for Python {PYTHON}")
     root = tmp_path_factory.mktemp("conda")
     channels = root / "channels"

@@ -2,8 +2,8 @@
 
 A conda package is a tar.bz2 with `info/index.json` (name, version, needs) and `info/paths.json` (files);
 https://docs.conda.io/projects/conda-build/en/stable/resources/package-spec.html. Here a package holds links
-to what this Python has installed, and needs what its PyPI metadata ask for, so that a solver has real work and
-an environment made of them really runs.
+to what this Python has installed, and needs what its PyPI metadata ask for, so that a solver has real work
+and an environment made of them really runs.
 """
 
 from __future__ import annotations
@@ -51,16 +51,21 @@ def build_channel(folder: Path, locked: Iterable[str], conda_names: dict[str, st
     links = {"bin/python": str(base), f"bin/{base.name}": str(base)}
     _write_package(folder, "python", _python_version(), [], {"pyvenv.cfg": home}, links)
     paths = {}
-    for name in locked:
-        try:
-            found = distribution(name)
-        except PackageNotFoundError:
-            continue  # for another platform
+    waiting = list(locked)
+    while waiting:
+        name = waiting.pop()
+        found = installed(name)
+        if found is None or name in paths:
+            continue
         site = str(found.locate_file(""))
         paths[name] = _top_level(found)
         linked = {f"{SITE_PACKAGES}/{path}": f"{site}/{path}" for path in paths[name]}
-        needs = _needs(found, conda_names, locked)
-        _write_package(folder, conda_names.get(name, name), found.version, needs, {}, linked)
+        needed = _needs(found)
+        needs = [f"{conda_names.get(other, other)} {rest}" for other, rest in needed.items()]
+        waiting += needed
+        asked = f"python {found.metadata['Requires-Python'] or ''}"
+        full = conda_names.get(name, name)
+        _write_package(folder, full, found.version, [asked, *needs], {}, linked)
     text = f"SITE = {site!r}\nPATHS = {paths!r}\n{PIP}"
     files = {f"{SITE_PACKAGES}/pip/__main__.py": text}
     _write_package(folder, "pip", "26.0", ["python"], files, {})
@@ -76,15 +81,21 @@ def _top_level(found: Distribution) -> list[str]:
     return sorted(first - {"__pycache__"})
 
 
-def _needs(found: Distribution, conda_names: dict[str, str], locked: Iterable[str]) -> list[str]:
-    """What a package needs, in conda's words."""
-    needs = [f"python {found.metadata['Requires-Python'] or ''}".strip()]
-    for text in found.requires or []:
-        requirement = Requirement(text)
+def installed(name: str) -> Distribution | None:
+    """A distribution, None for one that is not here: it is for another platform."""
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _needs(found: Distribution) -> dict[str, str]:
+    """What a distribution needs, as far as it is here: PyPI name -> versions."""
+    needs = {}
+    for requirement in map(Requirement, found.requires or []):
         name = canonicalize_name(requirement.name)
-        if name in locked and (requirement.marker is None or requirement.marker.evaluate()):
-            specifier = str(requirement.specifier)
-            needs.append(f"{conda_names.get(name, name)} {specifier}".strip())
+        if (requirement.marker is None or requirement.marker.evaluate()) and installed(name):
+            needs[name] = str(requirement.specifier)
     return needs
 
 

@@ -1,7 +1,8 @@
-"""`--sdm conda` for real: environments are solved and made from a channel, and hold what their rules import."""
+"""`--sdm conda`: environments are solved, made from a channel, and hold what their rules import."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -56,8 +57,12 @@ def modules_of(environment: Path) -> list[str]:
     return sorted(own.union(*map(modules_behind, scripts)))
 
 
-def snakemake(conda: Conda, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    fixed = ["--sdm", "conda", "--conda-prefix", str(conda.root / "environments"), "--cores", "2"]
+def snakemake(
+    conda: Conda, folder: Path, *arguments: str, environments: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """environments: where they are made; else where other tests make theirs, and find them again."""
+    place = environments or conda.root / "environments"
+    fixed = ["--sdm", "conda", "--conda-prefix", str(place), "--cores", "2"]
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *fixed, *arguments],
         cwd=folder,
@@ -92,14 +97,22 @@ def test_each_environment_is_made_and_imports_what_its_rules_import(
 
 
 def test_a_lacking_package_is_noticed(conda: Conda, tmp_path: Path) -> None:
-    """What the environment lacks is not found by way of the environment of snakemake."""
+    """What the environment lacks is not found by way of the environment that the tests run in."""
     write_snakefile(tmp_path, ["catalogue"])
     path = tmp_path / "envs" / "catalogue.yaml"
     kept = [line for line in path.read_text().splitlines() if "jsonschema" not in line]
     path.write_text("\n".join(kept))
-    done = snakemake(conda, tmp_path, "catalogue.imported")
+    conda.run("env", "create", "--file", str(path), "--prefix", str(tmp_path / "x"))
+    (tmp_path / "catalogue.txt").write_text("numpy\njsonschema")
+    done = subprocess.run(
+        [tmp_path / "x" / "bin" / "python", "import_all.py", "catalogue.txt"],
+        cwd=tmp_path,
+        env=conda.environment(),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode != 0
-    assert "No module named 'jsonschema'" in done.stdout
+    assert done.stderr.strip() == "jsonschema: No module named 'jsonschema'"
 
 
 def test_a_version_that_the_channel_lacks_is_refused(conda: Conda, tmp_path: Path) -> None:
@@ -128,9 +141,12 @@ def test_pins_are_written_and_used(conda: Conda, tmp_path: Path) -> None:
     lines = pins.read_text().splitlines()
     assert lines[0] == "@EXPLICIT"
     assert any("/numpy-" in line and len(line.split("#")[1]) == 32 for line in lines)
-    done = snakemake(conda, tmp_path, "shots.imported")  # what comes from PyPI is there as well
+    (tmp_path / "shots.txt").write_text(
+        "numpy\nextra_geom"
+    )  # what comes from PyPI is there as well
+    done = snakemake(conda, tmp_path, "shots.imported", environments=tmp_path / "made")
     assert done.returncode == 0, done.stdout
-    assert "Using pinnings from envs/shots.linux-64.pin.txt" in done.stdout
+    assert re.search(r"Using pinnings from \S*shots\.linux-64\.pin\.txt", done.stdout)
     assert "Failed to install" not in done.stdout
 
 

@@ -138,7 +138,7 @@ def test_refused(tmp_path: Path, outside: Path, form: str, attack: Callable[...,
     with h5py.File(path, "r+") as file:
         del file[name]
         attack(file, name, outside)
-    with pytest.raises(UserError, match="folder|another file|not beside|claims") as caught:
+    with pytest.raises(UserError, match=r"folder|another file|not beside|claims") as caught:
         read_all(path, form)
     assert SECRET not in str(caught.value)
     with pytest.raises(UserError):  # nor at a second look

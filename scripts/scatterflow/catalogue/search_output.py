@@ -1,7 +1,6 @@
 """What was found, as a table for people, CSV for spreadsheets, JSON for programs.
 
-Texts come from raw files and run tables: terminals get no control characters, spreadsheets no formulas
-(a cell that begins with = + - @ is text only behind an apostrophe; OWASP, "CSV injection").
+Texts come from raw files and run tables: terminals get no control characters, spreadsheets no formulas.
 """
 
 from __future__ import annotations
@@ -11,15 +10,16 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scatterflow.files.spreadsheet import cell, printable
+
 Record = Mapping[str, Any]
 COLUMNS = ("result", "technique", "sample", "run start", "quality", "frames", "title")
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _WIDEST = 40
 
 
 def table(records: Sequence[Record]) -> str:
     """One line a record, columns aligned."""
-    rows = [[_short(_printable(cell)) for cell in row] for row in (COLUMNS, *map(_row, records))]
+    rows = [[_short(printable(value)) for value in row] for row in (COLUMNS, *map(_row, records))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -34,7 +34,7 @@ def facet_table(counted: Mapping[str, Sequence[tuple[str, int]]]) -> str:
     for facet, values in counted.items():
         if values:
             lines.append(f"{facet}:")
-            lines += [f"  {number:6d}  {_printable(value)}" for value, number in values]
+            lines += [f"  {number:6d}  {printable(value)}" for value, number in values]
     return "\n".join(lines)
 
 
@@ -54,7 +54,7 @@ def csv_text(records: Sequence[Record]) -> str:
             q_range["low"],
             q_range["high"],
         ]
-        writer.writerow([_safe(cell) for cell in cells])
+        writer.writerow([cell(value) for value in cells])
     return stream.getvalue()
 
 
@@ -70,18 +70,5 @@ def _row(record: Record) -> list[Any]:
     ]
 
 
-def _printable(value: Any) -> str:
-    return "".join(c if c.isprintable() else " " for c in str(value))
-
-
 def _short(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
-
-
-def _safe(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula; numbers stay numbers."""
-    if isinstance(value, int | float):
-        return value
-    text = _printable(value)
-    # Blanks in front do not stop a formula everywhere.
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -36,6 +36,7 @@ import numpy as np
 from scatterflow.detectors.qmap import NUMBERS, Partition, QMap, Shape, check_shape, make_qmap
 from scatterflow.errors import UserError
 from scatterflow.files.hdf5 import reading, write_array, writing
+from scatterflow.sources.hdf5_inside import check_inside
 
 VERSION = "1.0"
 _MOST = 2**31  # bins, and intervals
@@ -71,6 +72,7 @@ def read_qmap(path: str | Path, shape: Shape | None = None) -> QMap:
     shape, and for a q-map that is not consistent (`make_qmap`).
     """
     with reading(path, "give a q-map file of APS 8-ID or one of scatterflow") as file:
+        check_inside(file, Path(path))
         for name in ("/qmap", "/xpcs/qmap"):
             if _has(file, name, "dynamic_roi_map"):
                 return _read_new(_Datasets(file[name], f"{path}, {name}"), shape)

@@ -47,10 +47,18 @@ def _folder(own: str) -> str:
         return own
     folder = Path(shared) / "scatterflow"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError:
         return own
-    return str(folder)
+    return str(folder) if is_ours(folder) else own
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether nobody else may write in a folder: what is found there is run. Ours are those of this user, of
+    the system, and of whom the workflow belongs to."""
+    state = folder.stat()
+    owners = {os.getuid(), 0, Path(__file__).stat().st_uid}
+    return state.st_uid in owners and not state.st_mode & 0o022
 
 
 @cache

@@ -20,6 +20,7 @@ from scatterflow.config.model import Configuration
 from scatterflow.config.runs import MOST_FRAMES, REQUIRED_COLUMNS, read_run_table
 from scatterflow.config.sources import SourceConfig
 from scatterflow.files.atomic import write_bytes
+from scatterflow.files.spreadsheet import is_formula
 from scatterflow.plan.discovery_events import event_acquisitions
 from scatterflow.plan.discovery_formats import (
     Acquisition,
@@ -185,6 +186,10 @@ def extend_run_table(
             notes.append(f"{row['raw']}: {row['frames']} frames cannot be one run; not added")
         elif row["raw"] != row["raw"].strip():
             notes.append(f"{row['raw']!r} begins or ends in a space: rename it; not added")
+        elif is_formula(row["raw"]):
+            notes.append(
+                f"{row['raw']!r} would be a formula in a spreadsheet: rename it; not added"
+            )
         elif row["named_by_path"] and row["run"].lower() in names:
             notes.append(
                 f"{row['raw']}: a run is named {row['run']!r} already, and the path of this one "

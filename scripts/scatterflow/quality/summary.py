@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scatterflow.files.atomic import write_text
+from scatterflow.files.spreadsheet import cell
 from scatterflow.quality.checks import VERDICTS, read_quality
 
 COLUMNS = (
@@ -50,8 +51,8 @@ def csv_text(found: Iterable[Mapping[str, Any]]) -> str:
             if isinstance(limit, list):
                 limit = " to ".join(map(str, limit))
             own = (quality["run"], quality["reduction"], quality["technique"])
-            rest = (check["name"], check["verdict"], check["value"], limit, check["unit"])
-            writer.writerow([*own, *rest, check["sentence"]])
+            rest = (check["name"], check["verdict"], check["value"], limit, cell(check["unit"]))
+            writer.writerow([*own, *rest, cell(check["sentence"])])
     return stream.getvalue()
 
 

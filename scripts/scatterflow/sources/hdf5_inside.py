@@ -1,8 +1,8 @@
 """Nothing in an HDF5 file leads out of its folder: looked through once, before anything in it is read.
 
-For readers that HDF5 follows links for (files of shots, EXtra-data's). A link, a virtual source or external raw
-storage can name any file on the computer, and its bytes would come out in a result; see
-`scatterflow.sources.hdf5_links`. Virtual datasets over files beside, as joined files of an XFEL are, stay allowed.
+For readers that HDF5 follows links for (files of shots, EXtra-data's). A link, a virtual source or external
+raw storage can name any file on the computer, and its bytes would come out in a result; see
+`scatterflow.sources.hdf5_links`. Virtual datasets over files beside are allowed: parts are joined so.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _seen: set[tuple[str, int, int, int]] = set()
 
 
 def check_inside(file: h5py.File, path: Path) -> None:
-    """Raise UserError if an object of the open file, or of one that it leads to, lies outside of the folder of
-    `path` (links to folders resolved), or claims more entries than a run can have."""
+    """Raise UserError if an object of the open file, or of one that it leads to, lies outside of the folder
+    of `path` (symbolic links resolved), or claims more entries than a run can have."""
     _check(file, path, LinkedFiles(path))
 
 
@@ -55,8 +55,9 @@ def _targets(file: h5py.File, path: Path, first: LinkedFiles) -> set[Path]:
 
     # The low level is ten times as fast: a file of shots may hold 100 000 objects.
     file.id.links.visit(look, info=True)
+    holders = {name.rpartition(b"/")[0] for name in hard}
     named = {os.fsdecode(file.id.links.get_val(name)[0]): name for name in external}
-    for name in hard:
+    for name in (name for name in hard if name not in holders):
         found = h5py.h5o.open(file.id, name)
         if isinstance(found, h5py.h5d.DatasetID):
             named |= dict.fromkeys(_named_files(found, _where(path, name)), name)

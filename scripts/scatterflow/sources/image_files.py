@@ -12,6 +12,7 @@ import bz2
 import gzip
 import io
 import logging
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from scatterflow.sources import cbf, tiff
-from scatterflow.sources.raw_faults import system_number
+from scatterflow.sources.raw_faults import NotAFile, open_descriptor, system_number
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PIECE = 1 << 20
@@ -63,7 +64,11 @@ def open_image_file(path: Path, largest: int) -> Iterator[ImageFile]:
     incomplete, corrupt or no image; any other OSError is the computer's. Files of several frames stay
     lazy: a frame is read when asked.
     """
-    with open(path, "rb") as stored:
+    try:
+        descriptor = open_descriptor(path)
+    except NotAFile as error:
+        raise BadImage(str(error)) from None
+    with os.fdopen(descriptor, "rb") as stored:
         stream, compressed = _decompressed(stored, largest)
         magic = _start(stream)
         if not magic:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -42,6 +43,21 @@ _ADVICE = {
         "run snakemake again; if it stays, have the folder mounted again",
     ),
 }
+
+
+class NotAFile(Exception):
+    """A pipe or a device where a file should be."""
+
+
+def open_descriptor(path: str | Path) -> int:
+    """A file, open for reading; raises NotAFile for a pipe or device, else as `os.open`."""
+    # Opening a pipe without a writer would wait for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        os.close(descriptor)
+        raise NotAFile("not a file, but a pipe or a device")
+    return descriptor
 
 
 def system_number(error: BaseException) -> int | None:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from scatterflow.errors import FrameError, UserError
 from scatterflow.sources.base import RunLocation
-from scatterflow.sources.raw_faults import missing_file_advice, system_errors_reported
+from scatterflow.sources.raw_faults import (
+    NotAFile,
+    missing_file_advice,
+    open_descriptor,
+    system_errors_reported,
+)
 
 GONE = (FileNotFoundError, NotADirectoryError)
 COPY_HINT = (
@@ -67,7 +72,9 @@ class RawFile:
         if self._descriptor is None:
             try:
                 with system_errors_reported(self._place):
-                    self._descriptor = os.open(self.path, os.O_RDONLY)
+                    self._descriptor = open_descriptor(self.path)
+            except NotAFile as error:
+                raise self.file_error(str(error), "put the detector's file there") from None
             except GONE:
                 # Under policy `nan` nobody reads the advice, and looking into a folder takes long.
                 how = "put the file there, or correct `raw` in the run table"

@@ -21,6 +21,7 @@ import numpy as np
 
 from scatterflow.files.atomic import whole_file
 from scatterflow.files.hdf5 import reading, text_of
+from scatterflow.files.spreadsheet import cell
 from scatterflow.saxswaxs.exports.curves import Scalar, read_scalars, steps
 
 # Per-frame numbers that stand beside the intensities of an integration.
@@ -95,16 +96,16 @@ def analysis_columns(entry: h5py.Group) -> list[Scalar]:
 
 def _heading(column: Scalar) -> str:
     unit = "" if column.unit in ("", "1") else f" [{column.unit}]"
-    return f"{column.name}{unit}"
+    return cell(f"{column.name}{unit}")
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, bytes):
-        return value.decode()
+        return cell(value.decode())
     if isinstance(value, np.bool_):
         return str(int(value))
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
         return "" if value != value else repr(value)
-    return str(value)
+    return str(cell(value))
