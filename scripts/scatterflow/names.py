@@ -1,4 +1,4 @@
-"""Names that are safe everywhere: as a folder, a wildcard, a NeXus group, a key of a database."""
+"""Names that are safe as a folder, a wildcard, a NeXus group, a key of a database; and their order."""
 
 from __future__ import annotations
 
@@ -24,3 +24,9 @@ def check_name(name: str) -> str:
 def identifier(name: str) -> str:
     """A scalar's name as expressions, fields and groups write it: `ipm2/sum` is ipm2_sum."""
     return re.sub(r"\W", "_", name)
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sorting key that takes digits as numbers: f2 before f10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(p), "") if p.isdigit() and p.isascii() else (1, 0, p) for p in parts]

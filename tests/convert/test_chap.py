@@ -201,6 +201,7 @@ def test_existing_files_are_never_overwritten(chess):
     [
         ("- 1\n", PYFAI, "no CHAP configuration"),
         ("spec_scan: []\n", PYFAI, "no CHAP configuration"),
+        ("spec_scans: []\n", PYFAI, "there are no scans"),
         ("a: [\n", PYFAI, "not valid YAML"),
         ("a: &x [*x]\n", PYFAI, "not valid YAML"),
         (PYFAI, PYFAI, "no map configuration"),

@@ -126,6 +126,10 @@ def test_any_label_becomes_a_name(label):
     assert check_name(scalar_name(label)).isidentifier()
 
 
+def test_a_name_that_every_result_has_is_not_taken():
+    assert scalar_name("frame number") == "frame_number_1"
+
+
 # Detectors -----------------------------------------------------------------------------------------
 
 
@@ -330,6 +334,16 @@ def test_different_corrections_are_different_reductions():
     assert any("T = I1/I0" in text for _, text in notes.changed)
 
 
+def test_of_two_corrections_of_one_name_the_second_is_told():
+    first = {"correction_type": "flux", "name": "f", "input_data_name": "a"}
+    chains, notes = corrections(first, {**first, "input_data_name": "b"}, first)
+    assert [(chain.name, chain.integrations) for chain in chains] == [
+        ("integrated", ["b"]),
+        ("f", ["a"]),
+    ]
+    assert [key for key, _ in notes.lost] == ["corrections[2]"]
+
+
 def test_a_chain_of_corrections_is_applied_once():
     chains, notes = corrections(
         {"correction_type": "flux", "name": "f", "input_data_name": "a"},
@@ -493,3 +507,10 @@ def test_fits_that_cannot_be_translated_are_told(item):
     found, notes = fits({"name": "x", **item})
     assert found == {}
     assert len(notes.lost) == 1
+
+
+def test_of_two_fits_of_one_name_the_second_is_told():
+    first = {"name": "x", "input_data_name": "a", "models": ["linear"]}
+    found, notes = fits(first, {**first, "models": ["constant"]}, first)
+    assert found == fits(first)[0]
+    assert [key for key, _ in notes.lost] == ["fits x"]

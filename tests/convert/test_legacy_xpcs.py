@@ -203,8 +203,16 @@ def test_only_two_time_or_only_multitau(tmp_path):
 
 def test_faults_are_the_users_to_hear(tmp_path):
     new = tmp_path / "new.nxs"
-    with pytest.raises(UserError, match="file not found"):
+    with pytest.raises(UserError, match="file not found") as caught:
         convert_legacy_xpcs(tmp_path / "none.hdf", new)
+    assert caught.value.how == "give a whole result of XPCS-Eigen"
+    (tmp_path / "cut.hdf").write_bytes(b"\x89HDF")
+    with pytest.raises(UserError, match="not a complete HDF5 file") as caught:
+        convert_legacy_xpcs(tmp_path / "cut.hdf", new)
+    assert "delete" not in caught.value.how  # it is the only copy
+    flat = write_old(tmp_path / "l.hdf", frameSum=np.ones((1, FRAMES), np.float32))
+    with pytest.raises(UserError, match=r"frameSum is \(1, 40\)"):
+        convert_legacy_xpcs(flat, new)
     with h5py.File(tmp_path / "other.hdf", "w") as file:
         file["exchange/tau"] = [[1.0]]
     with pytest.raises(UserError, match="no result of XPCS-Eigen"):

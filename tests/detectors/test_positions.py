@@ -198,7 +198,15 @@ def test_positions_stored_in_hdf5_in_their_units(tmp_path):
     for group in ("", "::metres", "::UserDataCfg/e"):
         found = load_positions({"geometry": f"{path}{group}"}, (2, 4, 3), "stored")
         np.testing.assert_allclose(found, (x, y, z), rtol=1e-12)
-    for shape, group, said in (((2, 4, 4), "", "shape"), ((2, 4, 3), "::nowhere", "no group")):
+    with h5py.File(path, "a") as file:
+        file["text/x"] = "left"
+        file["text/y"] = file["deeper/x/y"] = 0.0
+    for shape, group, said in (
+        ((2, 4, 4), "", "shape"),
+        ((2, 4, 3), "::nowhere", "no group"),
+        ((1, 1), "::text", "x holds no numbers"),
+        ((1, 1), "::deeper", "x holds no numbers"),
+    ):
         with pytest.raises(UserError, match=said):
             load_positions({"geometry": f"{path}{group}"}, shape, "stored")
 

@@ -26,6 +26,7 @@ from scatterflow.detectors.qmap_partition import (
     coordinate_values,
     folded,
     partition_detector,
+    pixel_positions,
     prepare_qmap,
 )
 from scatterflow.errors import UserError
@@ -87,17 +88,21 @@ def phi_by_hand():
 # --- coordinates
 
 
+def values(integrator, coordinate):
+    return coordinate_values(integrator, pixel_positions(integrator), coordinate)
+
+
 def test_q_of_every_pixel():
     integrator = geometry()
-    found = coordinate_values(integrator, {"name": "q", "unit": "q_A^-1"})
+    found = values(integrator, {"name": "q", "unit": "q_A^-1"})
     assert found.dtype == np.float64
     assert found == pytest.approx(q_by_hand(), rel=1e-12)
-    nm = coordinate_values(integrator, {"name": "q", "unit": "q_nm^-1"})
+    nm = values(integrator, {"name": "q", "unit": "q_nm^-1"})
     assert nm == pytest.approx(10 * q_by_hand(), rel=1e-12)
 
 
 def test_phi_counts_against_the_clock_from_the_columns():
-    found = coordinate_values(geometry(), {"name": "phi"})
+    found = values(geometry(), {"name": "phi"})
     assert found == pytest.approx(phi_by_hand(), abs=1e-10)
     assert found[17, 49] == pytest.approx(0, abs=1.0)  # right of the beam
     assert found[0, 22] == pytest.approx(90, abs=3)  # above it
@@ -107,8 +112,8 @@ def test_phi_counts_against_the_clock_from_the_columns():
 def test_x_is_the_column_and_y_the_row():
     integrator = geometry()
     rows, columns = np.indices(SHAPE)
-    assert np.array_equal(coordinate_values(integrator, {"name": "x"}), columns)
-    assert np.array_equal(coordinate_values(integrator, {"name": "y"}), rows)
+    assert np.array_equal(values(integrator, {"name": "x"}), columns)
+    assert np.array_equal(values(integrator, {"name": "y"}), rows)
 
 
 @pytest.mark.parametrize("orientation", [1, 2, 3, 4])
@@ -118,12 +123,12 @@ def test_phi_is_that_of_the_stored_frame_in_any_orientation(orientation):
     integrator = geometry(orientation, **middle)
     rows, columns = np.indices(SHAPE)
     v, h = (rows - 19.5) * PIXEL[0], (columns - 24.5) * PIXEL[1]
-    assert coordinate_values(integrator, {"name": "phi"}) == pytest.approx(
+    assert values(integrator, {"name": "phi"}) == pytest.approx(
         -np.degrees(np.arctan2(v, h)), abs=1e-10
     )
     scattering = np.arctan(np.hypot(v, h) / DISTANCE)
     by_hand = 4 * math.pi / 1.1 * np.sin(scattering / 2)
-    found = coordinate_values(integrator, {"name": "q", "unit": "q_A^-1"})
+    found = values(integrator, {"name": "q", "unit": "q_A^-1"})
     assert found == pytest.approx(by_hand, rel=1e-12)
 
 
@@ -142,10 +147,10 @@ def test_q_of_a_tilted_detector_from_its_vectors():
     vectors = np.stack([v, h, np.full(SHAPE, DISTANCE)], axis=-1) @ (turn3 @ turn2 @ turn1).T
     cosine = vectors[..., 2] / np.linalg.norm(vectors, axis=-1)
     by_hand = 4 * math.pi / 1.1 * np.sqrt((1 - cosine) / 2)  # sin(theta) = sqrt((1 - cos 2theta)/2)
-    found = coordinate_values(integrator, {"name": "q", "unit": "q_A^-1"})
+    found = values(integrator, {"name": "q", "unit": "q_A^-1"})
     assert found == pytest.approx(by_hand, rel=1e-9)
     azimuth = -np.degrees(np.arctan2(vectors[..., 0], vectors[..., 1]))
-    assert coordinate_values(integrator, {"name": "phi"}) == pytest.approx(azimuth, abs=1e-8)
+    assert values(integrator, {"name": "phi"}) == pytest.approx(azimuth, abs=1e-8)
 
 
 # --- bins

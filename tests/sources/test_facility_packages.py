@@ -113,6 +113,14 @@ def test_psana_without_such_a_detector(tmp_path, monkeypatch):
         opened(tmp_path, "54", "psana", **{**PSANA, "detectors": {"epix": "epx"}})
 
 
+def test_a_run_is_a_number(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psana", Psana2("psana"))
+    recipe = {name: value for name, value in PSANA.items() if name != "run_number"}
+    with pytest.raises(UserError, match="is no number of a run") as caught:
+        opened(tmp_path, "run54", "psana", **recipe)
+    assert "column raw" in caught.value.where
+
+
 class Stpy(ModuleType):
     """stpy with images of two panels; tag 104 has none."""
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scatterflow.errors import FrameError, UserError
+from scatterflow.files.hdf5 import unit_of
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.hdf5 import Hdf5Source
 from scatterflow.sources.writers import write_eiger
@@ -392,6 +393,22 @@ def test_scalars_from_datasets_with_their_units(tmp_path):
     scalars["mon"]["unit"] = "mm"
     with pytest.raises(UserError, match=r"'mm'.*'counts'"):
         source(tmp_path, "a.h5", 3, scalars=scalars).scalars()
+
+
+@pytest.mark.parametrize(
+    ("written", "unit"),
+    [
+        (np.bytes_("µm".encode()), "µm"),
+        (np.array([b"mm"]), "mm"),
+        (np.bytes_(b"\xb5m"), "\N{REPLACEMENT CHARACTER}m"),  # Latin-1
+        (np.array([], "S1"), ""),
+    ],
+)
+def test_units_are_read_however_they_are_written(tmp_path, written, unit):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = 1.0
+        file["x"].attrs["units"] = written
+        assert unit_of(file["x"]) == unit
 
 
 def test_scalars_of_a_series_of_files(tmp_path):

@@ -640,6 +640,9 @@ def test_par_file(line_scan):
     recipe = par_files(line_scan, rows)
     assert set(scalars(line_scan, 3, recipe, x=("smb_par", "labx")).x) == {2.5}
     assert set(scalars(line_scan, 3, recipe, d=("smb_par", "date")).d) == {20260921}
+    with (line_scan / "one.par").open("ab") as file:
+        file.write(b"# in \xb5m\n")  # no UTF-8
+    assert set(scalars(line_scan, 3, recipe, x=("smb_par", "labx")).x) == {2.5}
     recipe["scalars"] = {"x": {"type": "smb_par", "name": "labx", "unit": ""}}
     opened = source(line_scan, recipe=recipe)
     assert [p.name for p in opened.shared_files()] == ["sample", "one.par", "one.json"]

@@ -55,7 +55,10 @@ def convert_corrections(
 
     integrations, scalars: names that there are. Raises UserError for a type or input that there is not.
     """
-    items = {_name(item, number): item for number, item in enumerate(chap.corrections, start=1)}
+    items: dict[str, dict[str, Any]] = {}
+    for number, item in enumerate(chap.corrections, start=1):
+        if items.setdefault(name := _name(item, number), item) != item:
+            notes.lose(f"corrections[{number}]", f"there is a different {name!r} already")
     chains: list[Chain] = []
     for name, item in items.items():
         chain = _chain(chap, name, item, scalars, notes)

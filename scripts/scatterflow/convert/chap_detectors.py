@@ -63,7 +63,7 @@ def convert_detectors(
     for item in chap.pyfai["azimuthal_integrators"]:
         identity = str(item.get("id") or item.get("name"))
         key = f"azimuthal_integrators {identity}"
-        for other in set(item) - KNOWN:
+        for other in sorted(set(item) - KNOWN):
             notes.lose(f"{key}.{other}", "not known")
         if (item.get("poni_file") is None) == (item.get("params") is None):
             raise UserError(

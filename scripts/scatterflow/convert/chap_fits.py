@@ -69,7 +69,9 @@ def convert_fits(
         components = _components(item.get("models"), key, notes)
         if components:
             fit = {"integration": integration, "components": components}
-            found.setdefault(chain.name, {})[scalar_name(title)[:LONGEST_NAME]] = fit
+            fits_of_chain = found.setdefault(chain.name, {})
+            if fits_of_chain.setdefault(scalar_name(title)[:LONGEST_NAME], fit) != fit:
+                notes.lose(key, "there is a different fit of this name already")
         for other in sorted(set(item) - {"name", "title", "input_data_name", "models", "code"}):
             notes.lose(f"{key}.{other}", "not known")
     return found

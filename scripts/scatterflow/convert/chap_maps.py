@@ -22,7 +22,7 @@ def convert_maps(
     axes: scalars that span the map; runs: of the sample, not of its background.
     """
     usable = [axis for axis in axes if axis not in RESERVED_AXES]
-    for axis in set(axes) - set(usable):
+    for axis in sorted(set(axes) - set(usable)):
         notes.lose(
             "map independent_dimensions", f"{axis!r} has a meaning in map files: no axis of one"
         )

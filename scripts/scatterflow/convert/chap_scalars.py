@@ -46,7 +46,7 @@ def scalar_name(label: str) -> str:
     """A label as the name of a scalar: one word that an expression can use."""
     name = re.sub(r"\W+", "_", label, flags=re.ASCII).strip("_") or "value"
     name = name if name[0].isalpha() else f"v_{name}"
-    return f"{name[:62]}_{1}" if name in TAKEN else name[:64]
+    return f"{name}_1" if name in TAKEN else name[:64]
 
 
 def axis_names(chap_map: dict[str, Any], scalars: dict[str, Any]) -> list[str]:

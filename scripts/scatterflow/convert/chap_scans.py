@@ -52,6 +52,8 @@ def read_scans(
     """The scans of an entry that names `spec_scans`, or `spec_file` and `scan_numbers`."""
     found = []
     groups = entry.get("spec_scans")
+    if groups == []:
+        raise UserError("there are no scans", f"key {key}.spec_scans", "list at least one")
     for group in groups if isinstance(groups, list) else [groups or entry]:
         if not isinstance(group, dict) or not {"spec_file", "scan_numbers"} <= set(group):
             raise UserError(

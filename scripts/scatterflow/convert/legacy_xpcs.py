@@ -52,7 +52,7 @@ def convert_legacy_xpcs(path: str | Path, result: str | Path) -> Notes:
     Raises UserError for a file that is no result of XPCS-Eigen, and for arrays that do not fit each other.
     """
     notes = Notes()
-    with reading(path) as file:
+    with reading(path, "give a whole result of XPCS-Eigen") as file:
         exchange = _exchange(file, str(path))
         acquisition = read_acquisition(path)
         qmap = with_geometry(read_qmap(path), acquisition)
@@ -100,6 +100,13 @@ class _Old:
         if values.shape[-1] == index.size:
             return values
         raise self.fault(name, f"has {values.shape[-1]} {kind} bins, the q-map {natural}")
+
+    def frame_sums(self) -> np.ndarray:
+        """Counts of each frame, divided by all pixels of the detector."""
+        values = self.values("frameSum")
+        if values.ndim != 2 or len(values) != 2:
+            raise self.fault("frameSum", f"is {values.shape}, not a time and a sum per frame")
+        return values[1]
 
     def fault(self, name: str, what: str) -> UserError:
         return UserError(
@@ -187,7 +194,7 @@ def _frames(old: _Old) -> Frames:
     mean = old.values("pixelSum")
     if mean.shape != old.qmap.mask.shape:
         raise old.fault("pixelSum", f"is {mean.shape}, the q-map {old.qmap.mask.shape}")
-    per_pixel = old.values("frameSum")[1]
+    per_pixel = old.frame_sums()
     old.notes.change(
         "frameSum", "counts per frame are those of all valid pixels, in the q-map or not"
     )
@@ -223,7 +230,7 @@ def _g2(old: _Old) -> G2Result | None:
     )
     per_level = 2 * int(old.setting("delays_per_level", 4))
     level = np.ceil(np.log2(np.maximum(delay / per_level, 1))).astype(np.int64)
-    frames = old.values("frameSum").shape[1]
+    frames = old.frame_sums().size
     return G2Result(
         delay=delay,
         level=level,

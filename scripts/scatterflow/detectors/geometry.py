@@ -29,11 +29,10 @@ from scatterflow.errors import UserError, suggestion
 from scatterflow.files.checksums import array_sha256
 from scatterflow.files.json import to_json
 from scatterflow.geometry_kind import SOURCE, has_plane
+from scatterflow.units import HC_KEV_METRE
 
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
-
-_PLANCK_TIMES_LIGHT_KEV_M = 6.62607015e-34 * 299792458 / 1.602176634e-19 / 1000  # SI, exact
 
 
 def load_geometry(detector: dict[str, Any], name: str) -> AzimuthalIntegrator:
@@ -342,7 +341,7 @@ def geometry_description(integrator: AzimuthalIntegrator) -> dict[str, Any]:
         "pixel1_m": float(detector.pixel1),
         "pixel2_m": float(detector.pixel2),
         "wavelength_m": float(integrator.wavelength),
-        "energy_keV": _PLANCK_TIMES_LIGHT_KEV_M / float(integrator.wavelength),
+        "energy_keV": HC_KEV_METRE / float(integrator.wavelength),
         "detector": type(detector).__name__,
         "shape": [int(size) for size in detector.shape],
         "orientation": int(detector.orientation),

@@ -24,11 +24,11 @@ from scatterflow.detectors.geometry import load_geometry
 from scatterflow.detectors.stored_positions import MM, Positions, stored_positions
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import reading
+from scatterflow.geometry_kind import PIXEL_FILES, SOURCE
 
 if TYPE_CHECKING:
     import h5py
 
-HDF5 = (".h5", ".hdf5", ".nxs", ".cxi")
 SACLA_KEYS = (
     "detector_coordinate_in_micro_meter",
     "detector_rotation_angle_in_degree",
@@ -55,7 +55,7 @@ def load_positions(
         raise UserError(
             "the positions of the pixels are not known", f"detector {name}", "give it a `geometry`"
         )
-    if geometry == "source":
+    if geometry == SOURCE:
         return _source_positions(metadata, shape, place)
     if not isinstance(geometry, str):
         if "quadrants" in geometry:
@@ -64,7 +64,7 @@ def load_positions(
     path, _, group = geometry.partition("::")
     if Path(path).suffix == ".geom":
         return crystfel_positions(path, shape, place)
-    if Path(path).suffix in HDF5:
+    if Path(path).suffix in PIXEL_FILES:
         with reading(path, "correct the path") as file:
             return stored_positions(_group(file, group, place), shape, place)
     return _pyfai_positions(detector, shape, name)

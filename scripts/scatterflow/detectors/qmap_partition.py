@@ -103,7 +103,7 @@ def partition_detector(
         raise UserError(
             "the mask of the detector removes all pixels", where, "check the polarity of its masks"
         )
-    position = _positions(integrator)
+    position = pixel_positions(integrator)
     divisions = []
     for coordinate in coordinates:
         place = f"{where}, coordinate {coordinate['name']}"
@@ -122,17 +122,12 @@ def partition_detector(
     )
 
 
-def coordinate_values(integrator: AzimuthalIntegrator, coordinate: dict[str, Any]) -> np.ndarray:
-    """A coordinate of all pixels, (rows, columns) float64, in its unit; phi before it is folded."""
-    return _values(integrator, _positions(integrator), coordinate)
-
-
 def _unit(coordinate: dict[str, Any]) -> str:
     name = coordinate["name"]
     return _UNITS[name] if name in _UNITS else RADIAL_UNITS[coordinate["unit"]].nexus
 
 
-def _positions(integrator: AzimuthalIntegrator) -> tuple[np.ndarray, ...]:
+def pixel_positions(integrator: AzimuthalIntegrator) -> tuple[np.ndarray, ...]:
     """z, y, x of all pixels, m, float64: along the beam, and along pyFAI's axes 1 and 2."""
     places: dict[str, np.ndarray] = {}
     if is_regular(integrator.detector):
@@ -142,9 +137,13 @@ def _positions(integrator: AzimuthalIntegrator) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(part, np.float64) for part in integrator.calc_pos_zyx(**places))
 
 
-def _values(
+def coordinate_values(
     integrator: AzimuthalIntegrator, position: tuple[np.ndarray, ...], coordinate: dict[str, Any]
 ) -> np.ndarray:
+    """A coordinate of all pixels, (rows, columns) float64, in its unit; phi before it is folded.
+
+    position: of `pixel_positions`.
+    """
     along, slow, fast = position
     name = coordinate["name"]
     if name in ("x", "y"):
@@ -166,7 +165,7 @@ def _divide(
     good: np.ndarray,
     coordinate: dict[str, Any],
 ) -> _Division:
-    values = _values(integrator, position, coordinate)
+    values = coordinate_values(integrator, position, coordinate)
     division = coordinate["dynamic"]
     logarithmic = bin_spans.is_logarithmic(division)
     spans = bin_spans.dynamic_spans(division, _whole_range(values, good, coordinate))

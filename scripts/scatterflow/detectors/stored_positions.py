@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
+from scatterflow.files.hdf5 import unit_of
 
 Positions = tuple[np.ndarray, np.ndarray, np.ndarray]
 MM = {"mm": 1.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "micrometer": 1e-3, "cm": 10.0}
@@ -25,6 +26,8 @@ def stored_positions(group: h5py.Group, shape: Sequence[int], place: str) -> Pos
             continue
         if axis not in group:
             raise UserError(f"no dataset {axis}", place, suggestion(axis, group))
+        if not isinstance(group[axis], h5py.Dataset) or group[axis].dtype.kind not in "iuf":
+            raise UserError(f"{axis} holds no numbers", place, "give datasets x, y and z")
         values = np.asarray(group[axis][()], dtype=np.float64)
         if values.size != np.prod(shape):
             raise UserError(
@@ -38,8 +41,7 @@ def stored_positions(group: h5py.Group, shape: Sequence[int], place: str) -> Pos
 
 
 def _mm(dataset: h5py.Dataset, place: str) -> float:
-    unit = dataset.attrs.get("units", "")
-    unit = unit.decode() if isinstance(unit, bytes) else str(unit)
+    unit = unit_of(dataset)
     if not unit:
         return MM["um"] if f"/{LCLS_GROUP}/" in dataset.name else MM["mm"]
     if unit not in MM:

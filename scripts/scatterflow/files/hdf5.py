@@ -112,6 +112,12 @@ def text_of(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def unit_of(dataset: h5py.Dataset) -> str:
+    """Its attribute `units`, one text or an array of one; empty where there is none."""
+    stated = np.asarray(dataset.attrs.get("units", "")).reshape(-1)[:1].tolist()
+    return text_of(stated[0]) if stated else ""
+
+
 def dataset_names(group: h5py.Group) -> list[str]:
     """Names of all datasets below a group, relative to it, in alphabetical order."""
     names: list[str] = []

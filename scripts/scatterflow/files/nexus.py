@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import h5py
@@ -45,8 +46,6 @@ def add_note(parent: h5py.Group, name: str, value: Any, description: str) -> h5p
 
 def read_note(note: h5py.Group) -> Any:
     """The value of an NXnote written by `add_note`."""
-    import json
-
     return json.loads(note["data"][()].tobytes().decode())
 
 

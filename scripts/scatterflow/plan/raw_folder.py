@@ -17,8 +17,9 @@ from pathlib import Path
 
 from scatterflow.config.base import NAME_PATTERN
 from scatterflow.errors import UserError
+from scatterflow.names import natural_key
 from scatterflow.sources.patterns import fill, has_frame
-from scatterflow.sources.spec_frames import HDF5_SUFFIXES, natural_key, split_name
+from scatterflow.sources.spec_frames import HDF5_SUFFIXES, split_name
 
 DEEPEST = 8
 IMAGE_SUFFIXES = (".tif", ".tiff", ".cbf", ".edf", ".img", ".mccd")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from scatterflow.sources.base import DetectorInfo, RunLocation
 from scatterflow.sources.events import Events
 from scatterflow.sources.own_files import OwnFiles
 from scatterflow.sources.tables import table_path
-
-if TYPE_CHECKING:
-    pass
 
 
 class EventReader(Protocol):

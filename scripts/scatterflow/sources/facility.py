@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scatterflow.errors import FrameError, UserError
+from scatterflow.errors import FrameError, UserError, shortened
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.shot_scalars import scalar_table, wanted_scalars
 from scatterflow.sources.shots import (
@@ -47,6 +47,19 @@ def needed(location: RunLocation, key: str, what: str) -> Any:
     if key not in location.recipe:
         raise UserError(f"`{key}` is missing", f"run {location.run}, source", f"set {what}")
     return location.recipe[key]
+
+
+def run_number(location: RunLocation) -> int:
+    """`run_number` of the recipe, else the run table's `raw`; raises UserError if that is no number."""
+    number = location.recipe.get("run_number", location.raw)
+    try:
+        return int(number)
+    except ValueError:
+        raise UserError(
+            f"{shortened(number)} is no number of a run",
+            f"run {location.run}, column raw of the run table",
+            "write the number there, or give the source its `run_number`",
+        ) from None
 
 
 class FacilitySource:

@@ -1,14 +1,13 @@
 """Source for HDF5 and NeXus files: Eiger masters with their data files, Lambda files, any dataset.
 
-`raw` of the run table is the file below the raw folder; with `*` or `?` in its name the matching files
-follow each other in the order of their numbers (Lambda: one file per part of a series). `frames` of the
-source gives per detector a dataset or `auto` (see `scatterflow.sources.hdf5_layout`); where each
-detector has its own file, `pattern::dataset`, the pattern as for images with {raw} and {run}.
+`raw` of the run table is the file below the raw folder, or a pattern of several (see
+`scatterflow.sources.hdf5_masters`). `frames` of the source gives per detector a dataset or `auto` (see
+`scatterflow.sources.hdf5_layout`); where each detector has its own file, `pattern::dataset`, the pattern as
+for images with {raw} and {run}.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -34,6 +33,7 @@ from scatterflow.sources.hdf5_links import (
     VirtualPiece,
     damage_reported,
 )
+from scatterflow.sources.hdf5_masters import master_files, split_reference
 from scatterflow.sources.hdf5_metadata import end_time, single_values, start_time, values_and_unit
 from scatterflow.sources.hdf5_storage import read_stored, storage_faults
 from scatterflow.sources.own_files import OwnFiles
@@ -44,7 +44,6 @@ from scatterflow.sources.tables import Getter, table_path
 if TYPE_CHECKING:
     import h5py
 
-SEPARATOR = "::"
 COPY_HINT = "copy it again from the detector; `missing: nan` goes on without these frames"
 CORRECT_HINT = "put the file there, or correct `raw` in the run table"
 
@@ -57,7 +56,7 @@ class Hdf5Source(OwnFiles):
         self.location = location
         wanted = location.recipe["frames"]
         used = [name for name in wanted if not location.shapes or name in location.shapes]
-        self.references = {name: _split(wanted[name]) for name in used}
+        self.references = {name: split_reference(wanted[name]) for name in used}
         for pattern, _ in self.references.values():
             run_path(location, pattern)
         self._opened = OpenFiles()
@@ -92,7 +91,7 @@ class Hdf5Source(OwnFiles):
             pattern, wanted = self.references[detector]
             shape = self.location.shapes.get(detector)
             found: list[Segment] = []
-            for path in self._masters(pattern):
+            for path in master_files(self.location, pattern):
                 start = found[-1].start + found[-1].frames if found else 0
                 with self._advised(path, f"frames.{detector}", wanted) as files:
                     names = frame_datasets(files, wanted, shape, self.location.frames)
@@ -107,7 +106,7 @@ class Hdf5Source(OwnFiles):
         stop = self.location.frames if stop is None else stop
         paths: list[Path] = []
         for name in self.references if detector is None else [detector]:
-            masters = self._masters(self.references[name][0], must_exist=False)
+            masters = master_files(self.location, self.references[name][0], must_exist=False)
             if not all(path.exists() for path in masters):
                 paths += masters
                 continue
@@ -120,7 +119,11 @@ class Hdf5Source(OwnFiles):
         """The master files, those that their links lead to for scalars, and the run's table."""
         table = table_path(self.location)
         patterns = dict.fromkeys(pattern for pattern, _ in self.references.values())
-        paths = [p for pattern in patterns for p in self._masters(pattern, must_exist=False)]
+        paths = [
+            p
+            for pattern in patterns
+            for p in master_files(self.location, pattern, must_exist=False)
+        ]
         for name, scalar in self.location.recipe.get("scalars", {}).items():
             if scalar["type"] == "dataset":
                 paths += self._files_of_scalar(name, str(scalar["name"]))
@@ -135,7 +138,7 @@ class Hdf5Source(OwnFiles):
         start_time, end_time: as ISO 8601 with the offset from UTC, where the (last) file states them
         with a zone.
         """
-        masters = self._masters(next(iter(self.references.values()))[0])
+        masters = master_files(self.location, next(iter(self.references.values()))[0])
         files = self._files(masters[0])
         with damage_reported(masters[0]):
             values = single_values(files.open(masters[0]))
@@ -209,26 +212,6 @@ class Hdf5Source(OwnFiles):
         return joined(parts, stop - start)
 
     # Files
-
-    def _masters(self, pattern: str, must_exist: bool = True) -> list[Path]:
-        path = run_path(self.location, pattern)
-        if not set(path.name) & set("*?") or path.exists():
-            return [path]
-        matches = sorted(path.parent.glob(path.name), key=_by_numbers)
-        modules = {found[1] for match in matches if (found := re.search(r"_m(\d+)", match.stem))}
-        if len(modules) > 1:
-            raise UserError(
-                f"the files are {len(modules)} modules of one detector ({matches[0].name} ...)",
-                f"run {self.location.run}, {path}",
-                "modules are not tiled here: make one detector of each, with its own geometry",
-            )
-        if not matches and must_exist:
-            raise MissingFile(
-                "raw file is missing: nothing matches the pattern",
-                f"{path}, run {self.location.run}",
-                missing_file_advice(path, "correct `raw` in the run table"),
-            )
-        return matches or [path]
 
     def _files(self, path: Path) -> LinkedFiles:
         return self._linked.setdefault(path, LinkedFiles(path, self._opened))
@@ -358,9 +341,9 @@ class Hdf5Source(OwnFiles):
 
     def _files_of_scalar(self, key: str, name: str) -> list[Path]:
         # Where the dataset is, links followed; of a file that is not there, its path alone.
-        pattern, dataset_name = _split(name)
+        pattern, dataset_name = split_reference(name)
         paths: list[Path] = []
-        for path in self._masters(pattern, must_exist=False):
+        for path in master_files(self.location, pattern, must_exist=False):
             paths.append(path)
             if not path.exists():
                 continue
@@ -375,9 +358,9 @@ class Hdf5Source(OwnFiles):
         return paths
 
     def _scalar(self, name: str | None) -> tuple[np.ndarray, str]:
-        pattern, dataset_name = _split(str(name))
+        pattern, dataset_name = split_reference(str(name))
         values, unit = [], ""
-        for path in self._masters(pattern):
+        for path in master_files(self.location, pattern):
             # `resolve_scalars` knows the key.
             with self._advised(path, "", dataset_name, self.location.frames) as files:
                 value, unit = values_and_unit(files, dataset_name, self.location.frames)
@@ -386,18 +369,3 @@ class Hdf5Source(OwnFiles):
         if single and len({value.item() for value in values}) == 1 and self.location.frames != 1:
             return values[0].reshape(()), unit
         return np.concatenate([np.atleast_1d(value) for value in values]), unit
-
-
-def _split(reference: str) -> tuple[str, str]:
-    # (file pattern, dataset)
-    pattern, separator, dataset = reference.rpartition(SEPARATOR)
-    return (pattern, dataset) if separator else ("{raw}", reference)
-
-
-def _by_numbers(path: Path) -> list[tuple[int, int | str]]:
-    # part2 before part10.
-    return [
-        (1, int(part)) if part.isdigit() else (0, part)
-        for part in re.split(r"(\d+)", path.name)
-        if part
-    ]

@@ -56,10 +56,10 @@ def values_and_unit(files: LinkedFiles, name: str, frames: int) -> tuple[np.ndar
         )
     if dataset.is_virtual:
         files.check_pieces(dataset, holder)
+    from scatterflow.files.hdf5 import unit_of
+
     with damage_reported(holder):
-        stated = dataset.attrs.get("units", "")
-        unit = stated.decode() if isinstance(stated, bytes) else str(stated)
-        return np.asarray(dataset[()]), unit
+        return np.asarray(dataset[()]), unit_of(dataset)
 
 
 def start_time(files: LinkedFiles) -> dict[str, str]:

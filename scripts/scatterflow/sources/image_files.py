@@ -27,6 +27,9 @@ from scatterflow.sources.raw_faults import NotAFile, open_descriptor, system_num
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PIECE = 1 << 20
+WORD_BYTES = 8  # no detector stores more per pixel
+HEADER_BYTES = 1 << 20  # generous room for the text headers of a frame
+MOST_PIXELS = 1 << 28  # of a frame whose shape is not known
 MOST_KEPT = 4  # files; a compressed one is kept in memory, decompressed
 
 
@@ -52,6 +55,12 @@ class ImageFile:
     dtype: Callable[[int], np.dtype]
     read: Callable[[int], np.ndarray]
     header: Callable[[int], dict[str, Any]]
+
+
+def most_bytes(shape: tuple[int, int] | None, frames: int = 1) -> int:
+    """Most bytes that frames of a shape (None: not known) can take in a file."""
+    pixels = shape[0] * shape[1] if shape else MOST_PIXELS
+    return frames * (pixels * WORD_BYTES + HEADER_BYTES)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from scatterflow.sources.image_files import (
     UNREADABLE,
     ImageFile,
     KeptImages,
+    most_bytes,
     open_image_file,
 )
 from scatterflow.sources.own_files import OwnFiles
@@ -29,13 +30,8 @@ from scatterflow.sources.raw_faults import missing_file_advice, system_errors_re
 from scatterflow.sources.tables import table_path
 from scatterflow.sources.times import header_time
 
-if TYPE_CHECKING:
-    pass
-
 GONE = (FileNotFoundError, NotADirectoryError)
 COUNT_HINT = "put the missing files back, or correct the column `frames` of the run table"
-WORD_BYTES = 8  # no detector stores more per pixel
-HEADER_BYTES = 1 << 20  # generous room for the text headers of a frame
 
 
 class ImageSource(OwnFiles):
@@ -162,10 +158,8 @@ class ImageSource(OwnFiles):
     @contextmanager
     def _open(self, detector: str, number: int) -> Iterator[ImageFile]:
         # A file of many frames stays open after the block.
-        shape = self.location.shapes.get(detector)
-        pixels = shape[0] * shape[1] if shape else 1 << 28
         frames = self._frames_in_file(detector, number)
-        largest = frames * (pixels * WORD_BYTES + HEADER_BYTES)
+        largest = most_bytes(self.location.shapes.get(detector), frames)
         path = self._path(detector, number)
         with system_errors_reported(f"{path}, run {self.location.run}, detector {detector}"):
             if frames > 1:

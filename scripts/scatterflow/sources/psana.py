@@ -24,7 +24,7 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.sources.base import RunLocation
-from scatterflow.sources.facility import FacilitySource, facility_package, needed
+from scatterflow.sources.facility import FacilitySource, facility_package, needed, run_number
 from scatterflow.sources.shots import lcls_times, ordered_tags, shot_range
 
 INSTEAD = (
@@ -56,7 +56,7 @@ class PsanaSource(FacilitySource):
         super().__init__(location)
         self._package = package
         self._experiment = needed(location, "experiment", "the name of the experiment")
-        self._number = int(location.recipe.get("run_number", location.raw))
+        self._number = run_number(location)
         self._handles: dict[str, Any] = {}
         self._run = self._open()
         self.tags, self._order, notes = ordered_tags(self._times(), "events")

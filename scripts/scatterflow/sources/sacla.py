@@ -25,9 +25,9 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import FrameError, UserError, suggestion
-from scatterflow.files.hdf5 import dataset_names
+from scatterflow.files.hdf5 import dataset_names, unit_of
 from scatterflow.sources.base import RunLocation
-from scatterflow.sources.shot_file import plain, plain_values, run_file, unit_of
+from scatterflow.sources.shot_file import plain, plain_values, run_file
 from scatterflow.sources.shot_scalars import all_names, scalar_table, wanted_scalars
 from scatterflow.sources.shots import (
     ABSENT,

@@ -20,7 +20,7 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.sources.base import RunLocation
-from scatterflow.sources.facility import FacilitySource, facility_package, needed
+from scatterflow.sources.facility import FacilitySource, facility_package, needed, run_number
 from scatterflow.sources.shots import ordered_tags
 
 INSTEAD = "run at SACLA, or convert the run with DataConvert and read it with format sacla"
@@ -38,7 +38,7 @@ class SaclaLiveSource(FacilitySource):
         self._database = facility_package("dbpy", location, INSTEAD)
         self._storage = facility_package("stpy", location, INSTEAD)
         self._beamline = int(needed(location, "beamline", "the number of the beamline, as 3"))
-        self._number = int(location.recipe.get("run_number", location.raw))
+        self._number = run_number(location)
         listed = self._database.read_taglist_byrun(self._beamline, self._number)
         self.tags, _, notes = ordered_tags(np.asarray(listed, np.int64), "tags")
         self.notes += notes

@@ -85,9 +85,3 @@ def plain(value: Any) -> Any:
         items = [plain(item) for item in value.reshape(-1).tolist()]
         return items[0] if value.size == 1 else items
     return value.item() if isinstance(value, np.generic) else value
-
-
-def unit_of(dataset: h5py.Dataset) -> str:
-    """Its attribute `units`, else empty."""
-    unit = dataset.attrs.get("units", "")
-    return unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)

@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scatterflow.errors import UserError
-from scatterflow.files.hdf5 import dataset_names
+from scatterflow.files.hdf5 import dataset_names, unit_of
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.patterns import run_path
-from scatterflow.sources.shot_file import ShotFile, plain_values, unit_of
+from scatterflow.sources.shot_file import ShotFile, plain_values
 from scatterflow.sources.shot_scalars import all_names, at_rows, scalar_table, wanted_scalars
 from scatterflow.sources.shots import (
     ABSENT,

@@ -12,7 +12,6 @@ Layout as read by the scan parsers of CHESS (FMB SAXS/WAXS), which match names b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from scatterflow.errors import UserError
+from scatterflow.names import natural_key
 from scatterflow.sources.spec_stacks import place_stacks
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs")
@@ -62,12 +62,6 @@ def split_name(name: str) -> tuple[str, str]:
     if path.suffix.lower() in COMPRESSED:
         path = path.with_suffix("")
     return path.stem, path.suffix.lower()
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sorting key that takes digits as numbers: f2 before f10."""
-    parts = re.split(r"(\d+)", name)
-    return [(0, int(p), "") if p.isdigit() and p.isascii() else (1, 0, p) for p in parts]
 
 
 def detector_files(folder: Path, detector: str, prefix: str) -> list[Path]:

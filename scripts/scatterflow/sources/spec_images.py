@@ -15,14 +15,11 @@ import numpy as np
 from scatterflow.errors import FrameError, UserError
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.hdf5 import Hdf5Source
-from scatterflow.sources.image_files import UNREADABLE, open_image_file
+from scatterflow.sources.image_files import UNREADABLE, most_bytes, open_image_file
 from scatterflow.sources.raw_faults import system_errors_reported
 from scatterflow.sources.spec_frames import HDF5_SUFFIXES, FramePlace, split_name
 
 COPY_HINT = "copy it again from the detector, or set `missing: nan` to go on without the frame"
-WORD_BYTES = 8  # no detector stores more per pixel
-HEADER_BYTES = 1 << 20
-MOST_PIXELS = 1 << 28
 
 
 def count_frames(path: Path, location: RunLocation) -> int | None:
@@ -85,12 +82,8 @@ def _hdf5_file(path: Path, location: RunLocation, frames: int):
 
 
 def _read_image(path: Path, shape: tuple[int, int] | None) -> np.ndarray:
-    pixels = shape[0] * shape[1] if shape else MOST_PIXELS
     try:
-        with (
-            system_errors_reported(path),
-            open_image_file(path, pixels * WORD_BYTES + HEADER_BYTES) as image,
-        ):
+        with system_errors_reported(path), open_image_file(path, most_bytes(shape)) as image:
             _refuse_more_than_one(image.frames, path)
             return image.read(0)
     except FileNotFoundError:

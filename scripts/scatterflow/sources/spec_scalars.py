@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
+from scatterflow.names import natural_key
 from scatterflow.sources.patterns import path_below
 from scatterflow.sources.spec_command import ScannedMotor, commanded_positions
 from scatterflow.sources.spec_dates import MONTHS, seconds_since_1970
-from scatterflow.sources.spec_frames import natural_key
 
 if TYPE_CHECKING:
     from scatterflow.sources.spec import SpecSource
@@ -273,7 +273,8 @@ def _par_columns(path: Path) -> dict[str, int]:
 
 def _par_rows(path: Path, count: int, scan_column: int, scan: int) -> list[list[str]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        # Only the numbers are used; comments may be in any encoding.
+        text = path.read_text(encoding="latin-1")
     except FileNotFoundError:
         raise UserError("the .par file is missing", str(path), "check `par_file`") from None
     found = []

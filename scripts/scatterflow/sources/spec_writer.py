@@ -19,10 +19,10 @@ import numpy as np
 
 from scatterflow.errors import UserError
 from scatterflow.files.atomic import write_bytes
+from scatterflow.sources.spec_dates import MONTHS
 
 MOTORS_PER_LINE = 8
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def write_spec_scan(
