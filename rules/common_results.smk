@@ -4,6 +4,23 @@
 # Plots and checks ----------------------------------------------------------------------------------
 
 
+def figure(path, caption, plot, of):
+    """Output files of a figure: a PNG, which the report shows, and an SVG.
+
+    path: without its ending, results/RUN/REDUCTION/...; caption: file in rules/report; plot, of: labels.
+    """
+    _, run, reduction, *_ = path.split("/")
+    return {
+        "png": report(
+            f"{path}.png",
+            caption=f"report/{caption}.rst",
+            category=f"{run} / {reduction}",
+            labels={"plot": plot, "of": of},
+        ),
+        "svg": f"{path}.svg",
+    }
+
+
 def planned_task(wildcards):
     """The integration of a detector that a plot shows."""
     return next(

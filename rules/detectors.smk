@@ -53,15 +53,14 @@ rule refine_geometry:
         result="results/{run}/{reduction}/result.nxs",
         files=refined_from,
     output:
+        **figure(
+            "results/{run}/{reduction}/plots/{detector}_geometry",
+            "geometry",
+            "refined geometry",
+            "{detector}",
+        ),
         poni="results/{run}/{reduction}/geometry/{detector}.poni",
         verdict="results/{run}/{reduction}/geometry/{detector}.json",
-        png=report(
-            "results/{run}/{reduction}/plots/{detector}_geometry.png",
-            caption="report/geometry.rst",
-            category="{run} / {reduction}",
-            labels={"plot": "refined geometry", "of": "{detector}"},
-        ),
-        svg="results/{run}/{reduction}/plots/{detector}_geometry.svg",
     log:
         "logs/refine_geometry/{run}/{reduction}/{detector}.log",
     benchmark:

@@ -7,14 +7,8 @@ rule assess_quality:
         rings=assessed_rings,
         history=assessed_history,
     output:
+        **figure("results/{run}/{result}/plots/quality", "quality", "quality", "{run}"),
         quality="results/{run}/{result}/quality.json",
-        png=report(
-            "results/{run}/{result}/plots/quality.png",
-            caption="report/quality.rst",
-            category="{run} / {result}",
-            labels={"plot": "quality", "of": "{run}"},
-        ),
-        svg="results/{run}/{result}/plots/quality.svg",
     log:
         "logs/assess_quality/{run}/{result}.log",
     benchmark:
