@@ -18,6 +18,8 @@ VALUES = {
     "scan/delay": np.array([0.5, 0.5, 1.0, 1.0]),
     "tt/ttCorr": np.array([0.1, -0.2, 0.3, NAN]),
     "tt/valid": np.array([1, 0, 1, 1], np.int8),
+    "cam/era_sum": np.ones(4),
+    "cam_era/sum": np.zeros(4),
 }
 
 
@@ -135,6 +137,12 @@ def test_what_cannot_be_computed_yet_waits():
             "another name",
         ),
         ({"a": expression("1 + 1")}, "uses no value of a shot", "variables.a", "name one"),
+        (
+            {"a": expression("cam_era_sum + 1")},
+            "'cam_era_sum' stands for 'cam/era_sum' and for 'cam_era/sum'",
+            "variables.a",
+            "another name",
+        ),
     ],
 )
 def test_mistakes_are_told(variables, text, place, how):

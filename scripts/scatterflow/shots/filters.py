@@ -22,7 +22,7 @@ are written with _ in expressions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -263,6 +263,7 @@ def _expression(settings: Mapping[str, Any], scalars: Any, shots: int, where: st
     from scatterflow.config.expressions import ExpressionError
 
     expression = _compiled(settings, where)
+    refuse_ambiguous(expression.names, scalars, where)
     named = {identifier(name): name for name in scalars} | {name: name for name in scalars}
     try:
         expression.check_names(named)
@@ -279,6 +280,20 @@ def _expression(settings: Mapping[str, Any], scalars: Any, shots: int, where: st
         )
     numbers = [values for values in used.values() if values.dtype.kind == "f"]
     return _known(np.broadcast_to(found, (shots,)), *numbers)
+
+
+def refuse_ambiguous(used: Iterable[str], names: Iterable[str], where: str) -> None:
+    """Raise UserError for a name in use that stands for two values, as a_b_c for a/b_c and a_b/c."""
+    meant: dict[str, list[str]] = {}
+    for name in names:
+        meant.setdefault(identifier(name), []).append(name)
+    for name in sorted(used):
+        if len(both := meant.get(identifier(name), [])) > 1:
+            raise UserError(
+                f"{name!r} stands for {both[0]!r} and for {both[1]!r}",
+                where,
+                "give one of them another name: `columns` of `defaults`, or the name of the function",
+            )
 
 
 def _compiled(settings: Mapping[str, Any], where: str) -> Any:

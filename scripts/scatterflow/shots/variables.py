@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from scatterflow.errors import UserError, suggestion
+from scatterflow.names import identifier
 from scatterflow.shots.delay import corrected_delay, stage_delay
-from scatterflow.shots.filters import identifier
+from scatterflow.shots.filters import refuse_ambiguous
 
 GROUP = "variables"
 TIME_TOOL, EDGE_FOUND = "tt/ttCorr", "tt/valid"
@@ -93,6 +94,7 @@ def computed(
         if not ready:
             return found
         for name in ready:
+            refuse_ambiguous(names_of(waiting[name]), values, f"{where}.{name}")
             found[name] = _compute(waiting.pop(name), known, f"{where}.{name}")
             known[identifier(name)] = found[name][0]
 
