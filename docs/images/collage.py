@@ -12,9 +12,9 @@ FIGURES = [
     ("lab6/calibration/plots/waxs_frames.png", 1.0),
     ("scan/swaxs/plots/saxs_azimuthal_mean.png", 1.0),
     ("mesh/mapping/plots/map/peak_area.png", 1.0),
-    ("colloid_imm/dynamics/plots/g2_simple.png", 0.5),
-    ("colloid_imm/dynamics/plots/twotime.png", 0.435),
-    ("pump_sacla/pumpprobe/plots/cube_delay.png", 0.385),
+    ("colloid_imm/dynamics/plots/g2_simple.png", 0.51),
+    ("colloid_imm/dynamics/plots/twotime.png", 0.5),
+    ("pump_sacla/pumpprobe/plots/cube_delay.png", 0.48),
 ]
 COLUMNS, WIDTH, HEIGHT, GAP = 3, 400, 300, 12
 
