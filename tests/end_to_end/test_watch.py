@@ -204,4 +204,5 @@ def test_runs_are_reduced_once_as_they_arrive(live):
         assert text in waiting.communicate()[0]
         assert waiting.returncode == code
     until(lambda: not watchers(live), "the end of the watcher that was started for the requests")
-    assert jobs_started(live) == started
+    now = jobs_started(live)
+    assert {log: now[log] for log in started} == started
