@@ -8,10 +8,10 @@ import signal
 
 import h5py
 import numpy as np
+import psutil
 
 from scatterflow.live.growing import keep_chunks
 from scatterflow.live.wanted import Wanted
-from scatterflow.live.workflow_life import workflow_lives
 from scatterflow.plan.build import build_plan
 
 from ..live.appending import Detector
@@ -52,7 +52,8 @@ def test_a_chunk_of_a_growing_file_is_integrated_once(project, monkeypatch):
         detector.append(3, 4, 5, 6, 7)
         watcher = command(project, "watch", "--", "--profile", "toy")
         try:
-            until(lambda: chunk.exists() and not workflow_lives(), "the first chunk")
+            calls = psutil.Process(watcher.pid).children
+            until(lambda: chunk.exists() and not calls(), "the first chunk, the end of the call")
             watcher.send_signal(signal.SIGTERM)
             assert watcher.wait() == 0, watcher.communicate()[0]
         finally:
