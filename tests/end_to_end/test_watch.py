@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -167,6 +168,10 @@ def test_runs_are_reduced_once_as_they_arrive(live):
     assert len(twice) <= 2
     assert all(killed[log] == 1 and started[log] == 2 for log in twice)
     assert not live.path("results/poisoned").exists()
+    # The table of verdicts and the index are of what there is.
+    assert "<td>grows</td>" in live.path("results/quality.html").read_text()
+    with sqlite3.connect(live.path("results/catalogue/index.sqlite")) as index:
+        assert index.execute("SELECT id FROM records").fetchall() == [("grows/x",)]
 
     done = subprocess.run(
         [sys.executable, "scripts/scatterflow", "status", "--json"],
@@ -199,4 +204,5 @@ def test_runs_are_reduced_once_as_they_arrive(live):
         assert text in waiting.communicate()[0]
         assert waiting.returncode == code
     until(lambda: not watchers(live), "the end of the watcher that was started for the requests")
-    assert jobs_started(live) == started
+    now = jobs_started(live)
+    assert {log: now[log] for log in started} == started

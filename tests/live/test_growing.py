@@ -8,6 +8,8 @@ from pathlib import Path
 import h5py
 import pytest
 
+from scatterflow.files.json import read_json, write_json
+from scatterflow.files.provenance import raw_file_record
 from scatterflow.live.found import Found
 from scatterflow.live.growing import keep_chunks, ready_chunks, receipt, with_reasons
 from scatterflow.live.stillness import Stillness
@@ -137,8 +139,8 @@ def test_a_chunk_that_was_integrated_early_is_confirmed_unless_its_frames_change
     planned = plan.reductions["a", "x"]
     keep_chunks(plan, Wanted([], [("a", "x", 0, 2)]))
     made = receipt(planned, 0, 2)
-    made.parent.mkdir(parents=True)
-    made.touch()
+    before = {"checksums": {}, "raw_files": [raw_file_record("raw/a.h5")]}
+    write_json(made, before)
     os.utime(made, (1000, 1000))
     other = receipt(planned, 2, 4)  # one that nobody knows of
     other.touch()
@@ -159,6 +161,8 @@ def test_a_chunk_that_was_integrated_early_is_confirmed_unless_its_frames_change
         assert not made.exists()
     else:
         assert (made.stat().st_mtime > 1000) == (change == "none")
+        now = [raw_file_record("raw/a.h5")]
+        assert read_json(made) == ({**before, "raw_files": now} if change == "none" else before)
     assert not list(Path(".live/parts").rglob("*.json"))
 
 

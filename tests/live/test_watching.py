@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from scatterflow.__main__ import main
 from scatterflow.config.load import validate
 from scatterflow.config.runs import read_run_table
 from scatterflow.errors import UserError
@@ -94,6 +95,25 @@ def test_runs_of_a_folder(project):
     assert runs_below(base, "night", "*_lab6") == ["night/two_lab6"]
     with pytest.raises(UserError, match="no runs"):
         runs_below(base, "night", "one")
+
+
+def test_commands_as_users_call_them(project, capsys):
+    """Without a watcher: what is asked for waits."""
+    for name in ("one", "night/two_lab6", "night/three_lab6"):
+        project.path(f"raw/{name}").parent.mkdir(exist_ok=True)
+        project.write_frames(name, 0, 1)
+    only = ["--pattern", "*_lab6*", "--limit", "1"]
+    assert main(["crawl", "raw/night", *only, "--dry-run"]) == 0
+    assert capsys.readouterr().out.split() == ["night/three_lab6"]
+    assert main(["crawl", "raw/night", *only, "--no-start"]) == 0
+    assert main(["trigger", "raw/one_000.tif", "--no-start"]) == 0
+    asked = {request.handle: request.paths for request in read_requests()}
+    crawled, triggered = capsys.readouterr().out.split()
+    assert (asked[crawled], asked[triggered]) == (("night/three_lab6",), ("one_000.tif",))
+    assert main(["wait", triggered, "--timeout", "0"]) == 3
+    assert "one_000.tif pending" in capsys.readouterr().err
+    assert main(["watch", "--reduction", "y"]) == 1
+    assert "reduction 'y' is not configured" in capsys.readouterr().err
 
 
 def test_everything_is_said_once(project, capsys):

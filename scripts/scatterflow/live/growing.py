@@ -17,6 +17,7 @@ from pathlib import Path
 
 from scatterflow.errors import UserError
 from scatterflow.files.json import read_json, write_json
+from scatterflow.files.provenance import raw_file_record
 from scatterflow.live.folder import PARTS
 from scatterflow.live.found import Found
 from scatterflow.live.job_logs import BENCHMARKS, LOGS
@@ -143,9 +144,9 @@ def note_chunks(planned: PlannedReduction, chunks: Iterable[Chunk]) -> None:
 
 
 def confirm_chunks(planned: PlannedReduction) -> None:
-    """Date the receipts of chunks that were integrated early anew, where their frames have not changed since,
-    now that the run is complete: so that Snakemake does not take them for outdated by the frames that came
-    later. All other receipts stay as they are."""
+    """Let chunks that were integrated early count for the complete run, where their frames are still those
+    that were noted: their receipts get the records of the raw files as these are now, and today's date, so
+    that frames that came later do not make them outdated. All other receipts stay as they are."""
     path = _notes(planned)
     if not path.exists():
         return
@@ -153,10 +154,12 @@ def confirm_chunks(planned: PlannedReduction) -> None:
     for chunk in planned.chunks:
         part, made = noted.get(chunk_name(*chunk)), receipt(planned, *chunk)
         if part is not None and made.exists() and _stored(planned, chunk) == part:
-            # A job is as old as the oldest of these for Snakemake.
-            for file in (made, _measured(planned, chunk)):
-                if file.exists():
-                    os.utime(file)
+            content = read_json(made)
+            files = [raw_file_record(item["path"]) for item in content["raw_files"]]
+            write_json(made, {**content, "raw_files": files})
+            # A job is as old as the oldest of its files for Snakemake.
+            if _measured(planned, chunk).exists():
+                os.utime(_measured(planned, chunk))
     path.unlink()
 
 
