@@ -12,6 +12,7 @@ import yaml
 
 import scatterflow
 from scatterflow.config.document import configuration_schema
+from scatterflow.config.load import read_yaml
 from tests.test_architecture import LAYERS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -65,7 +66,7 @@ def test_the_guide_lists_the_layers():
     assert told == [tuple(" ".join(names).split()) for names in LAYERS]
 
 
-def test_editors_find_the_schema():
+def test_editors_find_the_schema(tmp_path):
     """The line for the YAML language server names the file that the command writes, beside config.yaml."""
     text = read(REPOSITORY / "config/README.md")
     written = re.search(r"scatterflow schema --write config/(\S+?)`", text)
@@ -74,9 +75,11 @@ def test_editors_find_the_schema():
     assert named is not None
     assert written[1] == named[1]
     schema = configuration_schema()
-    # Editors read YAML 1.2, in which 1.0e5 is a number; for PyYAML it is text.
+    # Editors read YAML 1.2, in which 1.0e5 is a number and `on` is text; for PyYAML it is the other way round.
     text = re.sub(r"(\d)e(\d)", r"\1e+\2", read(REPOSITORY / "config/config.yaml"))
-    jsonschema.validate(yaml.safe_load(text), schema)
+    text = re.sub(r"\b(state: )(on|off)\b", r'\1"\2"', text)
+    tmp_path.joinpath("config.yaml").write_text(text, encoding="utf-8")
+    jsonschema.validate(read_yaml(tmp_path / "config.yaml"), schema)
     assert "description" in schema["properties"]["detectors"]
 
 
