@@ -75,7 +75,7 @@ def test_editors_find_the_schema(tmp_path):
     assert named is not None
     assert written[1] == named[1]
     schema = configuration_schema()
-    # Editors read YAML 1.2, in which 1.0e5 is a number and `on` is text; for PyYAML it is the other way round.
+    # Editors read YAML 1.2, in which 1.0e5 is a number and `on` is text. PyYAML holds the opposite.
     text = re.sub(r"(\d)e(\d)", r"\1e+\2", read(REPOSITORY / "config/config.yaml"))
     text = re.sub(r"\b(state: )(on|off)\b", r'\1"\2"', text)
     tmp_path.joinpath("config.yaml").write_text(text, encoding="utf-8")
