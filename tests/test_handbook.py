@@ -6,16 +6,19 @@ import importlib.util
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
 import scatterflow
+from scatterflow.config.document import configuration_schema
+from scatterflow.config.load import read_yaml
 from tests.test_architecture import LAYERS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
 RULES = "\n".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk"))
-PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md")), REPOSITORY / "config/README.md"]
+PAGES = [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md")), REPOSITORY / "config/README.md"]
 
 
 def read(path: Path) -> str:
@@ -42,19 +45,6 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(target), link
 
 
-def commands() -> set[str]:
-    from scatterflow.__main__ import _parser
-
-    return set(_parser()._subparsers._group_actions[0].choices)  # type: ignore
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
-def test_commands_that_pages_name_exist(page):
-    called = r"(?:^    |`)(?:[\w./]*python )?(?:scripts/)?scatterflow ([a-z][\w-]+)"
-    told = re.findall(called, read(page), re.MULTILINE)
-    assert set(told) <= commands()
-
-
 @pytest.mark.parametrize("page", [DOCS / "contributing.md", DOCS / "architecture.md"])
 def test_files_that_engineers_are_sent_to_exist(page):
     for name in re.findall(r"`([\w./*-]+/[\w./*-]*|[\w-]+\.smk)`", read(page)):
@@ -69,18 +59,28 @@ def test_files_that_engineers_are_sent_to_exist(page):
             assert re.search(rf"^ *rule {rule}:", RULES, re.MULTILINE), rule
 
 
-def test_make_targets_that_pages_name_exist():
-    targets = set(re.findall(r"^([a-z]+):", read(REPOSITORY / "Makefile"), re.MULTILINE))
-    for page in PAGES:
-        told = re.findall(r"(?:^    |`)make ((?:[a-z]+ ?)+)", read(page), re.MULTILINE)
-        assert {word for words in told for word in words.split()} <= targets, page
-
-
 def test_the_guide_lists_the_layers():
     block = re.search(r"^```layers\n(.*?)^```", read(DOCS / "architecture.md"), re.M | re.S)
     assert block is not None
     told = [tuple(line.split()) for line in block[1].splitlines()]
     assert told == [tuple(" ".join(names).split()) for names in LAYERS]
+
+
+def test_editors_find_the_schema(tmp_path):
+    """The line for the YAML language server names the file that the command writes, beside config.yaml."""
+    text = read(REPOSITORY / "config/README.md")
+    written = re.search(r"scatterflow schema --write config/(\S+?)`", text)
+    named = re.search(r"^    # yaml-language-server: \$schema=(\S+)$", text, re.MULTILINE)
+    assert written is not None
+    assert named is not None
+    assert written[1] == named[1]
+    schema = configuration_schema()
+    # Editors read YAML 1.2, in which 1.0e5 is a number and `on` is text. PyYAML holds the opposite.
+    text = re.sub(r"(\d)e(\d)", r"\1e+\2", read(REPOSITORY / "config/config.yaml"))
+    text = re.sub(r"\b(state: )(on|off)\b", r'\1"\2"', text)
+    tmp_path.joinpath("config.yaml").write_text(text, encoding="utf-8")
+    jsonschema.validate(read_yaml(tmp_path / "config.yaml"), schema)
+    assert "description" in schema["properties"]["detectors"]
 
 
 # --- the drawing -------------------------------------------------------------------------------------

@@ -76,7 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     discover.add_argument(
         "--reduction", default="", help="reduction of the new runs; left out: none yet"
     )
-    add("schema", _schema, "JSON Schema of the configuration, for editors")
+    schema = add("schema", _schema, "JSON Schema of the configuration, for editors")
+    schema.add_argument(
+        "--write", metavar="PATH.json", help="write it there instead of printing it"
+    )
     keys = add("keys", _keys, "every key of the configuration, as Markdown")
     keys.add_argument(
         "--write", metavar="README", help="renew the generated parts of config/README.md instead"
@@ -213,8 +216,13 @@ def _convert_xpcs(options: argparse.Namespace) -> int:
 
 def _schema(options: argparse.Namespace) -> int:
     from scatterflow.config.document import configuration_schema
+    from scatterflow.files.atomic import write_text
 
-    print(json.dumps(configuration_schema(), indent=1))
+    text = json.dumps(configuration_schema(), indent=1)
+    if options.write:
+        write_text(options.write, text + "\n")
+    else:
+        print(text)
     return 0
 
 
