@@ -49,6 +49,8 @@ SERVED = "tests/catalogue/test_site_server.py"  # what goes on until it is stopp
 # Options of snakemake, and a test that gives them.
 OPTIONS = {
     "--cores": f"{END}/conftest.py",
+    "--sdm": "tests/environments/test_conda.py",
+    "--conda-prefix": "tests/environments/test_conda.py",
     "-n": f"{END}/conftest.py",
     "-q": "tests/docs/test_migration.py",
     "-s": "tests/docs/test_migration.py",
