@@ -3,6 +3,7 @@ from functools import cache
 
 from snakemake.io import IOFile
 
+from scatterflow.errors import printed
 from scatterflow.live.wanted import read_wanted
 from scatterflow.plan.raw import check_raw
 
@@ -70,7 +71,7 @@ def print_left_out():
     """Runs that are not reduced, and why."""
     for (run, name), error in LEFT_OUT.items():
         print(
-            f"warning: {run}/{name} is left out: {error.what} ({error.where})",
+            f"warning: {run}/{name} is left out: {printed(error.what)} ({printed(error.where)})",
             file=sys.stderr,
         )
 

@@ -31,11 +31,11 @@ class UserError(Exception):
         self.how = how
 
     def __str__(self) -> str:
-        lines = [f"error: {_shown(self.what)}"]
+        lines = [f"error: {printed(self.what)}"]
         if self.where:
-            lines.append(f"where: {_shown(self.where)}")
+            lines.append(f"where: {printed(self.where)}")
         if self.how:
-            lines.append(f"mend:  {_shown(self.how)}")
+            lines.append(f"mend:  {printed(self.how)}")
         return "\n".join(lines)
 
     def inside(self, where: str) -> UserError:
@@ -43,7 +43,7 @@ class UserError(Exception):
         return type(self)(self.what, f"{where}, {self.where}" if self.where else where, self.how)
 
 
-def _shown(text: str) -> str:
+def printed(text: str) -> str:
     """Text of a message, which may hold names out of files: control characters, which terminals obey, are
     escaped, and lines go on indented, so that none looks like a message of its own."""
     lines = [line.strip() for line in text.split("\n")]

@@ -49,6 +49,8 @@ TESTED = {
 # Options of snakemake, and a test that gives them.
 OPTIONS = {
     "--cores": f"{END}/conftest.py",
+    "--sdm": "tests/environments/test_conda.py",
+    "--conda-prefix": "tests/environments/test_conda.py",
     "-n": f"{END}/conftest.py",
     "-q": "tests/docs/test_migration.py",
     "-s": "tests/docs/test_migration.py",

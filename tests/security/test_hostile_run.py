@@ -9,7 +9,8 @@ import pytest
 
 from tests.end_to_end.conftest import Project, make_project
 
-RAW = "two;touch PWNED #{wildcards.run}{input}$(touch PWNED)`touch PWNED`'\".h5"
+RAW = "two;touch PWNED #$(touch PWNED)`touch PWNED`'\".h5"
+BRACES = "odd{wildcards.run}{input}.h5"
 SAMPLE = "=cmd|' /C calc'!A0 <script>alert(1)</script> {wildcards.run} $(touch PWNED) \\frac$"
 
 
@@ -20,10 +21,15 @@ def test_names_and_texts_stay_names_and_texts(tmp_path: Path) -> None:
     row = project.rows[1] | {"raw": RAW, "sample": SAMPLE, "<b>note": "`touch PWNED`"}
     row["raw"] = '"' + RAW.replace('"', '""') + '"'
     row["sample"] = '"' + SAMPLE.replace('"', '""') + '"'
-    project.rows[:] = [row]
+    # Snakemake would take this one for a pattern, and stop: it is left out, and all else goes on.
+    (project.path("raw") / BRACES).symlink_to(RAW)
+    project.rows[:] = [row, row | {"run": "odd", "raw": BRACES}]
     project.write()
     project.described = True
-    project.run("results/two/x/record.json", "results/two/x/plots/waxs_azimuthal_profiles.png")
+    project.run("results/two/x/record.json")
+    text = project.snakemake("--dry-run", "all").text
+    assert "odd/x is left out: the name of" in text
+    assert "refuse_run" in text
     record = json.loads(project.path("results/two/x/record.json").read_text())
     assert record["sample"] == SAMPLE
     assert not [path for path in tmp_path.rglob("*PWNED*") if path.name != RAW]

@@ -1,4 +1,4 @@
-"""Attack 6 on files of shots: a link, virtual source or raw storage that shows another file's bytes."""
+"""Attack 6 on files of shots and q-maps: links, virtual sources, raw storage that show other files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from scatterflow.detectors.qmap_files import read_qmap
 from scatterflow.errors import UserError
 from scatterflow.sources.shot_writers import write_euxfel, write_sacla, write_smalldata
 from tests.sources.shot_runs import opened
@@ -161,3 +162,16 @@ def test_joined_files_beside_each_other_are_read(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(UserError, match=r"part0\.h5"):
         read_all(path, "smalldata")
+
+
+@pytest.mark.parametrize("attack", [external_link, raw_storage], ids=lambda attack: attack.__name__)
+def test_a_qmap_that_leads_out_is_refused(
+    tmp_path: Path, outside: Path, attack: Callable[..., None]
+) -> None:
+    path = tmp_path / "maps" / "qmap.hdf"
+    path.parent.mkdir()
+    with h5py.File(path, "w") as file:
+        file["qmap/dynamic_roi_map"] = np.ones((4, 4), np.int64)
+        attack(file, "qmap/static_roi_map", outside)
+    with pytest.raises(UserError, match=r"folder|another file"):
+        read_qmap(path)

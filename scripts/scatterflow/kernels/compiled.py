@@ -7,7 +7,8 @@ jobs write at once: one may then be given what another one compiled for frames o
 
 Here each piece of compiled code has a file of its own, named by a digest of everything that it
 depends on: the text of all kernels, the types of the arguments, numba's version and the processor. So
-copies of the workflow may share a folder: NUMBA_CACHE_DIR, where that is set, else it is beside the kernels.
+copies of the workflow may share a folder: NUMBA_CACHE_DIR, where that is set and nobody else may write in
+it (the files are pickles), else it is beside the kernels.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -29,36 +31,42 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
     """Decorator: numba's `njit` without the lock of the interpreter, kept on disk; options: further ones."""
     if function is None:
         return lambda decorated: compiled(decorated, **options)
+    shared = _shared_folder()
     try:
         dispatcher = njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:  # there is no folder to keep it in
         return njit(nogil=True, **options)(function)
     numbas = dispatcher._cache._cache_file
     dispatcher._cache._cache_file = _Files(
-        _folder(numbas._cache_path), dispatcher._cache._impl.filename_base, kernels_digest()
+        shared or numbas._cache_path, dispatcher._cache._impl.filename_base, kernels_digest()
     )
     return dispatcher
 
 
-def _folder(own: str) -> str:
-    """Where compiled code is kept; own: numba's choice, another one for each copy of the workflow."""
+def _shared_folder() -> str | None:
+    """Where copies of the workflow keep compiled code together; None: each beside its own kernels."""
     shared = os.environ.get("NUMBA_CACHE_DIR")
     if not shared:
-        return own
+        return None
     folder = Path(shared) / "scatterflow"
+    own = Path(__file__).parent / "__pycache__"
     try:
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        # Whatever the umask: what others may write is not used.
+        folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o755, exist_ok=True)
+        return str(folder if is_ours(folder) else own)
     except OSError:
-        return own
-    return str(folder) if is_ours(folder) else own
+        return str(own)
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether nobody else may write in a folder: what is found there is run. Ours are those of this user, of
-    the system, and of whom the workflow belongs to."""
-    state = folder.stat()
+    """Whether nobody else may write in a folder, or put another one in its place: what is found there is run.
+    Ours are those of this user, of the system, and of whom the workflow belongs to."""
+    found, above = folder.lstat(), folder.parent.stat()
     owners = {os.getuid(), 0, Path(__file__).stat().st_uid}
-    return state.st_uid in owners and not state.st_mode & 0o022
+    replaceable = above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX
+    private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o022
+    return private and not replaceable and found.st_uid in owners and above.st_uid in owners
 
 
 @cache

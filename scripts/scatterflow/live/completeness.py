@@ -145,7 +145,10 @@ def expected_frames(wanted: int | str | None, location: RunLocation) -> int | No
     try:
         with open_hdf5(Path(location.root, location.raw)) as file:
             for name in wanted.split("*"):
-                product *= int(file[name.strip()][()])
+                number = file[name.strip()]
+                if getattr(number, "size", None) != 1:  # a group, or more than anyone counts
+                    return None
+                product *= int(number[()].item())
     except (OSError, RuntimeError, KeyError, TypeError, ValueError):
         return None
     return product if product > 0 else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scatterflow.errors import UserError, from_os_error
 from scatterflow.plan.planned import Planned
+from scatterflow.plan.raw_folder import refuse_braces
 from scatterflow.plan.targets import result_path
 from scatterflow.sources.base import RunLocation, Source
 from scatterflow.sources.patterns import metadata_path
@@ -64,6 +65,7 @@ def metadata_files(planned: Planned) -> list[str]:
     path = metadata_path(RunLocation.from_fields(planned.location(scalars=True)))
     if path is None:
         return []
+    refuse_braces([str(path)], _where(planned))
     if _simulated(planned) is None and not _is_there(str(path), planned):
         raise UserError(
             f"metadata file {path} does not exist",
@@ -128,6 +130,7 @@ def _open(fields: str, whole: bool) -> Source:
 
 
 def _existing(paths: list[str], planned: Planned) -> list[str]:
+    refuse_braces(paths, _where(planned))
     found = {path for path in paths if _is_there(path, planned)}
     if planned.source.missing == "nan":
         return [path for path in paths if path in found]

@@ -10,13 +10,13 @@ import os
 import re
 import string
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from scatterflow.config.base import NAME_PATTERN
-from scatterflow.errors import UserError
+from scatterflow.errors import UserError, shortened
 from scatterflow.names import natural_key
 from scatterflow.sources.patterns import fill, has_frame
 from scatterflow.sources.spec_frames import HDF5_SUFFIXES, split_name
@@ -61,6 +61,14 @@ def _inside(entry: os.DirEntry, real_root: str) -> bool:
     if not entry.is_symlink():
         return True
     return os.path.commonpath([os.path.realpath(entry.path), real_root]) == real_root
+
+
+def refuse_braces(paths: Iterable[str], where: str) -> None:
+    """Raise UserError for a raw file whose name Snakemake would take for a pattern: not only its run would
+    stand still, but all of them."""
+    for path in paths:
+        if "{" in path or "}" in path:
+            raise UserError(f"the name of {shortened(path, 200)} holds braces", where, "rename it")
 
 
 def is_hdf5(path: str) -> bool:

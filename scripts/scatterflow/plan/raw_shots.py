@@ -8,6 +8,7 @@ from typing import Any
 from scatterflow.config.model import Configuration
 from scatterflow.config.runs import RunRow
 from scatterflow.errors import UserError
+from scatterflow.plan.raw_folder import refuse_braces
 from scatterflow.sources.base import RunLocation
 from scatterflow.sources.patterns import run_path
 
@@ -39,6 +40,7 @@ def located_shot_files(place: RunLocation, where: str) -> list[Path]:
     if recipe["format"] == "euxfel":
         folder = run_path(place, recipe["folder"])
         found = sorted(folder.glob("*.h5"))
+        refuse_braces(map(str, found), where)
         if not found:
             raise UserError(
                 f"there is no HDF5 file in the folder {folder}",
@@ -47,6 +49,7 @@ def located_shot_files(place: RunLocation, where: str) -> list[Path]:
             )
         return found
     paths = [run_path(place, pattern) for pattern in _patterns(recipe)]
+    refuse_braces(map(str, paths), where)
     for path in paths:
         if not path.is_file():
             raise UserError(

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-import h5py
 import numpy as np
 
 from scatterflow.errors import FrameError, UserError
@@ -153,9 +152,9 @@ def _opened_file(path: Path, run: str) -> FileAccess:
     from extra_data.reader import FileAccess
 
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            check_inside(file, path)
-        return FileAccess(str(path))
+        opened = FileAccess(str(path))
+        check_inside(opened.file, path)
+        return opened
     except UserError:
         raise
     except Exception as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_METADATA = 2000
 LONGEST_TEXT = 1000
+LARGEST_VALUE = 100_000  # bytes; a text may be declared as long as memory
 EIGER_START = "/entry/instrument/detector/detectorSpecific/data_collection_date"
 
 
@@ -30,7 +31,7 @@ def single_values(file: h5py.File) -> dict[str, Any]:
     def visit(name: str | bytes, item: object) -> None:
         if len(values) >= MOST_METADATA or not isinstance(item, h5py.Dataset) or item.size != 1:
             return
-        if item.external is not None or item.is_virtual:
+        if item.external is not None or item.is_virtual or item.dtype.itemsize > LARGEST_VALUE:
             return
         value = _single_value(item)
         if isinstance(value, int | float | str) and len(str(value)) <= LONGEST_TEXT:

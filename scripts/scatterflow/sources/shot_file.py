@@ -16,6 +16,7 @@ from scatterflow.sources.patterns import run_path
 from scatterflow.sources.raw_faults import missing_file_advice, system_error
 
 MOST_TEXT = 1000
+MOST_BYTES = 100_000  # a text may be declared as long as memory
 
 
 class ShotFile:
@@ -72,7 +73,8 @@ def plain_values(group: h5py.Group | None) -> dict[str, Any]:
         return values
     for name in dataset_names(group):
         dataset = group[name]
-        if dataset.size is not None and 0 < dataset.size <= 100:
+        few = dataset.size is not None and 0 < dataset.size <= 100
+        if few and dataset.nbytes <= MOST_BYTES:
             values[name] = plain(dataset[()])
     return values
 
