@@ -153,8 +153,9 @@ def _opened_file(path: Path, run: str) -> FileAccess:
     from extra_data.reader import FileAccess
 
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            check_inside(file, path)
+        # As EXtra-data opens its files, which stay open for the next source of the run.
+        with h5py.File(path, "r") as file:
+            check_inside(file, path, locking=None)
         return FileAccess(str(path))
     except UserError:
         raise
