@@ -107,6 +107,13 @@ def test_the_default_plot_of_a_nexus_file(tmp_path):
     np.testing.assert_array_equal(source(tmp_path, "a.nxs", 3).read("d", 0, 3), frames)
 
 
+def test_a_default_that_is_no_text_is_passed_over(tmp_path):
+    plain(tmp_path / "a.h5", frames := counts(3))
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file.attrs["default"] = np.bytes_(b"\xb5")
+    np.testing.assert_array_equal(source(tmp_path, "a.h5", 3).read("d", 0, 3), frames)
+
+
 def test_one_frame_without_a_frame_axis(tmp_path):
     frame = counts(1)
     plain(tmp_path / "a.h5", frame[0])

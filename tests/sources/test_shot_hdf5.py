@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sources.shot_runs import opened
 
-from scatterflow.errors import UserError
+from scatterflow.errors import FrameError, UserError
 
 TAGS = [10, 11, 12, 14, 15]
 IMAGES = np.arange(5 * 6, dtype=np.int16).reshape(5, 2, 3)
@@ -109,3 +109,28 @@ def test_faults(tmp_path):
     assert "`tags` of its own" in caught.value.how
     with pytest.raises(UserError, match="is not a path below the raw folder"):
         opened(tmp_path, "run", "shot_hdf5", file="../{raw}.h5", tags="/ids")
+
+
+def test_damaged_values_are_one_message(tmp_path):
+    path = tmp_path / "run.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("ids", "delay"):
+            file.create_dataset(name, data=np.arange(5), chunks=(5,), fletcher32=True)
+    with h5py.File(path) as file:
+        places = {name: file[name].id.get_chunk_info(0).byte_offset for name in file}
+
+    def spoil(name):
+        with open(path, "r+b") as stored:
+            stored.seek(places[name])
+            stored.write(b"\x07" * 8)
+
+    spoil("delay")
+    source = opened(tmp_path, "run.h5", "shot_hdf5", tags="/ids")
+    with pytest.raises(FrameError, match="values cannot be read") as caught:
+        source.scalars()
+    assert caught.value.where == "scalar /delay"
+    source.close()
+    spoil("ids")
+    with pytest.raises(FrameError, match="the HDF5 file is damaged") as caught:
+        opened(tmp_path, "run.h5", "shot_hdf5", tags="/ids")
+    assert caught.value.where == str(path)

@@ -27,7 +27,7 @@ from scatterflow.convert.notes import Notes
 from scatterflow.detectors.qmap import QMap
 from scatterflow.detectors.qmap_files import read_qmap
 from scatterflow.errors import UserError
-from scatterflow.files.hdf5 import reading
+from scatterflow.files.hdf5 import reading, text_of
 from scatterflow.files.provenance import raw_file_record
 from scatterflow.xpcs.acquisition import Acquisition, read_acquisition
 from scatterflow.xpcs.correlation import Correlation, with_geometry
@@ -117,8 +117,7 @@ class _Old:
 def _exchange(file: h5py.File, path: str) -> h5py.Group:
     """The group of results: /exchange, or the one that /xpcs/output_data names."""
     if "xpcs/dqmap" in file:
-        named = np.asarray(file["xpcs"].get("output_data", b"/exchange")).reshape(-1)[0]
-        named = named.decode("utf-8", "replace") if isinstance(named, bytes) else str(named)
+        named = text_of(np.asarray(file["xpcs"].get("output_data", b"/exchange")).reshape(-1)[0])
         for name in (named, "/exchange"):
             group = file.get(name)
             if isinstance(group, h5py.Group) and ("norm-0-g2" in group or "C2T_all" in group):

@@ -35,7 +35,7 @@ import numpy as np
 
 from scatterflow.detectors.qmap import NUMBERS, Partition, QMap, Shape, check_shape, make_qmap
 from scatterflow.errors import UserError
-from scatterflow.files.hdf5 import reading, write_array, writing
+from scatterflow.files.hdf5 import reading, text_of, write_array, writing
 from scatterflow.sources.hdf5_inside import check_inside
 
 VERSION = "1.0"
@@ -217,9 +217,7 @@ class _Datasets:
         values = np.atleast_1d(self._value(name)).reshape(-1).tolist()
         if not all(isinstance(item, bytes | str) for item in values):
             raise self.fault(name, "holds no texts")
-        return tuple(
-            item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in values
-        )
+        return tuple(text_of(item) for item in values)
 
 
 def _read_new(datasets: _Datasets, shape: Shape | None) -> QMap:

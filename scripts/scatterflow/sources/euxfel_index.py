@@ -152,9 +152,10 @@ def _opened_file(path: Path, run: str) -> FileAccess:
     from extra_data.reader import FileAccess
 
     try:
-        opened = FileAccess(str(path))
-        check_inside(opened.file, path)
-        return opened
+        # As EXtra-data opens its files, which stay open for the next source of the run.
+        with h5py.File(path, "r") as file:
+            check_inside(file, path, locking=None)
+        return FileAccess(str(path))
     except UserError:
         raise
     except Exception as error:

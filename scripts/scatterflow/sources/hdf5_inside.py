@@ -18,21 +18,24 @@ from scatterflow.sources.hdf5_links import MOST_FRAMES, LinkedFiles
 _seen: set[tuple[str, int, int, int]] = set()
 
 
-def check_inside(file: h5py.File, path: Path) -> None:
+def check_inside(file: h5py.File, path: Path, locking: bool | None = False) -> None:
     """Raise UserError if an object of the open file, or of one that it leads to, lies outside of the folder
-    of `path` (symbolic links resolved), or claims more entries than a run can have."""
-    _check(file, path, LinkedFiles(path))
+    of `path` (symbolic links resolved), or claims more entries than a run can have.
+
+    locking: as those who read the files open them, for HDF5 opens no file in two ways.
+    """
+    _check(file, path, LinkedFiles(path), locking)
 
 
-def _check(file: h5py.File, path: Path, first: LinkedFiles) -> None:
+def _check(file: h5py.File, path: Path, first: LinkedFiles, locking: bool | None) -> None:
     key = _identity(path)
     if key in _seen:
         return
     _seen.add(key)
     try:
         for target in sorted(_targets(file, path, first)):
-            with h5py.File(target, "r", locking=False) as other:
-                _check(other, target, first)
+            with h5py.File(target, "r", locking=locking) as other:
+                _check(other, target, first, locking)
     except BaseException:
         _seen.discard(key)
         raise

@@ -209,7 +209,9 @@ def _could_be(dataset: h5py.Dataset, scalar_of: int | None) -> bool:
 
 
 def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else value if isinstance(value, str) else ""
+    from scatterflow.files.hdf5 import text_of
+
+    return text_of(value) if isinstance(value, bytes | str) else ""
 
 
 def segments(files: LinkedFiles, names: list[str], frames: int, start: int = 0) -> list[Segment]:

@@ -88,10 +88,11 @@ def _time(files: LinkedFiles, key: str, *names: str) -> dict[str, str]:
 
 
 def _default_entry(files: LinkedFiles) -> str:
+    from scatterflow.files.hdf5 import text_of
+
     root, holder = files.find("/")
     with damage_reported(holder):
-        name = root.attrs.get("default", "entry")
-        name = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+        name = text_of(root.attrs.get("default", "entry"))
     try:
         files.find(name)
     except UserError:

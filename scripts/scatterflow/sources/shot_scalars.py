@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scatterflow.errors import UserError, suggestion
+from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.sources.shots import ABSENT
 
 if TYPE_CHECKING:
@@ -68,13 +68,20 @@ def scalar_table(
 ) -> pd.DataFrame:
     """The table of the wanted scalars, indexed by tag.
 
-    read: values (n,) of a stored name and its unit.
+    read: values (n,) of a stored name and its unit. Raises FrameError for values that cannot be read.
     """
     import pandas as pd
 
     columns, units = {}, {}
     for column, entry in wanted.items():
-        values, unit = read(entry.name)
+        try:
+            values, unit = read(entry.name)
+        except OSError as error:
+            raise FrameError(
+                f"values cannot be read ({error})",
+                f"scalar {entry.name}",
+                "copy the file again from the facility",
+            ) from error
         if entry.factor != 1.0 or entry.offset != 0.0:
             values = values.astype(np.float64) * entry.factor + entry.offset
         columns[column] = values

@@ -18,6 +18,7 @@ import numpy as np
 
 from scatterflow.errors import FrameError, UserError, suggestion
 from scatterflow.sources.base import RunLocation
+from scatterflow.sources.hdf5_links import damage_reported
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,9 +255,10 @@ def open_shots(location: RunLocation) -> ShotSource:
 
     location.frames: number of shots that the run table promises; 0 is not checked.
     Raises UserError: unknown format, files that are missing, a package that is not installed, another
-    number of shots, a detector or a shape that the run does not have.
+    number of shots, a detector or a shape that the run does not have. Raises FrameError: damaged files.
     """
-    source = _new_source(location)
+    with damage_reported(Path(location.root, location.raw)):
+        source = _new_source(location)
     if location.frames and source.shots != location.frames:
         raise UserError(
             f"the run table says {location.frames} shots, the raw files hold {source.shots}",
