@@ -1,6 +1,6 @@
 """Build the composite good mask of one detector."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(detector: str, settings: dict, mask: str) -> None:
@@ -21,10 +21,4 @@ def main(detector: str, settings: dict, mask: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        detector=snakemake.params.detector,
-        settings=snakemake.params.settings,
-        mask=snakemake.output.mask,
-    )
+    run_named(main, snakemake)

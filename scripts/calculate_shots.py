@@ -1,6 +1,6 @@
 """Calculate histograms, statistics and best shots from the small data of a run."""
 
-from scatterflow.script import logger, run
+from scatterflow.script import logger, run_named
 
 
 def main(
@@ -35,16 +35,4 @@ def main(
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        small=snakemake.input.small,
-        settings=snakemake.params.settings,
-        location=snakemake.params.location,
-        detectors=snakemake.params.detectors,
-        masks=snakemake.params.masks,
-        darks=snakemake.params.darks,
-        where=snakemake.params.where,
-        description=snakemake.params.description,
-        analysis=snakemake.output.analysis,
-    )
+    run_named(main, snakemake)

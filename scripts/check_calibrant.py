@@ -1,6 +1,6 @@
 """Compare the rings of a calibrant run with the calibrant's d-spacings: table, plot, verdict."""
 
-from scatterflow.script import logger, run
+from scatterflow.script import logger, run_named
 
 
 def main(
@@ -41,16 +41,4 @@ def main(
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        detector=snakemake.params.detector,
-        integration=snakemake.params.integration,
-        calibrant=snakemake.params.calibrant,
-        tolerance=snakemake.params.tolerance,
-        table=snakemake.output.table,
-        verdict=snakemake.output.verdict,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Export the curves of an integration as NXcanSAS."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(result: str, task: str, frames: str, nxcansas: str) -> None:
@@ -11,11 +11,4 @@ def main(result: str, task: str, frames: str, nxcansas: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        task=snakemake.wildcards.task,
-        frames=snakemake.params.frames,
-        nxcansas=snakemake.output.nxcansas,
-    )
+    run_named(main, snakemake)

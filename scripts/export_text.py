@@ -1,6 +1,6 @@
 """Export the mean curve of an integration as text."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(result: str, task: str, text: str) -> None:
@@ -11,10 +11,4 @@ def main(result: str, task: str, text: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        task=snakemake.wildcards.task,
-        text=snakemake.output.text,
-    )
+    run_named(main, snakemake)

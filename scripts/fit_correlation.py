@@ -1,6 +1,6 @@
 """Fit g2 of every dynamic bin, tau over q and the statistics of the photons."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(result: str, analysis: str, settings: dict) -> None:
@@ -11,10 +11,4 @@ def main(result: str, analysis: str, settings: dict) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        analysis=snakemake.output.analysis,
-        settings=snakemake.params.settings,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Fold geometry, mask, corrections and pixel splitting of one integration into weights."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(detector: str, settings: dict, mask: str, weights: str) -> None:
@@ -28,11 +28,4 @@ def main(detector: str, settings: dict, mask: str, weights: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        detector=snakemake.params.detector,
-        settings=snakemake.params.settings,
-        mask=snakemake.input.mask,
-        weights=snakemake.output.weights,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Find bad pixels in a run and write them into the registry as a proposal."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(
@@ -48,15 +48,4 @@ def main(
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        name=snakemake.params.name,
-        settings=snakemake.params.settings,
-        detector=snakemake.params.detector,
-        location=snakemake.params.location,
-        registry=snakemake.params.registry,
-        proposal=snakemake.output.proposal,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

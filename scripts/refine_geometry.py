@@ -1,6 +1,6 @@
 """Refine a detector's geometry from the rings of a calibrant: a new PONI file, verdict, figure."""
 
-from scatterflow.script import logger, run
+from scatterflow.script import logger, run_named
 
 
 def main(
@@ -36,16 +36,4 @@ def main(
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        result=snakemake.input.result,
-        detector=snakemake.wildcards.detector,
-        settings=snakemake.params.settings,
-        calibrant=snakemake.params.calibrant,
-        refine=snakemake.params.refine,
-        poni=snakemake.output.poni,
-        verdict=snakemake.output.verdict,
-        png=snakemake.output.png,
-        svg=snakemake.output.svg,
-    )
+    run_named(main, snakemake)

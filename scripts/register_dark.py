@@ -1,6 +1,6 @@
 """Register pedestal, noise and bad pixels of a dark run."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(dark: str, detector: str, name: str, registry: str | None, record: str) -> None:
@@ -12,12 +12,4 @@ def main(dark: str, detector: str, name: str, registry: str | None, record: str)
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        dark=snakemake.input.dark,
-        detector=snakemake.params.detector,
-        name=snakemake.params.name,
-        registry=snakemake.params.registry,
-        record=snakemake.output.record,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Create the empty container that all chunk jobs of a reduction fill."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(container: str, frames: int, chunk_frames: int, tasks: list, shapes: dict) -> None:
@@ -17,12 +17,4 @@ def main(container: str, frames: int, chunk_frames: int, tasks: list, shapes: di
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        container=snakemake.output.container,
-        frames=snakemake.params.frames,
-        chunk_frames=snakemake.params.chunk_frames,
-        tasks=snakemake.params.tasks,
-        shapes=snakemake.params.shapes,
-    )
+    run_named(main, snakemake)

@@ -1,6 +1,6 @@
 """Simulate the demo's raw data: real formats, known answers."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(root: str, seed: int) -> None:
@@ -16,4 +16,4 @@ def main(root: str, seed: int) -> None:
 
 
 if "snakemake" in globals():
-    run(main, snakemake.log, root=snakemake.params.root, seed=snakemake.params.seed)
+    run_named(main, snakemake)

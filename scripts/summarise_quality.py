@@ -1,6 +1,6 @@
 """Put the verdicts on all results into one table."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(verdicts: list[str], html: str, table: str) -> None:
@@ -11,10 +11,4 @@ def main(verdicts: list[str], html: str, table: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        verdicts=list(snakemake.input.verdicts),
-        html=snakemake.output.html,
-        table=snakemake.output.table,
-    )
+    run_named(main, snakemake)

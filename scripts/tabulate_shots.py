@@ -1,6 +1,6 @@
 """Tabulate the scalars of all shots of a run."""
 
-from scatterflow.script import run
+from scatterflow.script import run_named
 
 
 def main(location: dict, defaults: dict, table: str) -> None:
@@ -14,10 +14,4 @@ def main(location: dict, defaults: dict, table: str) -> None:
 
 
 if "snakemake" in globals():
-    run(
-        main,
-        snakemake.log,
-        location=snakemake.params.location,
-        defaults=snakemake.params.defaults,
-        table=snakemake.output.table,
-    )
+    run_named(main, snakemake)

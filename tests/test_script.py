@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -212,6 +213,40 @@ def test_an_argument_that_the_rule_does_not_name_is_a_bug():
     for main in (lambda a: a, lambda b: b):
         with pytest.raises(TypeError, match="things of rule r"):
             run_named(main, job)
+
+
+def named_by_rules() -> dict[str, list[str]]:
+    """Of each rule's script: names of input, output, parameters and other wildcards; from the rules' text."""
+    found = {}
+    for path in sorted(SCRIPTS.parent.glob("rules/*.smk")):
+        text = path.read_text(encoding="utf-8").replace("**figure(", "png=0, svg=figure(")
+        for body in re.split(r"^rule \w+:$", text, flags=re.MULTILINE)[1:]:
+            parts = re.split(r"^    (\w+):", body, flags=re.MULTILINE)
+            of = dict(zip(parts[1::2], parts[2::2], strict=True))
+            if "script" not in of:
+                continue
+            names = []
+            for part in ("input", "output", "params"):
+                call = ast.parse(f"f({of.get(part, '')})", mode="eval").body
+                assert isinstance(call, ast.Call)
+                names += [keyword.arg for keyword in call.keywords if keyword.arg]
+            wildcards = set(re.findall(r"\{(\w+)\}", of.get("output", "")))
+            found[Path(ast.literal_eval(of["script"].strip())).name] = [
+                *names,
+                *sorted(wildcards - set(names)),
+            ]
+    return found
+
+
+@pytest.mark.parametrize(
+    "script", sorted(p.name for p in SCRIPTS.glob("*.py") if "run_named(" in p.read_text())
+)
+def test_rules_name_what_their_scripts_ask_for(script):
+    tree = ast.parse((SCRIPTS / script).read_text(encoding="utf-8"))
+    main = next(node for node in tree.body if getattr(node, "name", "") == "main")
+    assert isinstance(main, ast.FunctionDef)
+    names = named_by_rules()[script]
+    assert {a.arg: names.count(a.arg) for a in main.args.args} == {a.arg: 1 for a in main.args.args}
 
 
 def test_the_bridge_is_cheap_to_import():

@@ -51,14 +51,17 @@ def run(main: Callable[..., Any], log: Sequence[str], /, **arguments: Any) -> No
 
 
 def run_named(main: Callable[..., Any], job: Any) -> None:
-    """`run` with arguments that the rule names as `main` does: input, output, parameter or wildcard.
+    """`run` with arguments that the rule names as `main` does: input, output, parameter, or else wildcard.
 
     job: Snakemake's object. Raises TypeError for an argument that none of them, or several, are called.
     """
-    parts = [dict(part.items()) for part in (job.input, job.output, job.params, job.wildcards)]
+    parts = [dict(part.items()) for part in (job.input, job.output, job.params)]
+    wildcards = dict(job.wildcards.items())
     arguments = {}
     for name in inspect.signature(main).parameters:
         found = [part[name] for part in parts if name in part]
+        if not found and name in wildcards:
+            found = [wildcards[name]]
         if len(found) != 1:
             raise TypeError(f"{name!r} is the name of {len(found)} things of rule {job.rule}")
         # Several files come as Snakemake's own kind of list.
