@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from scatterflow.errors import UserError
 from scatterflow.shots.photon_reductions import droplets, photon_map
-from scatterflow.shots.ragged import Ragged, sparsify, unsparsify
+from scatterflow.shots.ragged import Ragged, unsparsify
 
 ADU = 160.0
 IN_ADU = {"in_noise": False, "threshold": 0.35 * ADU, "threshold_low": 0.22 * ADU}
@@ -133,7 +133,7 @@ def test_the_two_pixel_rule_counts_a_shared_photon_once():
     assert bright["nPhot"].tolist() == [0, 2]
 
 
-def test_sparse_lists_are_padded_or_whole():
+def test_maps_of_lists():
     lists = Ragged(
         np.array([2, 0, 3]),
         {
@@ -143,12 +143,6 @@ def test_sparse_lists_are_padded_or_whole():
             "data": np.array([1, 2, 3, 4, 5]),
         },
     )
-    assert sparsify(lists, None) is lists
-    padded = sparsify(lists, 2)
-    assert padded["row"].tolist() == [[1, 0], [0, 0], [5, 6]]
-    assert padded["row"].dtype == np.int32
-    assert padded["data"].tolist() == [[1, 2], [0, 0], [3, 4]]
-    assert sparsify(lists, 4)["tile"].tolist() == [[0] * 4, [0] * 4, [0, 0, 1, 0]]
     maps = unsparsify(lists, (2, 8, 6))
     assert maps.shape == (3, 2, 8, 6)
     assert maps.sum(axis=(1, 2, 3)).tolist() == [3, 0, 12]
@@ -156,8 +150,6 @@ def test_sparse_lists_are_padded_or_whole():
     many = Ragged(np.array([2]), {name: column[:2] for name, column in lists.values.items()})
     many.values["row"][:], many.values["col"][:], many.values["data"][:] = 0, 0, 50_000
     assert unsparsify(many, (2, 2))[0, 0, 0] == 65535
-    with pytest.raises(UserError, match="0 entries"):
-        sparsify(lists, 0)
 
 
 def test_no_shots_give_empty_results():

@@ -142,7 +142,7 @@ class ShotsChecks(_Checks):
     structure: Switch = Switch(on_violation="fail")
     """All fields that plots and the catalogue need are there, and as long as the run."""
     frames_missing: Limit = Limit(limit=0.1)
-    """Share of the shots that lack a detector."""
+    """Share of the shots that lack a detector of the reduction."""
     shots_passing: Limit = Limit(limit=0.05)
     """Share of the shots that pass the filter that lets the fewest pass: at least."""
     time_tool: Limit = Limit(limit=0.5)

@@ -97,12 +97,6 @@ def assemble(frames: np.ndarray, index: ImageIndex, good: np.ndarray | None = No
     return images.reshape(*lead, *index.shape)
 
 
-def pixels_per_place(index: ImageIndex, good: np.ndarray | None = None) -> np.ndarray:
-    """(rows, columns) int64: pixels that fall on each place of the image."""
-    used = index.place >= 0 if good is None else (index.place >= 0) & good
-    return np.bincount(index.place[used], minlength=np.prod(index.shape)).reshape(index.shape)
-
-
 def _assembled(frame: np.ndarray, index: ImageIndex, good: np.ndarray | None) -> np.ndarray:
     used = (index.place >= 0) & ~np.isnan(frame)
     if good is not None:

@@ -1,6 +1,6 @@
-"""Lists of different lengths, one a shot: droplets, photons; and what goes into a file of them.
+"""Lists of different lengths, one a shot: droplets, photons; and maps of them.
 
-`sparsify` and `unsparsify` are those of SLAC's smalldata_tools.
+`unsparsify` is that of SLAC's smalldata_tools.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scatterflow.errors import UserError
 from scatterflow.kernels.photon_pairs import MOST
 from scatterflow.kernels.photons import add_photons
 
@@ -35,30 +34,6 @@ def joined(lists: Sequence[Mapping[str, np.ndarray]], empty: Mapping[str, np.nda
             for name, none in empty.items()
         },
     )
-
-
-def sparsify(lists: Ragged, number: int | None) -> dict[str, np.ndarray] | Ragged:
-    """Lists for a file: as they are for None, else the first `number` entries of each shot in (n, number).
-
-    Padded with 0, and positions cut to whole pixels as in smalldata_tools; how many there were is in
-    lists.lengths. Raises UserError for a number below 1.
-    """
-    if number is None:
-        return lists
-    if number < 1:
-        raise UserError(
-            f"{number} entries a shot", "sparsify: number", "give 1 or more, or null for all"
-        )
-    starts = np.cumsum(lists.lengths) - lists.lengths
-    shot = np.repeat(np.arange(lists.lengths.size), lists.lengths)
-    place = np.arange(shot.size) - starts[shot]
-    kept = place < number
-    padded = {}
-    for name, values in lists.values.items():
-        dtype = np.dtype(np.int32) if name in ("row", "col") else values.dtype
-        padded[name] = np.zeros((lists.lengths.size, number, *values.shape[1:]), dtype)
-        padded[name][shot[kept], place[kept]] = values[kept].astype(dtype)
-    return padded
 
 
 def unsparsify(lists: Ragged, shape: Sequence[int]) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import h5py
 import numpy as np
 
 from scatterflow.errors import FrameError, UserError
