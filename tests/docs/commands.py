@@ -1,8 +1,8 @@
-"""Commands that the documentation shows: in blocks of code and in the text, and how readers see what needs a site.
+"""Commands that the documentation shows, in blocks of code and in the text, and which of them need a site.
 
-A command is a line of a block without a language (or of shell), or `code` of two words or more, that begins with a
-program of `PROGRAMS`. It needs a site if its comment, the words in brackets behind it, or the last line before its
-block say so: "needs a site".
+A command is a line of a block without a language (or of shell), or `code` of two words or more, that begins
+with a program of `PROGRAMS`. It needs a site if its comment, the words in brackets behind it, or the last
+line before its block say so: "needs a site".
 """
 
 from __future__ import annotations
@@ -19,9 +19,20 @@ MARK = "needs a site"
 PROGRAMS = {
     *("scatterflow", "snakemake", "make", "python", "pip", "conda", "mamba", "micromamba", "uv"),
     *("git", "globus", "tiled", "tmux", "systemctl", "loginctl", "journalctl", "docker", "podman"),
-    *("apptainer", "singularity", "module", "rclone", "aws", "curl", "wget", "ssh", "sftp", "rsync"),
-    *("squeue", "sbatch", "sacct", "scancel", "scontrol", "sinfo", "qstat", "qsub", "qdel", "bjobs"),
-    *("bsub", "apt", "apt-get", "npm", "export", "source", "chmod", "chgrp", "tail", "du", "df"),
+    *("apptainer", "singularity", "rclone", "aws", "curl", "wget", "ssh", "sftp", "rsync"),
+    *(
+        "squeue",
+        "sbatch",
+        "sacct",
+        "scancel",
+        "scontrol",
+        "sinfo",
+        "qstat",
+        "qsub",
+        "qdel",
+        "bjobs",
+    ),
+    *("bsub", "apt", "apt-get", "npm", "export"),
 }
 SHELL = {"", "sh", "shell", "bash", "console"}
 
@@ -58,7 +69,9 @@ def commands(page: Path) -> list[Command]:
             if words := _words(code):
                 marked = MARK in comment or MARK in before
                 found.append(Command(name, number + 1, words, marked, in_text=False))
-    in_blocks = {first + i for first, block in _blocks(lines, all_of_them=True) for i in range(len(block))}
+    in_blocks = {
+        first + i for first, block in _blocks(lines, all_of_them=True) for i in range(len(block))
+    }
     for number, line in enumerate(lines):
         if number in in_blocks:
             continue

@@ -1,9 +1,9 @@
-"""Every command of every guide exists, and is run: here, by a test that is named, or at a site, which readers are told.
+"""Every command of every guide exists, and is run: here, by a test that is named, or at a site, where marked.
 
-Programs, subcommands and options are those of the parsers. A command of the workflow's own command line that stands
-in a block is run here, in a small project that holds what the guides speak of; what `TESTED` lists is run by
-these tests, in whose text each of its options stands. A new command that is neither fails here: run it in a test,
-or write "needs a site" behind it.
+Programs, subcommands and options are those of the parsers. A command of scatterflow's own command line that
+stands in a block is run here, in a small project that holds what the guides speak of; what `TESTED` lists is
+run by these tests, in whose text each of its options stands. A new command that is neither fails here: run
+it in a test, or write "needs a site" behind it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import snakemake.cli
 
 from scatterflow.__main__ import _parser, main
 from scatterflow.registry import register_mask
+from scatterflow.sources.writers import write_eiger
 from tests.catalogue.example_records import example_record, write_result
 
 from .commands import MARK, Command, commands, pages
@@ -31,21 +32,20 @@ EVERY = [command for page in pages() for command in commands(page)]
 SHOWN = [command for command in EVERY if not command.needs_site]
 END = "tests/end_to_end"
 
-# Subcommands of scatterflow that are run by other tests.
+# Subcommands of scatterflow that are run by other tests; in one or more files.
 TESTED = {
     "watch": "tests/live/test_watching.py",
     "trigger": "tests/live/test_watching.py",
-    "wait": "tests/live/test_watching.py",
-    "crawl": "tests/live/test_watching.py",
+    "wait": f"{END}/test_watch.py",
     "manifest": "tests/staging/test_command.py",
     "stage": "tests/staging/test_command.py",
     "deliver": "tests/staging/test_command.py",
+    "portal": "tests/catalogue/test_site.py tests/catalogue/test_site_server.py",
     "publish": "tests/catalogue/test_publish_command.py",
-    "geometry": "tests/docs/test_migration.py",
+    "geometry": "tests/xpcs/test_acquisition.py",
     "convert-chap": "tests/convert/test_chap.py",
     "convert-xpcs": "tests/convert/test_legacy_xpcs.py",
 }
-SERVED = "tests/catalogue/test_site_server.py"  # what goes on until it is stopped
 # Options of snakemake, and a test that gives them.
 OPTIONS = {
     "--cores": f"{END}/conftest.py",
@@ -57,13 +57,17 @@ OPTIONS = {
     "--notemp": f"{END}/test_xpcs.py",
     "--profile": "tests/cluster/test_slurm.py",
     "--rerun-triggers": f"{END}/test_rerun.py",
+    "--rerun-incomplete": "tests/docs/test_migration.py",
+    "--unlock": "tests/docs/test_migration.py",
 }
 # Targets of the Makefile that are no commands of another kind, and where they are run.
 TARGETS = {"test": ".ci/run", "lint": ".ci/run"}
 # Pages whose commands are run in their order by another test.
 PAGES = {
     "docs/migration/chx_masks.md": "tests/docs/test_migration.py",
-    "docs/migration/chap.md": f"{END}/test_convert_chap.py",
+    "docs/migration/aps8idi.md": "tests/docs/test_migration.py",
+    "docs/migration/sacla.md": "tests/docs/test_migration.py",
+    "docs/migration/smalldata.md": "tests/docs/test_migration.py",
 }
 
 
@@ -77,22 +81,22 @@ def subcommand(command: Command) -> str:
 
 def run_here(command: Command) -> bool:
     """Whether it is run by this module: commands of blocks that are run nowhere else."""
-    elsewhere = command.in_text or tested(command)
-    return command.words[0] == "scatterflow" and not elsewhere
+    return command.words[0] == "scatterflow" and not (command.in_text or place_of_test(command))
 
 
-def tested(command: Command) -> str:
+def place_of_test(command: Command) -> str:
     """The test that runs it, empty: none is named."""
-    served = SERVED if "--serve" in command.words else ""
-    return PAGES.get(command.page) or TESTED.get(subcommand(command)) or served
+    return PAGES.get(command.page) or TESTED.get(subcommand(command)) or ""
 
 
-def text_of(test: str) -> str:
-    return (REPOSITORY / test).read_text("utf-8")
+def text_of(names: str) -> str:
+    return "".join((REPOSITORY / name).read_text("utf-8") for name in names.split())
 
 
 def options(command: Command) -> list[str]:
-    own = command.words[1 : command.words.index("--")] if "--" in command.words else command.words[1:]
+    own = (
+        command.words[1 : command.words.index("--")] if "--" in command.words else command.words[1:]
+    )
     return [word.partition("=")[0] for word in own if re.match(r"--?[a-zA-Z]", word)]
 
 
@@ -111,12 +115,14 @@ def refusal(parse: Any, command: Command) -> str:
 
 def test_commands_are_found():
     assert len([command for command in EVERY if not command.in_text]) > 60
-    assert {command.words[0] for command in EVERY} >= {"scatterflow", "snakemake", "make", "pip"}
+    assert {command.words[0] for command in EVERY} >= {"scatterflow", "snakemake", "make", "globus"}
 
 
 def test_the_command_line_has_what_is_shown():
     parser = _parser()
-    assert [said for command in of("scatterflow") if (said := refusal(parser.parse_args, command))] == []
+    assert [
+        said for command in of("scatterflow") if (said := refusal(parser.parse_args, command))
+    ] == []
 
 
 def test_snakemake_has_what_is_shown(monkeypatch):
@@ -134,8 +140,8 @@ def test_options_of_snakemake_are_given_by_tests():
 def test_commands_that_are_run_elsewhere_are_there_with_their_options():
     lacking = []
     for command in of("scatterflow"):
-        test = tested(command)
-        if command.in_text or not test or command.page == "docs/migration/chx_masks.md":
+        test = place_of_test(command)
+        if command.in_text or not test or command.page in PAGES:
             continue
         words = [subcommand(command), *options(command)]
         lacking += [f"{command}: {word} in {test}" for word in words if word not in text_of(test)]
@@ -163,8 +169,15 @@ def _there(name: str) -> bool:
 
 def test_other_programs_need_a_site():
     """Installers, schedulers, servers: nothing that a test could run without the network or a cluster."""
-    ours = {"scatterflow", "snakemake", "make", "export", "cat", "chmod", "chgrp"}
+    ours = {"scatterflow", "snakemake", "make", "python"}
     assert [str(command) for command in SHOWN if command.words[0] not in ours] == []
+
+
+def test_scripts_and_tests_that_are_called_are_there():
+    for command in of("python"):
+        words = [word for word in command.words[1:] if word.endswith(".py") or "/" in word]
+        assert words, command
+        assert all((REPOSITORY / word).exists() for word in words), command
 
 
 def test_readers_see_the_mark():
@@ -175,7 +188,7 @@ def test_readers_see_the_mark():
 
 # Run here ----------------------------------------------------------------------------------------
 
-REAL = {"RUN/REDUCTION": "run1/dynamics", "/srv/www/results": "www", "scan": "run1"}
+FURTHER = {"crawl": ["--no-start"]}  # which starts a watcher in the background
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +196,7 @@ def finished(tmp_path_factory) -> Path:
     """The demo's configuration, two results with records, an index, and files that the guides name."""
     folder = tmp_path_factory.mktemp("guides") / "project"
     shutil.copytree(REPOSITORY / "config", folder / "config")
-    (folder / "raw").mkdir()
+    (folder / "raw/night").mkdir(parents=True)
     for number in range(2):
         write_result(folder / "results", example_record(number))
     with contextlib.chdir(folder):
@@ -206,7 +219,10 @@ def test_commands_of_the_page_run(page, finished, tmp_path, monkeypatch, capsys)
     shutil.copytree(finished, project)
     monkeypatch.chdir(project)
     monkeypatch.delenv("SCATTERFLOW_REGISTRY", raising=False)
+    if page == "docs/live.md":  # elsewhere nothing is to be discovered
+        write_eiger("raw/night/a_lab6_master.h5", np.ones((2, 256, 256), np.uint16))
     for command in filter(run_here, SHOWN):
         if command.page == page:
-            words = [REAL.get(word, word) for word in command.words[1:]]
+            words = [*command.words[1:]]
+            words += FURTHER.get(subcommand(command), [])
             assert main(words) == 0, f"{command}\n{capsys.readouterr().err}"

@@ -30,7 +30,9 @@ def test_each_message_of_ours_exists():
 
 
 def test_each_message_of_snakemake_exists():
-    folders = [Path(module.__file__).parent for module in (snakemake, snakemake_executor_plugin_slurm)]
+    folders = [
+        Path(module.__file__).parent for module in (snakemake, snakemake_executor_plugin_slurm)
+    ]
     known = texts(*folders, REPOSITORY / "scripts/scatterflow/plan")
     # What they begin with, or say among other things.
     gone = [text for text in THEIRS if not any(says(one, text, whole=False) for one in known)]
@@ -109,7 +111,9 @@ def import_inverted() -> int:
 
 def register(mask: np.ndarray, *options: str) -> int:
     np.save("mask.npy", mask)
-    return main(["registry", "register", "saxs", "stop", "mask.npy", "--true-means", "good", *options])
+    return main(
+        ["registry", "register", "saxs", "stop", "mask.npy", "--true-means", "good", *options]
+    )
 
 
 def show_another() -> int:
@@ -149,7 +153,9 @@ PROVOKED: dict[str, Callable[[], int]] = {
     "run ... stands twice in the run table...": lambda: plan(TABLE + TABLE.splitlines()[1] + "\n"),
     "run ... has ... frames": lambda: plan(TABLE + row("b", "x", "series", "b", "many", "")),
     "source ... is not configured": lambda: plan(TABLE + row("b", "x", "serie", "b", "5", "")),
-    "... is no other run of the table": lambda: plan(TABLE + row("b", "x", "series", "b", "5", "b")),
+    "... is no other run of the table": lambda: plan(
+        TABLE + row("b", "x", "series", "b", "5", "b")
+    ),
     "source ... of format ... gives ..., and reduction ... is of technique ...": lambda: plan(
         TABLE + row("b", "x", "shots", "b", "5", "")
     ),
@@ -187,4 +193,3 @@ def test_it_is_said(message, tmp_path, monkeypatch, capsys):
     first = told[told.index("error: ") + 7 :].split("\nwhere: ")[0].split("\nmend: ")[0]
     assert says(first, message), told
     assert "mend: " in told
-

@@ -1,4 +1,5 @@
-"""A CHAP configuration, translated and run: numbers of pyFAI's MultiGeometry and CHAP's formulas."""
+"""The CHAP configuration of docs/migration/chap.md, translated and run: numbers of pyFAI's MultiGeometry and
+CHAP's formulas."""
 
 from __future__ import annotations
 
@@ -11,31 +12,17 @@ import h5py
 import numpy as np
 import pyFAI
 import pytest
+import yaml
 from pyFAI.multi_geometry import MultiGeometry
 
-from tests.convert.conftest import CORRECTIONS, MAP, POINTS, PONI, Chess
+from tests.convert.conftest import POINTS, PONI, Chess
+from tests.docs.pages import DOCS, block, python_blocks, run_table
 
 from .conftest import copy_workflow, environment
 
 # Beside the first detector, and overlapping it.
 SECOND = PONI.replace("Poni2: 0.005", "Poni2: 0.001").replace("Rot2: 0.01", "Rot2: -0.02")
-PYFAI = """\
-azimuthal_integrators:
-- {id: PIL9, poni_file: geometry.poni, mask_file: mask.edf}
-- {id: PIL5, poni_file: second.poni}
-integrations:
-- name: waxs
-  integration_method: integrate1d
-  multi_geometry: &geometry {ais: [PIL9, PIL5], unit: q_A^-1, radial_range: [0.02, 0.3]}
-  integration_params: {npt: 40, method: bbox}
-- name: cake
-  integration_method: integrate2d
-  multi_geometry: *geometry
-  integration_params: {npt_rad: 20, npt_azim: 18, method: bbox}
-- name: ring
-  integration_method: integrate_radial
-  integration_params: {ais: PIL9, npt: 24, unit: chi_deg, radial_range: [0.05, 0.25]}
-"""
+PAGE = DOCS / "migration/chap.md"
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +36,8 @@ def chess(tmp_path_factory) -> Chess:
     mask = np.zeros((44, 52), np.uint8)
     mask[20:24, 25:30] = 1
     fabio.edfimage.EdfImage(mask).write(str(chess.folder / "mask.edf"))
-    chess.write("map.yaml", MAP)
-    chess.write("pyfai.yaml", PYFAI)
-    chess.write("corrections.yaml", CORRECTIONS)
+    for name in ("map.yaml", "pyfai.yaml", "corrections.yaml"):
+        chess.write(name, block(PAGE, name))
     copy_workflow(chess.folder)
     command = [sys.executable, "scripts/scatterflow", "convert-chap", "map.yaml", "pyfai.yaml"]
     command += ["--corrections", "corrections.yaml", "--output", "config"]
@@ -117,15 +103,37 @@ def same(ours: np.ndarray, wanted: np.ndarray) -> None:
     np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-6 * np.nanmax(np.abs(wanted)))
 
 
-def test_cakes_are_those_of_multi_geometry_flipped(chess):
+def cakes(chess: Chess) -> np.ndarray:
+    """Cakes as CHAP makes them, (frames, chi, q), counts per steradian."""
     integrator = multi(chess)
-    wanted = []
+    made = []
     for pair in zip(frames(chess, "PIL9", 1), frames(chess, "PIL5", 1), strict=True):
         cake = integrator.integrate2d(
             list(pair), 20, 18, lst_mask=masks(chess), method=("bbox", "csr", "cython")
         )
-        wanted.append(np.flip(cake.intensity, axis=0))
-    same(found(chess, "integrated", "merged_cake"), np.array(wanted))
+        made.append(np.flip(cake.intensity, axis=0))
+    return np.array(made)
+
+
+def test_the_translation_is_that_of_the_page(chess):
+    written = yaml.safe_load((chess.folder / "config/config.yaml").read_text())
+    assert written == yaml.safe_load(block(PAGE, "config/config.yaml"))
+    assert (chess.folder / "config/runs.tsv").read_text() == run_table(PAGE)
+
+
+def test_the_comparison_of_the_page(chess, monkeypatch, capsys):
+    monkeypatch.chdir(chess.folder)
+    (chess.folder / "chap").mkdir()
+    with h5py.File("chap/water_map.nxs", "w") as file:
+        file["cake/data/I"] = np.concatenate([cakes(chess)] * 2)
+    (code,) = python_blocks(PAGE)
+    exec(compile(code, str(PAGE), "exec"), {})
+    told = capsys.readouterr().out
+    assert float(told.split("difference ")[1].split()[0]) < 1e-6
+
+
+def test_cakes_are_those_of_multi_geometry_flipped(chess):
+    same(found(chess, "integrated", "merged_cake"), cakes(chess))
 
 
 def test_radial_integrations_are_those_of_pyfai_flipped(chess):

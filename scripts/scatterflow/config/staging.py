@@ -33,4 +33,5 @@ class Staging(Model):
     """Configuration of ssh instead of the user's own."""
     s3_endpoint: Annotated[Text, AfterValidator(_check_server)] | None = None
     """URL of the S3 server, if it is not Amazon's: `https://s3.example.org`. Keys are not written here: they
-    come from the environment (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, ...) or from `aws configure`."""
+    come from the environment (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, ...) or from `aws configure` (needs
+    a site)."""
