@@ -181,8 +181,8 @@ def test_aps8idi(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     g2, errors = check(PAGES["aps8idi"], capsys).splitlines()
     assert float(g2.split()[3].rstrip(",")) < 1e-12
-    # Speckles of 2 x 2 pixels.
-    assert 1.5 < float(errors.split()[2]) < 5
+    # Speckles of 2 x 2 pixels; where photons are few, their noise is that of single pixels.
+    assert 1 < float(errors.split()[2]) < 4
 
 
 # SACLA --------------------------------------------------------------------------------------------
