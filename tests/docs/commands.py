@@ -133,8 +133,8 @@ def _words(code: str) -> tuple[str, ...]:
     if len(words) > 1 and re.search(r"(^|/)python3?$", words[0]):
         if words[1].endswith("scripts/scatterflow"):
             words = ["scatterflow", *words[2:]]
-        elif words[1:3] == ["-m", "snakemake"]:
-            words = ["snakemake", *words[3:]]
+        elif words[1:3] in (["-m", "snakemake"], ["-m", "pip"]):
+            words = words[2:]
     if words:
         words[0] = words[0].removeprefix(".venv/bin/")
     words = [word for word in words if word != "..."]

@@ -70,6 +70,16 @@ def test_the_example_plans(name, tmp_path, monkeypatch):
     assert wanted
 
 
+def test_the_source_at_lcls_plans(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("config").mkdir()
+    page = PAGES["smalldata"]
+    Path("config/runs.tsv").write_text(run_table(page).replace("xpptut15_Run0054.h5", "54"))
+    data, psana = (yaml.safe_load(block(page, name)) for name in ("config/config.yaml", "psana"))
+    data["reductions"]["again"] |= psana.pop("reductions")["again"]
+    assert ("54", "again") in build_plan(data | psana, "the page").shots
+
+
 # APS 8-ID -----------------------------------------------------------------------------------------
 
 PIXEL, DISTANCE, ENERGY = 75e-6, 5.0, 12.39841984
@@ -181,8 +191,8 @@ def test_aps8idi(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     g2, errors = check(PAGES["aps8idi"], capsys).splitlines()
     assert float(g2.split()[3].rstrip(",")) < 1e-12
-    # Speckles of 2 x 2 pixels.
-    assert 1.5 < float(errors.split()[2]) < 5
+    # Speckles of 2 x 2 pixels; where photons are few, their noise is that of single pixels.
+    assert 1 < float(errors.split()[2]) < 4
 
 
 # SACLA --------------------------------------------------------------------------------------------
