@@ -40,6 +40,7 @@ def other(tmp_path) -> Project:
     for name in ("rules", "scripts", "profiles", "envs"):
         shutil.rmtree(project.path(name))
     project.config["reductions"]["x"]["integrations"] = {"azimuthal": {"kind": "azimuthal"}}
+    project.config["chunks"] = {"frames": 6}
     project.rows = project.rows[:1]
     project.write()
     text = SNAKEFILE.format(snakefile=REPOSITORY / "Snakefile")
