@@ -36,7 +36,7 @@ import numpy as np
 from scatterflow.detectors.qmap import NUMBERS, Partition, QMap, Shape, check_shape, make_qmap
 from scatterflow.errors import UserError
 from scatterflow.files.hdf5 import reading, text_of, write_array, writing
-from scatterflow.sources.hdf5_inside import check_inside
+from scatterflow.files.hdf5_inside import check_inside
 
 VERSION = "1.0"
 _MOST = 2**31  # bins, and intervals

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from scatterflow.errors import FrameError, UserError
-from scatterflow.sources.hdf5_inside import check_inside
+from scatterflow.files.hdf5_inside import check_inside
 from scatterflow.sources.shots import ABSENT, aligned_rows, read_rows
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 
 from scatterflow.errors import UserError, suggestion
 from scatterflow.files.hdf5 import dataset_names
+from scatterflow.files.hdf5_inside import check_inside
 from scatterflow.sources.base import RunLocation
-from scatterflow.sources.hdf5_inside import check_inside
 from scatterflow.sources.patterns import run_path
 from scatterflow.sources.raw_faults import missing_file_advice, system_error
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import h5py
 
 from scatterflow.errors import UserError
-from scatterflow.sources.hdf5_links import MOST_FRAMES, LinkedFiles
+
+MOST_ENTRIES = 100_000_000  # along the first axis: a run has no more frames or shots
 
 _seen: set[tuple[str, int, int, int]] = set()
 
@@ -24,18 +25,19 @@ def check_inside(file: h5py.File, path: Path, locking: bool | None = False) -> N
 
     locking: as those who read the files open them, for HDF5 opens no file in two ways.
     """
-    _check(file, path, LinkedFiles(path), locking)
+    # A symbolic link to a file stands for it: others may lie beside either.
+    _check(file, path, {str(path.parent.resolve()), str(path.resolve().parent)}, locking)
 
 
-def _check(file: h5py.File, path: Path, first: LinkedFiles, locking: bool | None) -> None:
+def _check(file: h5py.File, path: Path, folders: set[str], locking: bool | None) -> None:
     key = _identity(path)
     if key in _seen:
         return
     _seen.add(key)
     try:
-        for target in sorted(_targets(file, path, first)):
+        for target in sorted(_targets(file, path, folders)):
             with h5py.File(target, "r", locking=locking) as other:
-                _check(other, target, first, locking)
+                _check(other, target, folders, locking)
     except BaseException:
         _seen.discard(key)
         raise
@@ -46,7 +48,7 @@ def _identity(path: Path) -> tuple[str, int, int, int]:
     return str(path.resolve()), state.st_ino, state.st_mtime_ns, state.st_size
 
 
-def _targets(file: h5py.File, path: Path, first: LinkedFiles) -> set[Path]:
+def _targets(file: h5py.File, path: Path, folders: set[str]) -> set[Path]:
     """Other files that this one leads to, all of them inside."""
     hard, external = [], []
 
@@ -64,7 +66,7 @@ def _targets(file: h5py.File, path: Path, first: LinkedFiles) -> set[Path]:
         found = h5py.h5o.open(file.id, name)
         if isinstance(found, h5py.h5d.DatasetID):
             named |= dict.fromkeys(_named_files(found, _where(path, name)), name)
-    return {_inside(other, path, _where(path, name), first) for other, name in named.items()}
+    return {_inside(other, path, _where(path, name), folders) for other, name in named.items()}
 
 
 def _where(path: Path, name: bytes) -> str:
@@ -73,7 +75,7 @@ def _where(path: Path, name: bytes) -> str:
 
 def _named_files(dataset: h5py.h5d.DatasetID, where: str) -> set[str]:
     """Other files that a dataset's values come from."""
-    if dataset.shape and dataset.shape[0] > MOST_FRAMES:
+    if dataset.shape and dataset.shape[0] > MOST_ENTRIES:
         raise UserError(
             f"the dataset claims {dataset.shape[0]} entries", where, "copy the file again"
         )
@@ -90,8 +92,15 @@ def _named_files(dataset: h5py.h5d.DatasetID, where: str) -> set[str]:
     return {properties.get_virtual_filename(i) for i in sources} - {"."}
 
 
-def _inside(name: str, path: Path, where: str, first: LinkedFiles) -> Path:
-    target = first.confined(path.parent, name, where)
+def _inside(name: str, path: Path, where: str, folders: set[str]) -> Path:
+    target = Path(path.parent, name)
+    real = str(target.resolve())
+    if not any(os.path.commonpath([real, allowed]) == allowed for allowed in folders):
+        raise UserError(
+            f"a link leads out of the folder, to {name!r}",
+            where,
+            "put the files that belong together into one folder (or below)",
+        )
     # HDF5 would look for a missing file in the working folder, and `%` stands for many names.
     if "%" in name or not target.is_file():
         raise UserError(
