@@ -126,7 +126,7 @@ def test_hostile_text_stays_text_in_one_json(tmp_path):
     result = published(tmp_path, good_record(sample=hostile))
     (text,) = publish_globus.documents([publish_globus.entry(result, TARGET)])
     document = json.loads(text)
-    publish_globus.check_document(document)
+    publish_globus.document_validator().validate(document)
     assert len(document["ingest_data"]["gmeta"]) == 1
     assert document["ingest_data"]["gmeta"][0]["content"]["project_metadata"]["sample"] == hostile
 
@@ -154,7 +154,7 @@ def test_documents_keep_below_the_size_of_a_request(tmp_path, monkeypatch):
     for each in paths:
         assert each.stat().st_size < 8 * size
         document = json.loads(each.read_text())
-        publish_globus.check_document(document)
+        publish_globus.document_validator().validate(document)
         found += document["ingest_data"]["gmeta"]
     assert found == entries
     monkeypatch.undo()

@@ -24,7 +24,6 @@ from scatterflow.shots.covariance import Covariance
 from scatterflow.shots.moments import Mean, Moments, Variance
 from scatterflow.shots.quantiles import (
     QuantileSketch,
-    integer_sketch,
     linear_sketch,
     logarithmic_sketch,
 )
@@ -266,9 +265,9 @@ FRACTIONS = (0.0, 0.05, 0.3, 0.5, 0.75, 1.0)
 def test_quantiles_of_integers_are_exact(seed, cuts, number):
     rng = np.random.default_rng(seed)
     values = rng.poisson(2.0, (number, 2, 3)).astype(np.uint16)
-    merged = integer_sketch(0, 40)
+    merged = linear_sketch(-0.5, 40.5, 41)
     for part in parts(number, cuts):
-        own = integer_sketch(0, 40)
+        own = linear_sketch(-0.5, 40.5, 41)
         own.update(values[part])
         merged.merge(QuantileSketch.from_state(own.state()))
     found = merged.finalize(FRACTIONS)
@@ -318,7 +317,7 @@ def test_a_pixel_without_values_has_no_quantile():
         lambda: linear_sketch(0, np.inf, 4),
         lambda: logarithmic_sketch(0, 1),
         lambda: logarithmic_sketch(1e-300, 1e300, 1e-6),
-        lambda: integer_sketch(0, 4).finalize(0.5),
+        lambda: linear_sketch(-0.5, 4.5, 5).finalize(0.5),
         lambda: RunningMean(0),
         lambda: TopShots(0),
     ],

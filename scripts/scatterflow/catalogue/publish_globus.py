@@ -85,11 +85,6 @@ def write_documents(path: str | Path, entries: list[dict[str, Any]]) -> list[Pat
     return paths
 
 
-def check_document(document: Any) -> None:
-    """Raise UserError unless a GIngest document follows `globus_schema.json`."""
-    _raise_first(document_validator().iter_errors(document), "the ingest document")
-
-
 @cache
 def document_validator() -> Any:
     """Validator of a whole document."""

@@ -149,11 +149,6 @@ def linear_sketch(low: float, high: float, bins: int) -> QuantileSketch:
     return QuantileSketch(float(low), float(high), int(bins))
 
 
-def integer_sketch(lowest: int, highest: int) -> QuantileSketch:
-    """Sketch with a bin for each integer lowest..highest: exact quantiles of photon counts."""
-    return linear_sketch(lowest - 0.5, highest + 0.5, highest - lowest + 1)
-
-
 def logarithmic_sketch(
     smallest: float, largest: float, relative_error: float = 0.01
 ) -> QuantileSketch:
