@@ -1,126 +1,164 @@
-"""A small project on a real Slurm: a node dies, jobs are cancelled, the workflow is killed; same numbers."""
+"""Runs of all techniques on a real Slurm, through all that may go wrong there: same numbers.
+
+A node dies, a job needs more memory than it may have, jobs are cancelled and interrupted, the controller is
+away, the workflow is killed and called again.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-import yaml
 
 from scatterflow.plan.left_over import cancel_left_over
-from tests.end_to_end.conftest import Project, environment, make_project, same_numbers
+from tests.end_to_end.conftest import Project, environment, planned_jobs, same_numbers
 
-from .toy_slurm import SYSTEM_FILE, ToySlurm, missing_programs
+from .small_demo import CHUNK_RULES, TARGETS, copy_raw, make_small_demo
+from .toy_slurm import ToySlurm, missing_programs
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
-TARGET = "results/two/x/result.nxs"
-SITE = {
-    "partition": "main",
-    "seconds_between_looks": 1,
-    "seconds_for_files": 3,
-}
+
+# Found by Slurm once a second. More than any job holds before it computes, less than this one then needs.
+TOO_LITTLE_MEMORY = "tabulate_shots:mem_mb=300 if attempt == 1 else 2000"
+PATIENCE_SECONDS = 1200
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory) -> Iterator[ToySlurm]:
     if os.geteuid() != 0:
         pytest.skip("a toy Slurm is started by root only")
-    if not os.environ.get("SCATTERFLOW_TEST_SLURM"):
-        pytest.skip(
-            "set SCATTERFLOW_TEST_SLURM=1: it takes a computer's Slurm for itself, for minutes"
-        )
     if missing := missing_programs():
         pytest.skip(f"not installed: {', '.join(missing)}")
-    if SYSTEM_FILE.exists():
-        pytest.skip(f"there is a Slurm here already: {SYSTEM_FILE}")
-    SYSTEM_FILE.unlink(missing_ok=True)  # left by tests that were killed, it leads nowhere
+    if not Path("/sys/devices/system/cpu").is_dir():
+        pytest.skip("slurmd needs /sys")
     cluster = ToySlurm(tmp_path_factory.mktemp("toy") / "slurm")
     try:
-        cluster.start()
+        try:
+            cluster.start()
+        except (RuntimeError, subprocess.SubprocessError, OSError) as error:
+            pytest.skip(f"a toy Slurm does not start here: {error}")
         yield cluster
     finally:
         cluster.stop()
 
 
-@pytest.fixture
-def project(tmp_path) -> Project:
-    """Three chunks of one run, one integration."""
-    made = make_project(tmp_path / "project")
-    made.rows = [made.rows[1]]
-    integrations = made.config["reductions"]["x"]["integrations"]
-    made.config["reductions"]["x"]["integrations"] = {"azimuthal": integrations["azimuthal"]}
-    made.write()
-    site = made.path("profiles/site.yaml")
-    site.write_text(yaml.safe_dump({**yaml.safe_load(site.read_text()), **SITE}))
-    return made
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Project:
+    """One run of each technique, reduced on this computer."""
+    project = make_small_demo(tmp_path_factory.mktemp("undisturbed") / "project")
+    project.run(*TARGETS)
+    return project
 
 
-def call(project: Project, slurm: ToySlurm, log: str) -> subprocess.Popen:
-    with open(project.path(log), "w") as stream:
-        return subprocess.Popen(
-            project.command("--profile", "profiles/slurm", TARGET),
+@contextmanager
+def called(
+    project: Project, slurm: ToySlurm, profile: str, log: Path, *more: str
+) -> Iterator[subprocess.Popen]:
+    """The workflow on the cluster; what still runs of it in the end is killed."""
+    with open(log, "w") as stream:
+        process = subprocess.Popen(
+            project.command("--profile", f"profiles/{profile}", *more),
             cwd=project.folder,
-            env={**environment(), **slurm.commands},
+            env={**environment(), **slurm.environment},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
-def wait_for_chunks(slurm: ToySlurm, process: subprocess.Popen, number: int) -> list[str]:
-    """Numbers of running chunk jobs, as soon as there are so many."""
-    deadline = time.monotonic() + 240
-    while True:
-        running = [
-            line.split()[0]
-            for line in slurm.squeue("%A %k", "--states=running")
-            if "integrate_chunk" in line
-        ]
-        if len(running) >= number:
-            return running
-        assert process.poll() is None, "the workflow ended early"
-        assert time.monotonic() < deadline, slurm.squeue("%A %k %T %R")
+def chunk_jobs(slurm: ToySlurm, state: str = "running") -> list[str]:
+    """Numbers of the chunk jobs in a state."""
+    lines = [line.split() for line in slurm.squeue("%A %k", f"--states={state}")]
+    return [number for number, comment in lines if any(rule in comment for rule in CHUNK_RULES)]
+
+
+def two_of(jobs: list[str]) -> list[str]:
+    """The jobs, or none if there are less than two."""
+    return jobs if len(jobs) >= 2 else []
+
+
+def wait_until(process: subprocess.Popen, log: Path, condition):
+    """What `condition` returns as soon as it is true; the workflow must not end before."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert process.poll() is None, f"it ended early: {log.read_text()[-4000:]}"
+        assert time.monotonic() < deadline, log.read_text()[-4000:]
         time.sleep(0.1)
+    return found
 
 
-def test_faults_cost_time_and_nothing_else(project, slurm, tmp_path, monkeypatch):
-    undisturbed = Project(tmp_path / "undisturbed", project.config, project.rows)
-    shutil.copytree(project.folder, undisturbed.folder)
-    undisturbed.run(TARGET)
+def finished(log: Path) -> set[str]:
+    """Outputs of the jobs that a workflow saw end well."""
+    text = log.read_text()
+    outputs = {
+        found[2]: found[1].split(", ")
+        for found in re.finditer(r"^    output: (.*)\n(?:    .*\n)*?    jobid: (\d+)$", text, re.M)
+    }
+    ended = re.findall(r"^Finished jobid: (\d+)", text, re.M)
+    return {path for number in ended for path in outputs[number]}
 
-    process = call(project, slurm, "first.log")
-    jobs = wait_for_chunks(slurm, process, 2)
-    # One of them dies with its node, the other is cancelled.
-    node = slurm.squeue("%N", f"--jobs={jobs[0]}")[0]
-    slurm.kill_node(node)
-    slurm.scancel(jobs[1])
-    again = wait_for_chunks(slurm, process, 1)
-    assert again
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+
+def interrupted(slurm: ToySlurm) -> bool:
+    """Somebody else takes all nodes for a moment; whether a job went back into the queue for that."""
+    whole_cluster = ["--partition=main", f"--nodes={slurm.nodes}", "--exclusive"]
+    slurm.run("sbatch", "--wait", *whole_cluster, "--output=/dev/null", "--wrap=true")
+    return bool(re.search(r" Restarts=[1-9]", slurm.run("scontrol", "-o", "show", "jobs")))
+
+
+def test_faults_cost_time_and_nothing_else(slurm, undisturbed, tmp_path):
+    project = copy_raw(
+        undisturbed, tmp_path / "project", partition="main", backfill_partition="backfill"
+    )
+    first, second = project.path("first.log"), project.path("second.log")
+
+    memory = ("--set-resources", TOO_LITTLE_MEMORY)
+    with called(project, slurm, "slurm", first, *TARGETS, *memory) as process:
+        # One chunk job dies with its node, another is cancelled, and then the controller restarts.
+        jobs = wait_until(process, first, lambda: two_of(chunk_jobs(slurm)))
+        (node,) = slurm.squeue("%N", f"--jobs={jobs[0]}")
+        slurm.kill_node(node)
+        slurm.scancel(jobs[1])
+        slurm.stop_controller()
+        slurm.start_controller()
+        for told in ("exceeded memory limit", "'CANCELLED'", "'NODE_FAIL'"):
+            wait_until(process, first, lambda told=told: told in first.read_text())
+        wait_until(process, first, lambda: slurm.squeue("%A", "--states=running"))
+        process.kill()
     slurm.start_node(node)
-    monkeypatch.setenv("SLURM_CONF", slurm.commands["SLURM_CONF"])
     left = slurm.squeue("%A")
+    whole = finished(first)
 
-    process = call(project, slurm, "second.log")
-    assert process.wait(timeout=300) == 0, project.path("second.log").read_text()
-    text = project.path("second.log").read_text()
+    # What is left is done in the gaps that others leave, who come and take the nodes.
+    with called(project, slurm, "slurm-backfill", second, *TARGETS) as process:
+        wait_until(process, second, lambda: slurm.squeue("%A", "--states=running"))
+        wait_until(process, second, lambda: interrupted(slurm))
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0, second.read_text()
+    text = second.read_text()
     assert set(re.findall(r"note: job (\d+) of a killed workflow was cancelled", text)) <= set(left)
+    again = {path for job in planned_jobs(text) for path in job.outputs}
+    assert again
+    assert not again & whole
+    # Slurm starts them again by itself.
+    assert "Trying to restart" not in text
     same_numbers(project.results(), undisturbed.results())
-    # What was made before the kill and was whole is not made again.
-    assert "rule prepare_integration:" not in text
-    assert project.plan(TARGET).jobs == []
+    assert project.plan(*TARGETS).jobs == []
 
 
 def test_only_jobs_of_this_folder_are_cancelled(slurm, tmp_path, monkeypatch):
-    monkeypatch.setenv("SLURM_CONF", slurm.commands["SLURM_CONF"])
+    for name, value in slurm.environment.items():
+        monkeypatch.setenv(name, value)
     uuid = "c0bb61ab-2a01-4bca-a9f4-c03878696c7f"
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     submitted = {}
@@ -131,24 +169,8 @@ def test_only_jobs_of_this_folder_are_cancelled(slurm, tmp_path, monkeypatch):
         (elsewhere, uuid),
     ):
         folder.mkdir(exist_ok=True)
-        command = [
-            "sbatch",
-            "--parsable",
-            "--hold",
-            "-J",
-            name,
-            "-D",
-            str(folder),
-            "--wrap",
-            "true",
-        ]
-        submitted[folder.name, name] = subprocess.run(
-            command,
-            env={**environment(), **slurm.commands},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        job = ["--hold", "-J", name, "-D", str(folder), "--wrap", "true"]
+        submitted[folder.name, name] = slurm.run("sbatch", "--parsable", *job).strip()
     expected = {submitted["here", uuid], submitted["here", f"beamtime_{uuid}"]}
     assert set(cancel_left_over(here)) == expected
     assert cancel_left_over(here) == []

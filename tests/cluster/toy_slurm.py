@@ -1,7 +1,10 @@
 """A real Slurm of a few virtual nodes on this computer, in a folder of its own: for tests, as root.
 
-No accounting, no systemd, own ports and an own munge. It needs the system's configuration file, because
-Snakemake's executor hides SLURM_CONF from what it starts: where there is one already, it does not start.
+No accounting, no systemd, own ports and an own munge, and nothing outside of its folder: a Slurm that the
+computer is part of is not touched. Snakemake's executor hides SLURM_CONF from what it starts, so the
+commands of Slurm are reached through scripts that set it.
+
+Jobs of partition `main` take the place of those of partition `backfill`, which go back into the queue.
 """
 
 from __future__ import annotations
@@ -18,15 +21,15 @@ from pathlib import Path
 
 import psutil
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun")
-SYSTEM_FILE = Path("/etc/slurm/slurm.conf")
+COMMANDS = ("sbatch", "squeue", "srun", "scancel", "scontrol")
+PROGRAMS = ("munged", "slurmctld", "slurmd", *COMMANDS)
 CONFIGURATION = """\
 ClusterName=toy
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool.%n
@@ -49,8 +52,11 @@ SlurmdTimeout=10
 KillWait=2
 MinJobAge=600
 SchedulerParameters=batch_sched_delay=1,sched_min_interval=100000,bf_interval=5
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 {nodes}
-PartitionName=main Nodes=ALL Default=YES MaxTime=01:00:00 State=UP
+PartitionName=main Nodes=ALL Default=YES PriorityTier=2 PreemptMode=OFF MaxTime=01:00:00 State=UP
+PartitionName=backfill Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE MaxTime=01:00:00 State=UP
 """
 
 
@@ -75,17 +81,20 @@ def _free_ports(number: int) -> list[int]:
 
 @dataclass
 class ToySlurm:
-    """A cluster; `commands` is the environment that makes the commands of Slurm talk to it."""
+    """A cluster; `environment` is what makes the commands of Slurm talk to it."""
 
     folder: Path
     nodes: int = 3
-    memory_mb: int = 4000
-    commands: dict[str, str] = field(init=False, repr=False)
+    memory_mb: int = 16000
+    environment: dict[str, str] = field(init=False, repr=False)
 
     def start(self) -> None:
         """Start everything; raises RuntimeError with the end of a log if it does not come up."""
-        self.commands = {"PATH": _path(), "SLURM_CONF": str(self.folder / "slurm.conf")}
         self.folder.mkdir(parents=True)
+        self.environment = {
+            "PATH": f"{self._write_commands()}:{_path()}",
+            "SLURM_CONF": str(self.folder / "slurm.conf"),
+        }
         (self.folder / "state").mkdir()
         host = socket.gethostname().split(".")[0]
         port, *ports = _free_ports(self.nodes + 1)
@@ -98,8 +107,6 @@ class ToySlurm:
             host=host, port=port, folder=self.folder, nodes="\n".join(lines)
         )
         (self.folder / "slurm.conf").write_text(text)
-        SYSTEM_FILE.parent.mkdir(exist_ok=True)
-        SYSTEM_FILE.symlink_to(self.folder / "slurm.conf")
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
@@ -108,22 +115,22 @@ class ToySlurm:
             **{name: self.folder / f"munge.{name}" for name in ("socket", "pid-file", "log-file")},
             "seed-file": self.folder / "munge.seed",
         }
-        self._run("munged", "--force", *(f"--{name}={path}" for name, path in files.items()))
+        self.run("munged", "--force", *(f"--{name}={path}" for name, path in files.items()))
         self.start_controller()
         for i in range(1, self.nodes + 1):
             self.start_node(f"n{i}")
-        self._wait_until(lambda: self._run("srun", "-t1", f"-N{self.nodes}", "true"))
+        self._wait_until(lambda: self.run("srun", "-t1", f"-N{self.nodes}", "true"))
 
     def start_controller(self) -> None:
-        self._run("slurmctld")
-        self._wait_until(lambda: self._run("scontrol", "ping"))
+        self.run("slurmctld")
+        self._wait_until(lambda: self.run("scontrol", "ping"))
 
     def stop_controller(self) -> None:
         self._kill(self.folder / "slurmctld.pid", signal.SIGTERM)
 
     def start_node(self, name: str) -> None:
         (self.folder / f"spool.{name}").mkdir(exist_ok=True)
-        self._run("slurmd", "-N", name)
+        self.run("slurmd", "-N", name)
 
     def kill_node(self, name: str) -> None:
         """As when the power fails: all that runs there is gone, nobody is told."""
@@ -137,10 +144,10 @@ class ToySlurm:
 
     def squeue(self, form: str, *arguments: str) -> list[str]:
         """One line for each job that waits or runs."""
-        return self._run("squeue", "--noheader", f"--format={form}", *arguments).splitlines()
+        return self.run("squeue", "--noheader", f"--format={form}", *arguments).splitlines()
 
     def scancel(self, *arguments: str) -> None:
-        self._run("scancel", *arguments)
+        self.run("scancel", *arguments)
 
     def stop(self) -> None:
         """Stop everything that `start` started."""
@@ -150,18 +157,30 @@ class ToySlurm:
         for path in [*self.folder.glob("slurmd.*.pid"), self.folder / "slurmctld.pid"]:
             self._kill(path, signal.SIGTERM)
         self._kill(self.folder / "munge.pid-file", signal.SIGTERM)
-        if SYSTEM_FILE.is_symlink() and SYSTEM_FILE.readlink() == self.folder / "slurm.conf":
-            SYSTEM_FILE.unlink()
 
-    def _run(self, *command: str) -> str:
+    def _write_commands(self) -> Path:
+        """The folder of scripts that call the commands of Slurm with this cluster's configuration."""
+        programs = self.folder / "commands"
+        programs.mkdir()
+        for name in COMMANDS:
+            script = programs / name
+            program = shutil.which(name, path=_path())
+            script.write_text(
+                f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {program} "$@"\n'
+            )
+            script.chmod(0o755)
+        return programs
+
+    def run(self, *command: str) -> str:
+        """What a command prints; raises RuntimeError if it fails."""
         done = subprocess.run(
             command,
-            env={**os.environ, **self.commands},
+            env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stdout[-1000:]}")
