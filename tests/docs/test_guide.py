@@ -11,7 +11,7 @@ import yaml
 
 from scatterflow.config.load import validate
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 SAXSWAXS, XPCS, SHOTS = (DOCS / f"{name}.md" for name in ("saxswaxs", "xpcs", "shots"))
 
 
