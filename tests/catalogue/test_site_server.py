@@ -200,6 +200,8 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path):
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         text=True,
+        # A shell that starts these tests in the background has SIGINT ignored in all that they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stdout is not None
         assert "1 result," in process.stdout.readline()
