@@ -55,8 +55,8 @@ SchedulerParameters=batch_sched_delay=1,sched_min_interval=100000,bf_interval=5
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 {nodes}
-PartitionName=main Nodes=ALL Default=YES PriorityTier=2 PreemptMode=OFF MaxTime=01:00:00 State=UP
-PartitionName=backfill Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE MaxTime=01:00:00 State=UP
+PartitionName=main Nodes=ALL Default=YES PriorityTier=2 PreemptMode=OFF State=UP
+PartitionName=backfill Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE State=UP
 """
 
 
