@@ -33,6 +33,8 @@ PATIENCE_SECONDS = 1200
 def slurm(tmp_path_factory) -> Iterator[ToySlurm]:
     if os.geteuid() != 0:
         pytest.skip("a toy Slurm is started by root only")
+    if not os.environ.get("SCATTERFLOW_TEST_SLURM"):
+        pytest.skip("SCATTERFLOW_TEST_SLURM=1 is not set: it takes minutes beside other tests")
     if missing := missing_programs():
         pytest.skip(f"not installed: {', '.join(missing)}")
     if not Path("/sys/devices/system/cpu").is_dir():
