@@ -63,7 +63,7 @@ def build_channel(folder: Path, locked: Iterable[str], conda_names: dict[str, st
         needed = _needs(found)
         needs = [f"{conda_names.get(other, other)} {rest}" for other, rest in needed.items()]
         waiting += needed
-        asked = f"python {found.metadata['Requires-Python'] or ''}"
+        asked = f"python {found.metadata.get('Requires-Python', '')}"
         full = conda_names.get(name, name)
         _write_package(folder, full, found.version, [asked, *needs], {}, linked)
     text = f"SITE = {site!r}\nPATHS = {paths!r}\n{PIP}"

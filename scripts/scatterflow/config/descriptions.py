@@ -20,7 +20,9 @@ from scatterflow.config.base import Model
 
 def described(schema: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """JSON Schema of a model, in which every key has the text that stands below it in the source."""
-    models = {found.__name__: found for found in _below(BaseModel)}
+    # Tests and other libraries have models of the same names.
+    ours = (found for found in _below(Model) if found.__module__.startswith(f"{__package__}."))
+    models = {found.__name__: found for found in ours}
     for name, part in {model.__name__: schema, **schema.get("$defs", {})}.items():
         for key, text in field_texts(models[name]).items():
             part.get("properties", {}).get(key, {}).setdefault("description", text)
