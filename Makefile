@@ -32,7 +32,6 @@ demo: runtime ## simulate raw data, reduce it and write a report
 .PHONY: test
 test: dev ## run all tests
 	$(PYTHON) -m pytest -n $(CORES) --dist loadfile tests
-	SCATTERFLOW_TEST_SLURM=1 $(PYTHON) -m pytest -rs tests/cluster/test_slurm.py
 
 .PHONY: coverage
 coverage: dev ## run all tests and show which lines of the library none of them reaches
