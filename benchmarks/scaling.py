@@ -61,7 +61,8 @@ def bins(size: Size = FULL) -> list[Row]:
 
 
 def _profiles(size: Size, curve: str, at: float, title: str) -> list[Row]:
-    series = eiger_series(size, 8 if size is FULL else 2)
+    # Enough for whole blocks of the engine, which takes frames together.
+    series = eiger_series(size, 32 if size.eiger_frames == FULL.eiger_frames else 2)
     frames, theirs = series.frames, min(2, series.frames)
     with integration.prepared_series(size, series, ("azimuthal",), frames) as prepared:
         mine = {"prepared": prepared, "series": series, "frames": frames, "threads": 1}
